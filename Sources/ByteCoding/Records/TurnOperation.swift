@@ -1,0 +1,161 @@
+import Identifiers
+
+/// The parts of an actor that are stored as one value each.
+public enum ActorField: UInt8, CaseIterable, Sendable {
+    /// The user's state, as encoded by the kind.
+    case state = 1
+    /// The run's status (`RunRecord`).
+    case run = 2
+    /// The input given at creation.
+    case input = 3
+}
+
+/// The parts of an actor that are stored as many values with an identifier each.
+public enum ItemSpace: UInt8, CaseIterable, Sendable {
+    /// Workflow history; identifier: sequence number of the entry.
+    case history = 1
+    /// Messages that wait in queues; identifier: message number.
+    case message = 2
+    /// Replies of completed messages; identifier: message number.
+    case completion = 3
+    /// Recorded replies by client session and sequence, or by idempotency key.
+    case deduplication = 4
+}
+
+/// What one turn did to its actor, in order. All operations of a record are applied in one transaction.
+public enum TurnOperation: Hashable, Sendable {
+    /// The actor comes into being; its identifier is this record's position.
+    case create(ActorAddress, time: UInt64)
+    case set(ActorField, [UInt8])
+    /// When the actor must next be woken, in microseconds since 1970: nil never, 0 at once.
+    case wake(at: UInt64?)
+    case put(ItemSpace, id: [UInt8], [UInt8])
+    case delete(ItemSpace, id: [UInt8])
+    /// Deletes all items whose identifier lies between the two, both included, in byte order.
+    case deleteRange(ItemSpace, from: [UInt8], through: [UInt8])
+    /// The actor ends and everything of it is deleted.
+    case destroy
+}
+
+extension TurnOperation {
+    /// The identifier of an item that is numbered: eight bytes, big-endian, so that byte order is number order.
+    public static func itemID(_ number: UInt64) -> [UInt8] {
+        withUnsafeBytes(of: number.bigEndian) { Array($0) }
+    }
+
+    /// Reads back what `itemID` wrote.
+    public static func itemNumber(_ id: [UInt8]) throws(WireError) -> UInt64 {
+        guard id.count == 8 else { throw .invalid("an item number has 8 bytes, not \(id.count)") }
+        return id.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
+
+/// Builds the body of a `.turn` record: the actor, then its operations.
+public struct TurnBody: Sendable {
+    public static let operationsMax = 1 << 20
+    private var writer: ByteWriter
+    public private(set) var operationCount = 0
+
+    /// - Parameter actor: nil in the record that creates the actor, whose position becomes its identifier.
+    public init(actor: ActorID?) {
+        writer = ByteWriter(capacity: 256)
+        writer.varint(actor?.rawValue ?? 0)
+    }
+
+    public var isEmpty: Bool { operationCount == 0 }
+    public var byteCount: Int { writer.count }
+    public var bytes: [UInt8] { writer.bytes }
+
+    public mutating func append(_ operation: TurnOperation) {
+        operationCount += 1
+        switch operation {
+        case .create(let address, let time):
+            writer.byte(1)
+            writer.string(address.kind.name)
+            writer.varint(address.key.parts.count)
+            for part in address.key.parts { writer.string(part) }
+            writer.varint(time)
+        case .set(let field, let value):
+            writer.byte(2)
+            writer.byte(field.rawValue)
+            writer.blob(value)
+        case .wake(let time):
+            writer.byte(3)
+            writer.optional(time) { $0.varint($1) }
+        case .put(let space, let id, let value):
+            writer.byte(4)
+            writer.byte(space.rawValue)
+            writer.blob(id)
+            writer.blob(value)
+        case .delete(let space, let id):
+            writer.byte(5)
+            writer.byte(space.rawValue)
+            writer.blob(id)
+        case .deleteRange(let space, let from, let through):
+            writer.byte(6)
+            writer.byte(space.rawValue)
+            writer.blob(from)
+            writer.blob(through)
+        case .destroy:
+            writer.byte(7)
+        }
+    }
+
+    /// Reads a body: the actor (nil for a creation) and its operations.
+    public static func decode(_ body: [UInt8]) throws(WireError) -> (actor: ActorID?, operations: [TurnOperation]) {
+        var reader = ByteReader(body)
+        let actor = try reader.varint()
+        var operations: [TurnOperation] = []
+        while !reader.isAtEnd {
+            guard operations.count < operationsMax else {
+                throw .tooLong(what: "turn", count: UInt64(operations.count), limit: UInt64(operationsMax))
+            }
+            operations.append(try decodeOperation(&reader))
+        }
+        return (actor == 0 ? nil : ActorID(rawValue: actor), operations)
+    }
+
+    private static func decodeOperation(_ reader: inout ByteReader) throws(WireError) -> TurnOperation {
+        switch try reader.byte() {
+        case 1:
+            let kind = try reader.string()
+            let count = try reader.count("actor key", limit: ActorKey.partsMax)
+            var parts: [String] = []
+            for _ in 0..<count { parts.append(try reader.string()) }
+            let address: ActorAddress
+            do { address = ActorAddress(kind: try ActorKind(kind), key: try ActorKey(parts)) } catch {
+                throw .invalid("\(error)")
+            }
+            return .create(address, time: try reader.varint())
+        case 2:
+            let raw = try reader.byte()
+            guard let field = ActorField(rawValue: raw) else {
+                throw .unknown(what: "actor field", value: UInt64(raw))
+            }
+            return .set(field, try reader.blob())
+        case 3:
+            return .wake(at: try reader.optional { reader throws(WireError) in try reader.varint() })
+        case 4:
+            let space = try decodeSpace(&reader)
+            let id = try reader.blob()
+            return .put(space, id: id, try reader.blob())
+        case 5:
+            let space = try decodeSpace(&reader)
+            return .delete(space, id: try reader.blob())
+        case 6:
+            let space = try decodeSpace(&reader)
+            let from = try reader.blob()
+            return .deleteRange(space, from: from, through: try reader.blob())
+        case 7:
+            return .destroy
+        case let tag:
+            throw .unknown(what: "turn operation", value: UInt64(tag))
+        }
+    }
+
+    private static func decodeSpace(_ reader: inout ByteReader) throws(WireError) -> ItemSpace {
+        let raw = try reader.byte()
+        guard let space = ItemSpace(rawValue: raw) else { throw .unknown(what: "item space", value: UInt64(raw)) }
+        return space
+    }
+}

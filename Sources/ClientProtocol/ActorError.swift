@@ -1,0 +1,92 @@
+import Identifiers
+
+/// An error that crosses the wire whole: `{group, code, message, metadata}` (A14).
+///
+/// User code throws it to tell a caller something; whatever else user code throws reaches the caller as
+/// `internal_error` without detail.
+public struct ActorError: Error, Hashable, Sendable, Codable {
+    /// The part of the system that speaks: `user` for errors of an actor's own code.
+    public var group: String
+    /// What happened, for programs. Stable.
+    public var code: String
+    /// What happened, for people.
+    public var message: String
+    /// Facts that belong to the error, such as the known action names.
+    public var metadata: [String: String]
+
+    public init(_ code: String, _ message: String, group: String = "user", metadata: [String: String] = [:]) {
+        self.group = group
+        self.code = code
+        self.message = message
+        self.metadata = metadata
+    }
+}
+
+extension ActorError {
+    /// The status of the error over HTTP (RFC 9110).
+    public var httpStatus: Int {
+        switch (group, code) {
+        case ("user", _): 422
+        case ("actor", "not_found"), ("actor", "kind_not_found"), ("actor", "action_not_found"),
+            ("queue", "unknown"), ("event", "unknown"), ("request", "not_found"): 404
+        case ("actor", "duplicate_key"): 409
+        case ("actor", "action_timed_out"): 504
+        case ("message", "too_large"): 413
+        case ("queue", "full"), ("node", "overloaded"): 429
+        case ("session", "expired"): 410
+        case ("node", _): 503
+        case ("internal", _): 500
+        case ("request", "method_not_allowed"): 405
+        case ("request", "timeout"): 408
+        default: 400
+        }
+    }
+
+    public static func notFound(_ address: ActorAddress) -> ActorError {
+        ActorError("not_found", "there is no actor \(address)", group: "actor")
+    }
+    public static func kindNotFound(_ kind: String, known: [String]) -> ActorError {
+        ActorError(
+            "kind_not_found", "there is no actor kind \"\(kind)\"", group: "actor",
+            metadata: ["known": known.sorted().joined(separator: ", ")])
+    }
+    public static func actionNotFound(_ name: String, kind: ActorKind, known: [String]) -> ActorError {
+        ActorError(
+            "action_not_found", "the kind \"\(kind)\" has no action \"\(name)\"", group: "actor",
+            metadata: ["known": known.sorted().joined(separator: ", ")])
+    }
+    public static func queueUnknown(_ name: String, kind: ActorKind, known: [String]) -> ActorError {
+        ActorError(
+            "unknown", "the kind \"\(kind)\" has no queue \"\(name)\"", group: "queue",
+            metadata: ["known": known.sorted().joined(separator: ", ")])
+    }
+    public static func eventUnknown(_ name: String, kind: ActorKind, known: [String]) -> ActorError {
+        ActorError(
+            "unknown", "the kind \"\(kind)\" has no event \"\(name)\"", group: "event",
+            metadata: ["known": known.sorted().joined(separator: ", ")])
+    }
+    public static func queueFull(_ name: String, capacity: Int) -> ActorError {
+        ActorError(
+            "full", "the queue \"\(name)\" holds \(capacity) messages, its capacity", group: "queue",
+            metadata: ["capacity": String(capacity)])
+    }
+    public static func validation(_ message: String, field: String) -> ActorError {
+        ActorError("validation_error", message, group: "actor", metadata: ["field": field])
+    }
+    public static func tooLarge(_ what: String, limit: Int) -> ActorError {
+        ActorError(
+            "too_large", "\(what) is larger than \(limit) bytes", group: "message", metadata: ["limit": String(limit)])
+    }
+    public static func badRequest(_ message: String) -> ActorError {
+        ActorError("malformed", message, group: "request")
+    }
+    /// A request whose sequence lies below what the session still remembers: its outcome is no longer known,
+    /// and it is not executed again.
+    public static let sessionExpired = ActorError(
+        "expired", "the outcome of this request is no longer remembered; it was not executed again", group: "session")
+    public static let stopping = ActorError("stopping", "the node is shutting down; try again", group: "node")
+    public static let overloaded = ActorError("overloaded", "the node has too much work; try again", group: "node")
+    /// Any error of user code that is not an `ActorError`. The log has the detail under the same request.
+    public static let internalError = ActorError(
+        "internal_error", "the actor's code failed; the node's log says how", group: "internal")
+}
