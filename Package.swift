@@ -31,6 +31,20 @@ let package = Package(
 
         // Floor 2: cores
         .target(name: "ClientProtocol", dependencies: ["Identifiers"], swiftSettings: house),
+        .target(name: "WorkflowCore", dependencies: ["ByteCoding"], swiftSettings: house),
+        .target(
+            name: "MailboxCore",
+            dependencies: ["ByteCoding", "Identifiers", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: house),
+        .target(
+            name: "TimerCore", dependencies: [.product(name: "HeapModule", package: "swift-collections")],
+            swiftSettings: house),
+
+        // Floor 4: authoring
+        .target(
+            name: "Apus",
+            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore", "ClientProtocol"],
+            swiftSettings: house),
 
         // Tests
         .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers"], swiftSettings: house),

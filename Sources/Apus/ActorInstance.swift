@@ -1,0 +1,213 @@
+import ClientProtocol
+import Identifiers
+import Synchronization
+import TimeAndChance
+import WorkflowCore
+
+/// One actor in memory, as the host sees it: without its types.
+package protocol ActorInstance: AnyObject, Sendable {
+    /// The creating turn. Throws what `onCreate` throws.
+    func create(input: [UInt8]?, now: Timestamp) throws -> TurnEffects
+    /// Takes up the stored state.
+    func restore(state: [UInt8]?) throws
+    func wake(now: Timestamp) throws -> TurnEffects
+    func sleep(now: Timestamp) throws -> TurnEffects
+    /// Performs an action, or a query, whose effects are nil.
+    func perform(_ action: String, input: [UInt8], now: Timestamp) throws -> (output: [UInt8], effects: TurnEffects?)
+    /// The encoded state as of the last turn.
+    var encodedState: [UInt8] { get }
+    /// Executes the workflow from its beginning.
+    @concurrent func run(_ driver: any RunDriver) async throws
+}
+
+/// What the host knows of a kind: its names and how to make an actor of it.
+package protocol ActorKindDefinition: Sendable {
+    var name: String { get }
+    var options: ActorOptions { get }
+    var actions: [String] { get }
+    var queues: [String: any QueueDeclaration] { get }
+    var events: Set<String> { get }
+    /// Fails with `actor.validation_error` if the input does not decode.
+    func validate(input: [UInt8]) throws(ActorError)
+    func makeInstance(key: ActorKey) -> any ActorInstance
+}
+
+package protocol QueueDeclaration: Sendable {
+    var limits: QueueLimits { get }
+    var isCompletable: Bool { get }
+    /// Fails with `actor.validation_error` if the body does not decode.
+    func validate(body: [UInt8]) throws(ActorError)
+}
+
+extension QueueOf: QueueDeclaration {
+    package var isCompletable: Bool { Reply.self != Never.self }
+    package func validate(body: [UInt8]) throws(ActorError) {
+        _ = try PayloadCoding.decodeInput(Body.self, from: body)
+    }
+}
+
+/// The kinds of a registry, by the names of its properties.
+package enum RegistryReader {
+    package static func kinds(of registry: some Registry) throws -> [any ActorKindDefinition] {
+        var kinds: [any ActorKindDefinition] = []
+        for child in Mirror(reflecting: registry).children {
+            guard let definition = child.value as? any DurableActor, let label = child.label else { continue }
+            _ = try ActorKind(label)
+            kinds.append(kind(definition, named: label))
+        }
+        return kinds
+    }
+
+    private static func kind<Definition: DurableActor>(
+        _ definition: Definition, named name: String
+    ) -> any ActorKindDefinition {
+        KindDefinition(name: name, definition: definition)
+    }
+}
+
+struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
+    typealias Performer = @Sendable (TypedInstance<Definition>, [UInt8], Timestamp) throws -> ([UInt8], TurnEffects?)
+
+    let name: String
+    let definition: Definition
+    let options: ActorOptions
+    let performers: [String: Performer]
+    let queues: [String: any QueueDeclaration]
+    let events: Set<String>
+
+    init(name: String, definition: Definition) {
+        self.name = name
+        self.definition = definition
+        options = definition.options
+        var performers: [String: Performer] = [:]
+        for member in DeclarationTable<Definition.Actions>.shared.members {
+            if let action = member.declared as? any ErasedAction<Definition> {
+                performers[member.name] = action.performer
+            }
+        }
+        self.performers = performers
+        var queues: [String: any QueueDeclaration] = [:]
+        for member in DeclarationTable<Definition.Queues>.shared.members {
+            if let queue = member.declared as? any QueueDeclaration { queues[member.name] = queue }
+        }
+        self.queues = queues
+        events = Set(DeclarationTable<Definition.Events>.shared.members.map(\.name))
+    }
+
+    var actions: [String] { performers.keys.sorted() }
+
+    func validate(input: [UInt8]) throws(ActorError) {
+        _ = try PayloadCoding.decodeInput(Definition.Input.self, from: input)
+    }
+
+    func makeInstance(key: ActorKey) -> any ActorInstance { TypedInstance(self, key: key) }
+}
+
+/// A member of `Actions` that can be performed by name.
+protocol ErasedAction<Definition>: Sendable {
+    associatedtype Definition: DurableActor
+    var performer: KindDefinition<Definition>.Performer { get }
+}
+
+extension ActorAction: ErasedAction {
+    var performer: KindDefinition<Definition>.Performer {
+        { instance, bytes, now in
+            let input = try PayloadCoding.decodeInput(Input.self, from: bytes)
+            let (output, effects) = try instance.turn(now: now) { turn in try body(&turn, input) }
+            return (try PayloadCoding.encode(output), effects)
+        }
+    }
+}
+
+extension ActorQuery: ErasedAction {
+    var performer: KindDefinition<Definition>.Performer {
+        { instance, _, now in
+            let view = ActorView<Definition>(state: instance.state, key: instance.key, now: now)
+            return (try PayloadCoding.encode(try body(view)), nil)
+        }
+    }
+}
+
+/// One actor in memory, with its types. Turns are called by the host, one at a time.
+package final class TypedInstance<Definition: DurableActor>: ActorInstance {
+    private struct Live: Sendable {
+        var state: Definition.State
+        var encoded: [UInt8]
+    }
+
+    private let kind: KindDefinition<Definition>
+    let key: ActorKey
+    /// Guarded because `workflow.state` may be read on whatever thread the user's code runs.
+    private let live: Mutex<Live>
+
+    init(_ kind: KindDefinition<Definition>, key: ActorKey) {
+        self.kind = kind
+        self.key = key
+        live = Mutex(Live(state: Definition.State(), encoded: []))
+    }
+
+    /// The state's JSON, up to this many bytes (A20).
+    static var stateBytesMax: Int { 1 << 20 }
+
+    var state: Definition.State { live.withLock { $0.state } }
+    package var encodedState: [UInt8] { live.withLock { $0.encoded } }
+
+    package func create(input: [UInt8]?, now: Timestamp) throws -> TurnEffects {
+        let input = try input.map { bytes throws(ActorError) in
+            try PayloadCoding.decodeInput(Definition.Input.self, from: bytes)
+        }
+        return try turn(now: now) { turn in try kind.definition.onCreate(&turn, input: input) }.effects
+    }
+
+    package func restore(state: [UInt8]?) throws {
+        guard let state else { return }
+        let value = try PayloadCoding.decode(Definition.State.self, from: state)
+        live.withLock { $0 = Live(state: value, encoded: state) }
+    }
+
+    package func wake(now: Timestamp) throws -> TurnEffects {
+        try turn(now: now) { turn in try kind.definition.onWake(&turn) }.effects
+    }
+
+    package func sleep(now: Timestamp) throws -> TurnEffects {
+        try turn(now: now) { turn in try kind.definition.onSleep(&turn) }.effects
+    }
+
+    package func perform(
+        _ action: String, input: [UInt8], now: Timestamp
+    ) throws -> (output: [UInt8], effects: TurnEffects?) {
+        guard let performer = kind.performers[action] else {
+            throw ActorError.actionNotFound(action, kind: try ActorKind(kind.name), known: kind.actions)
+        }
+        return try performer(self, input, now)
+    }
+
+    /// Runs a turn on a copy of the state and keeps the copy if it succeeds.
+    func turn<Result>(
+        now: Timestamp, _ body: (inout Turn<Definition>) throws -> Result
+    ) throws -> (value: Result, effects: TurnEffects) {
+        let before = live.withLock { $0 }
+        var turn = Turn<Definition>(state: before.state, key: key, now: now)
+        let result = try body(&turn)
+        if let failure = turn.encodingFailure { throw failure }
+        var effects = TurnEffects()
+        effects.broadcasts = turn.broadcasts
+        effects.messages = turn.messages
+        effects.destroys = turn.destroys
+        let encoded = try PayloadCoding.encode(turn.state)
+        if encoded != before.encoded {
+            guard encoded.count <= Self.stateBytesMax else {
+                throw ActorError.tooLarge("the actor's state", limit: Self.stateBytesMax)
+            }
+            effects.state = encoded
+            let state = turn.state
+            live.withLock { $0 = Live(state: state, encoded: encoded) }
+        }
+        return (result, effects)
+    }
+
+    @concurrent package func run(_ driver: any RunDriver) async throws {
+        var workflow = Workflow<Definition>(instance: self, driver: driver, scope: .root)
+        try await kind.definition.run(&workflow)
+    }
+}

@@ -1,0 +1,92 @@
+import ClientProtocol
+
+/// One kind of durable actor, written as a value.
+///
+/// Stored properties are injected dependencies (a language model, an HTTP client), so that tests can pass others.
+/// All that an actor remembers is its `State`, which changes only in turns.
+///
+/// ```swift
+/// struct Counter: DurableActor {
+///     struct State: DurableState { var count = 0 }
+///     struct Actions: Declarations {
+///         let increment = Action<Int, Int> { turn, amount in
+///             turn.state.count += amount
+///             return turn.state.count
+///         }
+///     }
+/// }
+/// ```
+public protocol DurableActor: Sendable {
+    /// What the actor remembers; saved whole after each turn that changes it, up to 1 MiB encoded (A20).
+    associatedtype State: DurableState = NoState
+    /// What is given when an actor is created.
+    associatedtype Input: Codable & Sendable = NoInput
+    associatedtype Actions: Declarations = NoDeclarations
+    associatedtype Queues: Declarations = NoDeclarations
+    associatedtype Events: Declarations = NoDeclarations
+
+    /// Limits and times of this kind.
+    var options: ActorOptions { get }
+
+    /// Called once, in the turn that creates the actor. If it throws, nothing is created (A4).
+    func onCreate(_ turn: inout Turn<Self>, input: Input?) throws
+    /// Called each time the actor comes into memory, before `run` and before any request.
+    func onWake(_ turn: inout Turn<Self>) throws
+    /// Called before the actor leaves memory. It must not count on being called: a node can die.
+    func onSleep(_ turn: inout Turn<Self>) throws
+
+    /// The actor's durable workflow. Started when the actor is created; after a hibernation, a crash or a move it is
+    /// executed again, and each recorded operation answers from its record (W2, W5).
+    func run(_ workflow: inout Workflow<Self>) async throws
+}
+
+extension DurableActor {
+    public var options: ActorOptions { ActorOptions() }
+    public func onCreate(_ turn: inout Turn<Self>, input: Input?) throws {}
+    public func onWake(_ turn: inout Turn<Self>) throws {}
+    public func onSleep(_ turn: inout Turn<Self>) throws {}
+    public func run(_ workflow: inout Workflow<Self>) async throws {}
+
+    /// A turn that clients call by name: typed input, typed output, committed before the reply leaves (A10, A12).
+    public typealias Action<Input: Codable & Sendable, Output: Codable & Sendable> = ActorAction<Self, Input, Output>
+    /// A read that clients call by name. It cannot change anything and sees the latest state (A10).
+    public typealias Query<Output: Codable & Sendable> = ActorQuery<Self, Output>
+}
+
+/// The state of an actor: plain data in which every property has a default.
+public protocol DurableState: Codable, Sendable { init() }
+
+/// A group of declarations, one `let` each; the names of the properties are the names on the wire.
+public protocol Declarations: Sendable { init() }
+
+/// The kinds that a node serves; the names of the properties are the names of the kinds.
+public protocol Registry: Sendable { init() }
+
+public struct NoState: DurableState { public init() {} }
+public struct NoDeclarations: Declarations { public init() {} }
+public struct NoInput: Codable, Sendable { public init() {} }
+
+/// Limits and times of one kind of actor.
+public struct ActorOptions: Sendable {
+    /// How long an actor stays in memory with nothing to do (A5).
+    public var idle: Duration
+    /// How many finished iterations of a loop stay in the history for people to read (W40).
+    public var retainedIterations: Int
+    /// The most operations that a run's history may retain. A run that goes on without end belongs in a `loop`.
+    public var historyMax: Int
+
+    public init(idle: Duration = .seconds(30), retainedIterations: Int = 20, historyMax: Int = 50_000) {
+        self.idle = idle
+        self.retainedIterations = retainedIterations
+        self.historyMax = historyMax
+    }
+}
+
+/// An error that reaches the caller whole: group, code, message and metadata (A14).
+public typealias ActorError = ClientProtocol.ActorError
+
+extension Duration {
+    public static func minutes(_ count: Int) -> Duration { .seconds(60 * count) }
+    public static func hours(_ count: Int) -> Duration { .seconds(3_600 * count) }
+    public static func days(_ count: Int) -> Duration { .seconds(86_400 * count) }
+}

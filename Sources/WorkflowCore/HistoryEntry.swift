@@ -1,0 +1,249 @@
+import ByteCoding
+
+/// The recorded error of an attempt: what a person needs to understand it, never partial output (W17).
+public struct FailureRecord: Hashable, Sendable {
+    public var type: String
+    public var message: String
+    public init(type: String, message: String) {
+        self.type = type
+        self.message = message
+    }
+}
+
+/// One failed try of a step's effect.
+public struct AttemptRecord: Hashable, Sendable {
+    /// Microseconds since 1970.
+    public var startedAt: UInt64
+    public var endedAt: UInt64
+    public var failure: FailureRecord
+    public init(startedAt: UInt64, endedAt: UInt64, failure: FailureRecord) {
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+        self.failure = failure
+    }
+}
+
+/// How a step stands.
+public enum StepState: Hashable, Sendable {
+    case completed(value: [UInt8])
+    /// Will be tried again at that time.
+    case retrying(at: UInt64)
+    /// Ended for good; `timedOut` when its last attempt ran out of time.
+    case failed(FailureRecord, timedOut: Bool)
+}
+
+/// A message as a run took it from a queue.
+public struct TakenMessage: Hashable, Sendable {
+    public var number: UInt64
+    public var queue: String
+    public var body: [UInt8]
+    /// The deduplication identity under which a sender waits for the completion, if one does.
+    public var requester: [UInt8]?
+    public init(number: UInt64, queue: String, body: [UInt8], requester: [UInt8]?) {
+        self.number = number
+        self.queue = queue
+        self.body = body
+        self.requester = requester
+    }
+}
+
+/// What is recorded of an operation.
+public enum HistoryOperation: Hashable, Sendable {
+    /// `attempts` counts every try, also those that ended with the process; `failures` keeps the last ones.
+    case step(StepState, attempts: UInt64, failures: [AttemptRecord], startedAt: UInt64)
+    case turn(value: [UInt8])
+    case sleep(until: UInt64, done: Bool)
+    /// Waits for messages until the deadline; `taken` is nil while it waits and empty if it timed out.
+    case next(deadline: UInt64?, taken: [TakenMessage]?)
+    /// The loop stands at the beginning of `iteration`, with that state; `result` when it has ended.
+    case loop(iteration: UInt64, state: [UInt8], result: [UInt8]?)
+    case completion(message: UInt64)
+
+    public var kind: OperationKind {
+        switch self {
+        case .step: .step
+        case .turn: .turn
+        case .sleep: .sleep
+        case .next: .next
+        case .loop: .loop
+        case .completion: .completion
+        }
+    }
+}
+
+/// The verbs of a workflow, as they stand in its history.
+public enum OperationKind: UInt8, Sendable, CaseIterable {
+    case step = 1, turn, sleep, next, loop, completion
+}
+
+/// One operation in the history of a run, found by its path and rewritten in place as the operation proceeds.
+public struct HistoryEntry: Hashable, Sendable {
+    public static let version: UInt8 = 1
+    /// How many failed attempts a step's entry keeps.
+    public static let failuresMax = 20
+
+    /// Its place in the order in which operations were first recorded; its identifier in storage.
+    public var sequence: UInt64
+    public var path: HistoryPath
+    /// Partition time of the last change, microseconds since 1970.
+    public var recordedAt: UInt64
+    public var operation: HistoryOperation
+
+    public init(sequence: UInt64, path: HistoryPath, recordedAt: UInt64, operation: HistoryOperation) {
+        self.sequence = sequence
+        self.path = path
+        self.recordedAt = recordedAt
+        self.operation = operation
+    }
+
+    public func encoded() -> [UInt8] {
+        var writer = ByteWriter(capacity: 96)
+        writer.byte(Self.version)
+        writer.varint(sequence)
+        path.write(to: &writer)
+        writer.varint(recordedAt)
+        writer.byte(operation.kind.rawValue)
+        operation.write(to: &writer)
+        return writer.bytes
+    }
+
+    public static func decode(_ bytes: [UInt8]) throws(WireError) -> HistoryEntry {
+        var reader = ByteReader(bytes)
+        let version = try reader.byte()
+        guard version == Self.version else {
+            throw .version(what: "history entry", found: UInt64(version), newest: UInt64(Self.version))
+        }
+        let sequence = try reader.varint()
+        let path = try HistoryPath.read(&reader)
+        let recordedAt = try reader.varint()
+        let rawKind = try reader.byte()
+        guard let kind = OperationKind(rawValue: rawKind) else {
+            throw .unknown(what: "operation", value: UInt64(rawKind))
+        }
+        let operation = try HistoryOperation.read(kind, &reader)
+        try reader.finish()
+        return HistoryEntry(sequence: sequence, path: path, recordedAt: recordedAt, operation: operation)
+    }
+}
+
+extension HistoryOperation {
+    func write(to writer: inout ByteWriter) {
+        switch self {
+        case .step(let state, let attempts, let failures, let startedAt):
+            writer.varint(attempts)
+            writer.varint(startedAt)
+            writer.varint(failures.count)
+            for failure in failures {
+                writer.varint(failure.startedAt)
+                writer.varint(failure.endedAt)
+                failure.failure.write(to: &writer)
+            }
+            switch state {
+            case .completed(let value):
+                writer.byte(0)
+                writer.blob(value)
+            case .retrying(let at):
+                writer.byte(1)
+                writer.varint(at)
+            case .failed(let failure, let timedOut):
+                writer.byte(2)
+                failure.write(to: &writer)
+                writer.bool(timedOut)
+            }
+        case .turn(let value):
+            writer.blob(value)
+        case .sleep(let until, let done):
+            writer.varint(until)
+            writer.bool(done)
+        case .next(let deadline, let taken):
+            writer.optional(deadline) { $0.varint($1) }
+            writer.optional(taken) { writer, messages in
+                writer.varint(messages.count)
+                for message in messages { message.write(to: &writer) }
+            }
+        case .loop(let iteration, let state, let result):
+            writer.varint(iteration)
+            writer.blob(state)
+            writer.optional(result) { $0.blob($1) }
+        case .completion(let message):
+            writer.varint(message)
+        }
+    }
+
+    static func read(_ kind: OperationKind, _ reader: inout ByteReader) throws(WireError) -> HistoryOperation {
+        switch kind {
+        case .step: return try readStep(&reader)
+        case .turn: return .turn(value: try reader.blob())
+        case .sleep:
+            let until = try reader.varint()
+            return .sleep(until: until, done: try reader.bool())
+        case .next:
+            let deadline = try reader.optional { reader throws(WireError) in try reader.varint() }
+            let taken = try reader.optional { reader throws(WireError) in
+                let count = try reader.count("taken messages", limit: 100_000)
+                var messages: [TakenMessage] = []
+                for _ in 0..<count { messages.append(try TakenMessage.read(&reader)) }
+                return messages
+            }
+            return .next(deadline: deadline, taken: taken)
+        case .loop:
+            let iteration = try reader.varint()
+            let state = try reader.blob()
+            let result = try reader.optional { reader throws(WireError) in try reader.blob() }
+            return .loop(iteration: iteration, state: state, result: result)
+        case .completion: return .completion(message: try reader.varint())
+        }
+    }
+
+    private static func readStep(_ reader: inout ByteReader) throws(WireError) -> HistoryOperation {
+        let attempts = try reader.varint()
+        let startedAt = try reader.varint()
+        let count = try reader.count("failed attempts", limit: HistoryEntry.failuresMax)
+        var failures: [AttemptRecord] = []
+        for _ in 0..<count {
+            let started = try reader.varint()
+            let ended = try reader.varint()
+            failures.append(
+                AttemptRecord(startedAt: started, endedAt: ended, failure: try FailureRecord.read(&reader)))
+        }
+        let state: StepState
+        switch try reader.byte() {
+        case 0: state = .completed(value: try reader.blob())
+        case 1: state = .retrying(at: try reader.varint())
+        case 2:
+            let failure = try FailureRecord.read(&reader)
+            state = .failed(failure, timedOut: try reader.bool())
+        case let tag: throw .unknown(what: "step state", value: UInt64(tag))
+        }
+        return .step(state, attempts: attempts, failures: failures, startedAt: startedAt)
+    }
+}
+
+extension FailureRecord {
+    func write(to writer: inout ByteWriter) {
+        writer.string(type)
+        writer.string(message)
+    }
+
+    static func read(_ reader: inout ByteReader) throws(WireError) -> FailureRecord {
+        let type = try reader.string()
+        return FailureRecord(type: type, message: try reader.string())
+    }
+}
+
+extension TakenMessage {
+    func write(to writer: inout ByteWriter) {
+        writer.varint(number)
+        writer.string(queue)
+        writer.blob(body)
+        writer.optional(requester) { $0.blob($1) }
+    }
+
+    static func read(_ reader: inout ByteReader) throws(WireError) -> TakenMessage {
+        let number = try reader.varint()
+        let queue = try reader.string()
+        let body = try reader.blob()
+        let requester = try reader.optional { reader throws(WireError) in try reader.blob() }
+        return TakenMessage(number: number, queue: queue, body: body, requester: requester)
+    }
+}
