@@ -46,10 +46,21 @@ let package = Package(
             dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore", "ClientProtocol"],
             swiftSettings: house),
 
+        // Floor 3: drivers
+        .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: house),
+        .target(
+            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+
         // Tests
         .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers"], swiftSettings: house),
         .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers"], swiftSettings: house),
         .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: house),
+        .testTarget(name: "SQLiteDriverTests", dependencies: ["SQLiteDriver"], swiftSettings: house),
+        .testTarget(
+            name: "PartitionStoreTests",
+            dependencies: ["PartitionStore", "SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,98 @@
+import Foundation
+
+/// The few file operations the store does itself, with errors as `StoreError`.
+enum DurableFile {
+    /// What the last failed call means for `path`.
+    static func failure(_ operation: String, _ path: String) -> StoreError {
+        let code = errno
+        switch code {
+        case EROFS, EACCES, EPERM: return .readOnly(path: path)
+        case ENOSPC, EDQUOT: return .full(path: path)
+        default: return .io(operation: operation, path: path, reason: String(cString: strerror(code)))
+        }
+    }
+
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Makes the directory unless it is there, and syncs its parent.
+    static func createDirectory(_ path: String) throws(StoreError) {
+        if mkdir(path, 0o755) == 0 { return try syncDirectory(parent(of: path)) }
+        guard errno == EEXIST else { throw failure("making the directory", path) }
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            throw .io(operation: "making the directory", path: path, reason: "a file of that name exists")
+        }
+    }
+
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// Makes renames and new files of a directory survive a power failure.
+    static func syncDirectory(_ path: String) throws(StoreError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("opening the directory", path) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw failure("syncing the directory", path) }
+    }
+
+    /// The whole file, or nil if there is none.
+    static func read(_ path: String) throws(StoreError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw failure("opening", path)
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw failure("reading", path) }
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeMutableBytes { buffer in
+                Foundation.read(descriptor, buffer.baseAddress! + done, buffer.count - done)
+            }
+            if count < 0 { throw failure("reading", path) }
+            if count == 0 { break }
+            done += count
+        }
+        bytes.removeLast(bytes.count - done)
+        return bytes
+    }
+
+    /// Writes a new file beside the old one, syncs it and renames it over (D21).
+    /// - Parameter syncName: also makes the name durable; otherwise that is up to the caller.
+    static func replace(_ path: String, with bytes: [UInt8], syncName: Bool = true) throws(StoreError) {
+        let temporary = path + ".new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw failure("creating", temporary) }
+        do {
+            defer { close(descriptor) }
+            try writeAll(descriptor, bytes, at: 0, path: temporary)
+            guard fsync(descriptor) == 0 else { throw failure("syncing", temporary) }
+        }
+        guard rename(temporary, path) == 0 else { throw failure("renaming", temporary) }
+        if syncName { try syncDirectory(parent(of: path)) }
+    }
+
+    static func writeAll(_ descriptor: Int32, _ bytes: [UInt8], at offset: Int, path: String) throws(StoreError) {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { buffer in
+                pwrite(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
+            }
+            guard count > 0 else { throw failure("writing", path) }
+            done += count
+        }
+    }
+
+    static func remove(_ path: String) throws(StoreError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw failure("deleting", path) }
+    }
+
+    /// The names in a directory; empty if there is none.
+    static func names(in path: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    }
+}

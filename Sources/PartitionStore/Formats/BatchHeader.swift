@@ -1,0 +1,75 @@
+import ByteCoding
+
+/// Stands before the records of one group commit, in the same row of the journal. All integers little-endian:
+///
+///     version u8 | zero u8 | zero u16 | records u32 | bytes u32 | crc32c u32
+///     | sequence u64 | oldest u64 | previousHash u64 | records, one after the other
+///
+/// The CRC covers the header without itself and all records. `oldest` is the lowest sequence that the journal holds
+/// once this row is in, so that rows lost at the front are noticed; `previousHash` is the hash of the row before.
+struct BatchHeader: Hashable, Sendable {
+    static let version: UInt8 = 1
+    static let byteCount = 40
+
+    var recordCount: UInt32
+    var recordBytes: UInt32
+    var crc: UInt32
+    var sequence: UInt64
+    var oldest: UInt64
+    var previousHash: UInt64
+
+    private var encoded: [UInt8] {
+        var writer = ByteWriter(capacity: Self.byteCount)
+        writer.byte(Self.version)
+        writer.byte(0)
+        writer.fixed(0 as UInt16)
+        writer.fixed(recordCount)
+        writer.fixed(recordBytes)
+        writer.fixed(crc)
+        writer.fixed(sequence)
+        writer.fixed(oldest)
+        writer.fixed(previousHash)
+        return writer.bytes
+    }
+
+    /// The row's link in the chain of rows. It covers the records through the CRC; they have hashes of their own.
+    var hash: UInt64 { XXH64.hash(encoded) }
+
+    /// Puts the header over the first bytes of a row and seals the row.
+    static func seal(
+        _ row: inout [UInt8], recordCount: Int, sequence: UInt64, oldest: UInt64, previousHash: UInt64
+    ) -> BatchHeader {
+        var header = BatchHeader(
+            recordCount: UInt32(recordCount), recordBytes: UInt32(row.count - byteCount), crc: 0,
+            sequence: sequence, oldest: oldest, previousHash: previousHash)
+        row.replaceSubrange(0..<byteCount, with: header.encoded)
+        header.crc = checksum(row)
+        for shift in 0..<4 { row[12 + shift] = UInt8(truncatingIfNeeded: header.crc >> UInt32(shift * 8)) }
+        return header
+    }
+
+    /// Reads the header of a row and proves the row's checksum.
+    static func decode(_ row: [UInt8]) throws(WireError) -> BatchHeader {
+        var reader = ByteReader(row)
+        let version = try reader.byte()
+        guard version == Self.version else {
+            throw .version(what: "journal row", found: UInt64(version), newest: UInt64(Self.version))
+        }
+        guard try reader.byte() == 0, try reader.fixed(UInt16.self) == 0 else {
+            throw .invalid("a journal row has unknown flags")
+        }
+        let header = BatchHeader(
+            recordCount: try reader.fixed(), recordBytes: try reader.fixed(), crc: try reader.fixed(),
+            sequence: try reader.fixed(), oldest: try reader.fixed(), previousHash: try reader.fixed())
+        guard reader.remaining == Int(header.recordBytes) else { throw .truncated }
+        guard checksum(row) == header.crc else { throw .checksum(what: "journal row \(header.sequence)") }
+        return header
+    }
+
+    private static func checksum(_ row: [UInt8]) -> UInt32 {
+        row.withUnsafeBytes { all in
+            let start = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: all[0..<12]))
+            return CRC32C.checksum(UnsafeRawBufferPointer(rebasing: all[16...]), continuing: start)
+        }
+    }
+}

@@ -1,0 +1,29 @@
+/// Where a node's data lies, and the bounds of what the store keeps waiting.
+public struct StoreConfiguration: Sendable {
+    /// The data directory; made if it does not exist (its parent must).
+    public var directory: String
+    /// The number of partitions of a new directory; an existing one must have been made with the same.
+    public var partitionCount = 256
+    /// A group commit takes no further record once it holds this many bytes; one larger record still goes alone.
+    public var batchBytesMax = 1 << 20
+    /// A group commit takes at most this many records.
+    public var batchRecordsMax = 16_384
+    /// How long committed records wait before they are applied to the tables.
+    public var applyInterval: Duration = .seconds(1)
+    /// A partition with this many bytes waiting is applied at once.
+    public var applyBytesMax = 1 << 20
+    /// One apply transaction takes at most this many records, so that readers of the partition wait briefly.
+    public var applyRecordsMax = 4_096
+    /// Above this many bytes of records in the journal, the oldest half is applied, synced and deleted.
+    public var journalBytesMax = 64 << 20
+    /// Above this many bytes, the journal's write-ahead log is copied into its database.
+    public var journalLogBytesMax = 16 << 20
+    /// Above this many bytes, a partition's write-ahead log is copied into its database.
+    public var stateLogBytesMax = 1 << 20
+    /// How often the witness of the journal's end is synced; it is written after every commit.
+    public var witnessInterval: Duration = .seconds(1)
+    /// Stops the journal's file from growing above this many pages of 4 KiB, as if the disk were full.
+    public var journalPagesMax: Int?
+
+    public init(directory: String) { self.directory = directory }
+}

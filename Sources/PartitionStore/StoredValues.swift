@@ -1,0 +1,78 @@
+import Identifiers
+
+/// Who a data directory belongs to (R11, R12, R15).
+public struct StoreIdentity: Sendable {
+    public var cluster: ClusterID
+    public var node: NodeID
+    public var store: StoreID
+    /// Counts the openings of the directory; durable before `open` returns.
+    public var incarnation: Incarnation
+    public var ring: HashRing
+}
+
+/// The end of a partition's log.
+public struct LogEnd: Hashable, Sendable {
+    public var epoch: Epoch
+    public var position: LogPosition
+    /// The last record's link in the hash chain.
+    public var hash: UInt64
+    /// Partition time of the last record, in microseconds since 1970.
+    public var time: UInt64
+
+    public init(epoch: Epoch, position: LogPosition, hash: UInt64, time: UInt64) {
+        self.epoch = epoch
+        self.position = position
+        self.hash = hash
+        self.time = time
+    }
+
+    /// The end of a log without records.
+    public static let empty = LogEnd(epoch: Epoch(rawValue: 0), position: .zero, hash: 0, time: 0)
+}
+
+/// A record as it goes into the journal.
+public struct SealedRecord: Sendable {
+    public var partition: PartitionID
+    public var position: LogPosition
+    /// The record's link in the hash chain.
+    public var hash: UInt64
+    /// What `JournalRecord.encoded()` returned.
+    public var bytes: [UInt8]
+
+    public init(partition: PartitionID, position: LogPosition, hash: UInt64, bytes: [UInt8]) {
+        self.partition = partition
+        self.position = position
+        self.hash = hash
+        self.bytes = bytes
+    }
+}
+
+/// Everything of a partition up to a position.
+public struct DurableMark: Hashable, Sendable {
+    public var partition: PartitionID
+    public var position: LogPosition
+
+    public init(partition: PartitionID, position: LogPosition) {
+        self.partition = partition
+        self.position = position
+    }
+}
+
+/// An actor as the tables have it.
+public struct StoredActor: Hashable, Sendable {
+    public var id: ActorID
+    public var address: ActorAddress
+    /// Microseconds since 1970.
+    public var createdAt: UInt64
+    public var state: [UInt8]?
+    public var run: [UInt8]?
+    public var input: [UInt8]?
+    /// Microseconds since 1970; nil never, 0 at once.
+    public var wakeAt: UInt64?
+}
+
+/// One of an actor's items.
+public struct StoredItem: Hashable, Sendable {
+    public var id: [UInt8]
+    public var body: [UInt8]
+}

@@ -1,0 +1,2 @@
+import PartitionStore
+import Testing

@@ -1,0 +1,2 @@
+import SQLiteDriver
+import Testing
