@@ -52,6 +52,16 @@ let package = Package(
             name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
 
+        // Floor 5: hosting
+        .target(
+            name: "ActorHost",
+            dependencies: [
+                "Apus", "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore", "TimerCore",
+                "ClientProtocol", "PartitionStore", .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: house),
+
         // Tests
         .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers"], swiftSettings: house),
         .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers"], swiftSettings: house),

@@ -207,7 +207,7 @@ package final class TypedInstance<Definition: DurableActor>: ActorInstance {
     }
 
     @concurrent package func run(_ driver: any RunDriver) async throws {
-        var workflow = Workflow<Definition>(instance: self, driver: driver, scope: .root)
+        var workflow = Workflow<Definition>(instance: self, driver: driver, scope: .root, path: HistoryPath([]))
         try await kind.definition.run(&workflow)
     }
 }

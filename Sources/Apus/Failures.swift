@@ -15,6 +15,17 @@ public struct StepFailure: Error, Sendable, CustomStringConvertible {
     /// What the last failed attempts said, oldest first, at most 20 (W17).
     public var history: [String]
 
+    package init(
+        step: String, type: String, message: String, attempts: Int, timedOut: Bool, history: [String]
+    ) {
+        self.step = step
+        self.type = type
+        self.message = message
+        self.attempts = attempts
+        self.timedOut = timedOut
+        self.history = history
+    }
+
     public var description: String {
         "step \"\(step)\" failed after \(attempts) attempt\(attempts == 1 ? "" : "s"): \(message)"
     }
@@ -39,6 +50,7 @@ public struct RetryAfter: Error, Sendable, CustomStringConvertible {
 /// Thrown by `Message.complete` for a message that is completed already (W33).
 public struct MessageAlreadyCompleted: Error, Sendable, CustomStringConvertible {
     public var number: UInt64
+    package init(number: UInt64) { self.number = number }
     public var description: String { "message \(number) was completed before" }
 }
 
@@ -57,12 +69,15 @@ package struct RunClosed: Error, Sendable {
 /// ```
 public struct StepAttempt: Sendable {
     /// The same for all attempts of one step, in all lives of the run; 32 hexadecimal digits.
-    public var idempotencyKey: String
+    public var idempotencyKey: String { StableNames.idempotencyKey(run: run, path: path) }
     /// 1 for the first try.
-    public var number: Int
+    public let number: Int
+    private let run: [UInt8]
+    private let path: HistoryPath
 
-    package init(idempotencyKey: String, number: Int) {
-        self.idempotencyKey = idempotencyKey
+    package init(run: [UInt8], path: HistoryPath, number: Int) {
+        self.run = run
+        self.path = path
         self.number = number
     }
 

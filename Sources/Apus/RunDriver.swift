@@ -10,7 +10,7 @@ package protocol RunDriver: AnyObject, Sendable {
     /// Bytes that name this run in all the world.
     var runName: [UInt8] { get }
     /// The time of the last record that the code has passed (W8).
-    var now: Timestamp { get }
+    var historyTime: Timestamp { get }
 
     @concurrent func step(_ request: StepRequest) async throws -> OperationResult
     @concurrent func turn(_ request: TurnRequest) async throws -> OperationResult
@@ -29,7 +29,6 @@ package protocol RunDriver: AnyObject, Sendable {
     @concurrent func complete(
         _ message: TakenMessage, node: WorkflowCore.Node, index: Int, reply: [UInt8]
     ) async throws
-    func path(of scope: WorkflowCore.Node) -> HistoryPath
 }
 
 package enum SleepGoal: Sendable {

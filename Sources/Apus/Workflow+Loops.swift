@@ -14,7 +14,7 @@ extension Workflow {
     ) async throws -> Never {
         var place = try await driver.enterLoop(name, in: scope, state: [])
         while true {
-            var iteration = Workflow(instance: instance, driver: driver, scope: place.scope)
+            var iteration = iteration(place.iteration, of: name, scope: place.scope)
             try await body(&iteration)
             place.scope = try await driver.nextIteration(
                 of: place.loop, after: place.iteration, scope: place.scope, state: [])
@@ -32,7 +32,7 @@ extension Workflow {
         if let result = place.result { return try PayloadCoding.decode(Result.self, from: result) }
         while true {
             var state = try PayloadCoding.decode(LoopState.self, from: place.state)
-            var iteration = Workflow(instance: instance, driver: driver, scope: place.scope)
+            var iteration = iteration(place.iteration, of: name, scope: place.scope)
             switch try await body(&iteration, &state) {
             case .done(let result):
                 try await driver.endLoop(

@@ -10,13 +10,15 @@ public struct Workflow<Definition: DurableActor>: ~Copyable, Sendable {
     let instance: TypedInstance<Definition>
     let driver: any RunDriver
     let scope: WorkflowCore.Node
+    let path: HistoryPath
     /// How many random numbers this scope's code has asked for.
     private var chances: UInt64 = 0
 
-    init(instance: TypedInstance<Definition>, driver: any RunDriver, scope: WorkflowCore.Node) {
+    init(instance: TypedInstance<Definition>, driver: any RunDriver, scope: WorkflowCore.Node, path: HistoryPath) {
         self.instance = instance
         self.driver = driver
         self.scope = scope
+        self.path = path
     }
 
     /// The key of the actor.
@@ -33,7 +35,7 @@ public struct Workflow<Definition: DurableActor>: ~Copyable, Sendable {
     public var state: Definition.State { instance.state }
 
     /// The time of the last recorded operation that this run has passed, the same on each replay (W8).
-    public var now: Timestamp { driver.now }
+    public var now: Timestamp { driver.historyTime }
 
     /// A random UUID (version 4), the same on each replay (W8).
     public mutating func uuid() -> String {
@@ -55,7 +57,14 @@ public struct Workflow<Definition: DurableActor>: ~Copyable, Sendable {
 
     private mutating func nextGenerator() -> SplitMix64 {
         chances += 1
-        return SplitMix64(seed: StableNames.seed(run: driver.runName, path: driver.path(of: scope), count: chances))
+        return SplitMix64(seed: StableNames.seed(run: driver.runName, path: path, count: chances))
+    }
+
+    /// The workflow of one iteration of a loop.
+    func iteration(_ number: UInt64, of loop: String, scope: WorkflowCore.Node) -> Workflow {
+        Workflow(
+            instance: instance, driver: driver, scope: scope,
+            path: HistoryPath(path.components + [.name(loop), .iteration(number)]))
     }
 
     func decoded<Value: Decodable & Sendable>(_ result: OperationResult, as type: Value.Type) throws -> Value {

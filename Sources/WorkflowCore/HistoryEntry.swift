@@ -25,11 +25,20 @@ public struct AttemptRecord: Hashable, Sendable {
 
 /// How a step stands.
 public enum StepState: Hashable, Sendable {
+    /// Its only attempt has begun. Recorded for steps that must not be tried twice.
+    case started
     case completed(value: [UInt8])
     /// Will be tried again at that time.
     case retrying(at: UInt64)
     /// Ended for good; `timedOut` when its last attempt ran out of time.
     case failed(FailureRecord, timedOut: Bool)
+}
+
+/// How a turn of a run ended. A turn that threw changed nothing; that it threw is recorded, so that a replay takes the
+/// same way.
+public enum TurnState: Hashable, Sendable {
+    case completed(value: [UInt8])
+    case failed(FailureRecord)
 }
 
 /// A message as a run took it from a queue.
@@ -51,7 +60,7 @@ public struct TakenMessage: Hashable, Sendable {
 public enum HistoryOperation: Hashable, Sendable {
     /// `attempts` counts every try, also those that ended with the process; `failures` keeps the last ones.
     case step(StepState, attempts: UInt64, failures: [AttemptRecord], startedAt: UInt64)
-    case turn(value: [UInt8])
+    case turn(TurnState)
     case sleep(until: UInt64, done: Bool)
     /// Waits for messages until the deadline; `taken` is nil while it waits and empty if it timed out.
     case next(deadline: UInt64?, taken: [TakenMessage]?)
@@ -139,6 +148,7 @@ extension HistoryOperation {
                 failure.failure.write(to: &writer)
             }
             switch state {
+            case .started: writer.byte(3)
             case .completed(let value):
                 writer.byte(0)
                 writer.blob(value)
@@ -150,8 +160,12 @@ extension HistoryOperation {
                 failure.write(to: &writer)
                 writer.bool(timedOut)
             }
-        case .turn(let value):
+        case .turn(.completed(let value)):
+            writer.byte(0)
             writer.blob(value)
+        case .turn(.failed(let failure)):
+            writer.byte(1)
+            failure.write(to: &writer)
         case .sleep(let until, let done):
             writer.varint(until)
             writer.bool(done)
@@ -173,7 +187,12 @@ extension HistoryOperation {
     static func read(_ kind: OperationKind, _ reader: inout ByteReader) throws(WireError) -> HistoryOperation {
         switch kind {
         case .step: return try readStep(&reader)
-        case .turn: return .turn(value: try reader.blob())
+        case .turn:
+            switch try reader.byte() {
+            case 0: return .turn(.completed(value: try reader.blob()))
+            case 1: return .turn(.failed(try FailureRecord.read(&reader)))
+            case let tag: throw .unknown(what: "turn state", value: UInt64(tag))
+            }
         case .sleep:
             let until = try reader.varint()
             return .sleep(until: until, done: try reader.bool())
@@ -213,6 +232,7 @@ extension HistoryOperation {
         case 2:
             let failure = try FailureRecord.read(&reader)
             state = .failed(failure, timedOut: try reader.bool())
+        case 3: state = .started
         case let tag: throw .unknown(what: "step state", value: UInt64(tag))
         }
         return .step(state, attempts: attempts, failures: failures, startedAt: startedAt)

@@ -1,0 +1,241 @@
+import Apus
+import ClientProtocol
+import Identifiers
+import Logging
+import PartitionStore
+import Synchronization
+import TimeAndChance
+import TimerCore
+
+/// Runs the actors of one node: activates them, performs their turns and workflows, lets results out only when they
+/// are committed, and hibernates what has nothing to do.
+public final class ActorHost: ActorService {
+    private let store: any HostStore
+    private let shards: [Shard]
+    private let definitions: [String: any ActorKindDefinition]
+    private let nextToken = Atomic<UInt64>(1)
+    private let logger: Logger
+    private let startedAt: Timestamp
+    /// Which actor a subscription belongs to, to find its shard again.
+    private let subscriptions = Mutex<[SubscriptionID: ActorAddress]>([:])
+
+    /// - Parameter onFailure: the journal has failed; nothing is acknowledged any more, and the process should end
+    ///   (R14). Called once, on any thread.
+    package init(
+        kinds: [any ActorKindDefinition], store: any HostStore, clock: any HostClock = SystemClock(),
+        settings: HostSettings = HostSettings(), logger: Logger,
+        onFailure: @escaping @Sendable (StoreError) -> Void
+    ) {
+        let definitions = Dictionary(kinds.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        self.store = store
+        self.logger = logger
+        self.definitions = definitions
+        startedAt = clock.reading().wall
+        let shards = (0..<settings.shards).map {
+            Shard(index: $0, store: store, clock: clock, kinds: definitions, settings: settings, logger: logger)
+        }
+        self.shards = shards
+        store.setOnApplied { marks in
+            Self.share(marks, shards) { shard, marks in shard.applied(marks) }
+        }
+        store.start(
+            onDurable: { marks in
+                // One node is all replicas there are: durable here is committed.
+                store.commit(marks)
+                Self.share(marks, shards) { shard, marks in shard.committed(marks) }
+            }, onFailure: onFailure)
+        for shard in shards { shard.start() }
+        for partition in 0..<store.identity.ring.partitionCount {
+            let id = PartitionID(partition)
+            let shard = shards[partition % shards.count]
+            shard.executor.post { shard.activate(id) }
+        }
+    }
+
+    private static func share(
+        _ marks: [DurableMark], _ shards: [Shard], _ body: @escaping @Sendable (Shard, [DurableMark]) -> Void
+    ) {
+        for (index, shard) in shards.enumerated() {
+            let own = marks.filter { Int($0.partition.rawValue) % shards.count == index }
+            if !own.isEmpty { shard.executor.post { body(shard, own) } }
+        }
+    }
+
+    /// Returns when every partition is served and what was due is under way.
+    public func ready() async {
+        for shard in shards { await shard.executor.run {} }
+    }
+
+    /// The wall clock of tests has moved: looks at the timers.
+    package func clockMoved() {
+        for shard in shards { shard.executor.nudge() }
+    }
+
+    private func shard(of address: ActorAddress) -> (Shard, PartitionID) {
+        let partition = store.identity.ring.partition(of: address)
+        return (shards[Int(partition.rawValue) % shards.count], partition)
+    }
+
+    // MARK: ActorService
+
+    public var kinds: [String] { definitions.keys.sorted() }
+
+    @discardableResult
+    public func submit(
+        _ request: ActorRequest, reply: @escaping @Sendable (Result<ActorReply, ActorError>) -> Void
+    ) -> RequestToken {
+        let (shard, partition) = shard(of: request.target)
+        let number = nextToken.add(1, ordering: .relaxed).oldValue
+        let token = RequestToken(rawValue: number * UInt64(shards.count) + UInt64(shard.index))
+        let work = ShardRequest(token: token, request: request, partition: partition, reply: reply)
+        shard.executor.post { shard.handle(work) }
+        return token
+    }
+
+    /// Performs a request and waits for its reply.
+    public func perform(_ request: ActorRequest) async throws(ActorError) -> ActorReply {
+        let result = await withUnsafeContinuation { continuation in
+            submit(request) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
+    public func abandon(_ token: RequestToken) {
+        let shard = shards[Int(token.rawValue % UInt64(shards.count))]
+        shard.executor.post { for actor in shard.live.values where !actor.waiters.isEmpty { actor.abandon(token) } }
+    }
+
+    public func subscribe(
+        to event: String, of actor: ActorAddress, deliver: @escaping @Sendable (EventDelivery) -> Void
+    ) throws(ActorError) -> SubscriptionID {
+        guard let kind = definitions[actor.kind.name] else { throw .kindNotFound(actor.kind.name, known: kinds) }
+        guard kind.events.contains(event) else {
+            throw .eventUnknown(event, kind: actor.kind, known: Array(kind.events))
+        }
+        let id = SubscriptionID(rawValue: nextToken.add(1, ordering: .relaxed).oldValue)
+        let (shard, _) = shard(of: actor)
+        subscriptions.withLock { $0[id] = actor }
+        shard.executor.post {
+            shard.subscribers[actor, default: []].append(
+                Shard.Subscriber(id: id, event: event, deliver: deliver))
+        }
+        return id
+    }
+
+    public func unsubscribe(_ subscription: SubscriptionID) {
+        guard let actor = subscriptions.withLock({ $0.removeValue(forKey: subscription) }) else { return }
+        let (shard, _) = shard(of: actor)
+        shard.executor.post {
+            shard.subscribers[actor]?.removeAll { $0.id == subscription }
+            if shard.subscribers[actor]?.isEmpty ?? false { shard.subscribers[actor] = nil }
+        }
+    }
+
+    public func status() async -> Payload {
+        var total = HostCounters()
+        var live = 0
+        var timers = 0
+        for shard in shards {
+            let (counters, count, due) = await shard.executor.run { (shard.counters, shard.live.count, shard.timers.count) }
+            total.add(counters)
+            live += count
+            timers += due
+        }
+        let identity = store.identity
+        var json = JSONText()
+        json.object { json in
+            json.member("node") { $0.raw(String(identity.node.rawValue)) }
+            json.member("cluster") { $0.string(identity.cluster.description) }
+            json.member("store") { $0.string(identity.store.description) }
+            json.member("incarnation") { $0.raw(String(identity.incarnation.rawValue)) }
+            json.member("partitions") { $0.raw(String(identity.ring.partitionCount)) }
+            json.member("startedAt") { $0.time(startedAt.rawValue) }
+            json.member("kinds") { json in
+                json.array { json in for kind in kinds { json.element { $0.string(kind) } } }
+            }
+            let figures: [(String, UInt64)] = [
+                ("actorsAwake", UInt64(live)), ("timers", UInt64(timers)), ("records", total.records),
+                ("requests", total.requests), ("steps", total.steps), ("wakes", total.wakes),
+                ("creations", total.creations), ("hibernations", total.hibernations),
+                ("repliesRepeated", total.repliesRepeated), ("backlogBytes", UInt64(store.backlogBytes)),
+            ]
+            for (name, value) in figures { json.member(name) { $0.raw(String(value)) } }
+        }
+        return Payload(json.bytes)
+    }
+
+    public func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload {
+        let limit = min(max(1, limit), 1_000)
+        var found: [StoredActor] = []
+        do {
+            for partition in 0..<store.identity.ring.partitionCount {
+                found += try store.actors(in: PartitionID(partition), kind: kind, limit: limit, after: after)
+                await Task.yield()
+            }
+        } catch {
+            logger.error("actors cannot be listed: \(error)")
+            throw .internalError
+        }
+        found.sort { $0.address < $1.address }
+        var json = JSONText()
+        json.object { json in
+            json.member("actors") { json in
+                json.array { json in
+                    for actor in found.prefix(limit) {
+                        if let text = try? ActorDescription.of(actor, messages: []) { json.element { $0.raw(text.bytes) } }
+                    }
+                }
+            }
+            json.member("more") { $0.raw(found.count > limit ? "true" : "false") }
+        }
+        return Payload(json.bytes)
+    }
+
+    /// Settles every actor, waits for the records, and closes the store (A7: nothing that was accepted is lost).
+    public func stop() async throws {
+        for shard in shards { await shard.executor.run { shard.beginStop() } }
+        for shard in shards {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                shard.executor.post { shard.whenAllCommitted { continuation.resume() } }
+            }
+        }
+        try store.close()
+        for shard in shards { shard.executor.stop() }
+    }
+}
+
+extension ShardExecutor {
+    /// Runs work on the shard's thread and returns its result.
+    @concurrent func run<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+        await withUnsafeContinuation { continuation in
+            post { continuation.resume(returning: body()) }
+        }
+    }
+}
+
+extension Shard {
+    /// Calls `then` when everything that was appended so far is committed, in all partitions.
+    func whenAllCommitted(_ then: @escaping @Sendable () -> Void) {
+        let open = partitions.values.filter { !$0.isCommitted }.map(\.id)
+        guard !open.isEmpty else { return then() }
+        var left = open.count
+        for partition in open {
+            whenCommitted(partition) {
+                left -= 1
+                if left == 0 { then() }
+            }
+        }
+    }
+}
+
+extension HostCounters {
+    mutating func add(_ other: HostCounters) {
+        records += other.records
+        requests += other.requests
+        wakes += other.wakes
+        creations += other.creations
+        hibernations += other.hibernations
+        steps += other.steps
+        repliesRepeated += other.repliesRepeated
+    }
+}

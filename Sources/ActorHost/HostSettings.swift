@@ -1,0 +1,35 @@
+/// The limits of a host.
+public struct HostSettings: Sendable {
+    /// Threads that actors run on; a partition belongs to one of them.
+    public var shards: Int
+    /// Actors that a shard keeps in memory before it lets idle ones go early.
+    public var liveActorsMax: Int
+    /// Bytes of records that may wait to be applied; above it new requests are refused as `node.overloaded`.
+    public var backlogBytesMax: Int
+    /// Requests that may wait for the completion of their message at one actor.
+    public var waitersMax: Int
+    /// In place of each kind's own time until hibernation.
+    public var idleOverride: Duration?
+
+    public init(
+        shards: Int = 2, liveActorsMax: Int = 50_000, backlogBytesMax: Int = 512 << 20, waitersMax: Int = 10_000,
+        idleOverride: Duration? = nil
+    ) {
+        self.shards = max(1, shards)
+        self.liveActorsMax = max(1, liveActorsMax)
+        self.backlogBytesMax = backlogBytesMax
+        self.waitersMax = waitersMax
+        self.idleOverride = idleOverride
+    }
+}
+
+/// What a shard has done since its start.
+struct HostCounters: Sendable {
+    var records: UInt64 = 0
+    var requests: UInt64 = 0
+    var wakes: UInt64 = 0
+    var creations: UInt64 = 0
+    var hibernations: UInt64 = 0
+    var steps: UInt64 = 0
+    var repliesRepeated: UInt64 = 0
+}

@@ -1,0 +1,201 @@
+import Apus
+import ByteCoding
+import ClientProtocol
+import Identifiers
+import Logging
+import MailboxCore
+import TimeAndChance
+import WorkflowCore
+
+/// A client's request on its way through a shard.
+struct ShardRequest: Sendable {
+    var token: RequestToken
+    var request: ActorRequest
+    var partition: PartitionID
+    var reply: @Sendable (Result<ActorReply, ActorError>) -> Void
+}
+
+/// Somebody who waits for the completion of a message.
+struct ReplyWaiter {
+    var token: RequestToken
+    var message: UInt64
+    /// Microseconds since 1970; nil for as long as the caller stays.
+    var deadline: UInt64?
+    var reply: @Sendable (Result<ActorReply, ActorError>) -> Void
+}
+
+extension LiveActor {
+    func perform(_ request: ShardRequest) {
+        touch()
+        if let identity = request.request.identity {
+            switch deduplication.check(identity.identityInActor) {
+            case .new: break
+            case .known(let outcome): return repeatReply(outcome, request)
+            case .expired: return request.reply(.failure(.sessionExpired))
+            }
+        }
+        switch request.request.operation {
+        case .action(let name, let input): act(name, input, request)
+        case .send(let queue, let body): send(body, to: queue, waits: false, nil, request)
+        case .request(let queue, let body, let timeout): send(body, to: queue, waits: true, timeout, request)
+        case .destroy:
+            var turn = RecordableTurn()
+            turn.operations = [.destroy]
+            turn.destroys = true
+            record(turn) { request.reply(.success(.destroyed)) }
+        case .getOrCreate, .create, .describe, .history:
+            // Answered by the shard, which knows whether the actor exists.
+            request.reply(.failure(.internalError))
+        }
+    }
+
+    /// Remembers a reply in the record of its effect (A13).
+    func remember(_ identity: RequestIdentityID, acknowledged: UInt64 = 0, _ outcome: DeduplicationCore.Outcome) -> [TurnOperation] {
+        deduplication.record(identity, outcome, acknowledged: acknowledged, at: now.rawValue).map { change in
+            switch change {
+            case .put(let id, let value): .put(.deduplication, id: id, value)
+            case .delete(let id): .delete(.deduplication, id: id)
+            case .deleteRange(let from, let through): .deleteRange(.deduplication, from: from, through: through)
+            }
+        }
+    }
+
+    private func remember(_ identity: RequestIdentity?, _ outcome: DeduplicationCore.Outcome) -> [TurnOperation] {
+        guard let identity else { return [] }
+        var acknowledged: UInt64 = 0
+        if case .session(_, _, let seen) = identity { acknowledged = seen }
+        return remember(identity.identityInActor, acknowledged: acknowledged, outcome)
+    }
+
+    private func repeatReply(_ outcome: DeduplicationCore.Outcome, _ request: ShardRequest) {
+        shard.counters.repliesRepeated += 1
+        switch outcome {
+        case .message(let number):
+            guard case .request(_, _, let timeout) = request.request.operation else {
+                return request.reply(.failure(.badRequest("this request's identity was used for another request")))
+            }
+            wait(for: number, timeout, request)
+        case .reply(let bytes):
+            do {
+                let reply = try ReplyRecord.decode(bytes)
+                shard.whenCommitted(partition) { request.reply(.success(reply)) }
+            } catch {
+                shard.logger.error("a recorded reply of \(address) cannot be read: \(error)")
+                request.reply(.failure(.internalError))
+            }
+        }
+    }
+
+    // MARK: Actions
+
+    private func act(_ name: String, _ input: Payload, _ request: ShardRequest) {
+        do {
+            var isQuery = false
+            let (output, turn) = try performTurn {
+                let (output, effects) = try instance.perform(name, input: input.bytes, now: now)
+                isQuery = effects == nil
+                return (output, effects)
+            }
+            let reply = ActorReply.output(Payload(output))
+            if isQuery { return shard.whenCommitted(partition) { request.reply(.success(reply)) } }
+            let memory = remember(request.request.identity, .reply(ReplyRecord.encode(reply)))
+            record(turn, also: memory) { request.reply(.success(reply)) }
+        } catch let error as ActorError {
+            shard.whenCommitted(partition) { request.reply(.failure(error)) }
+        } catch {
+            shard.logger.error("action \(name) of \(address) failed: \(error)")
+            shard.whenCommitted(partition) { request.reply(.failure(.internalError)) }
+        }
+    }
+
+    // MARK: Messages
+
+    private func send(_ body: Payload, to queue: String, waits: Bool, _ timeout: UInt64?, _ request: ShardRequest) {
+        guard let declaration = kind.queues[queue] else {
+            return request.reply(.failure(.queueUnknown(queue, kind: address.kind, known: Array(kind.queues.keys))))
+        }
+        do throws(ActorError) {
+            guard body.bytes.count <= declaration.limits.messageBytesMax else {
+                throw .tooLarge("the message", limit: declaration.limits.messageBytesMax)
+            }
+            try declaration.validate(body: body.bytes)
+            if waits, isRunEnded { throw Self.runEndedError }
+            if waits, !declaration.isCompletable {
+                throw .badRequest("the queue \"\(queue)\" has no replies to wait for; send without waiting")
+            }
+            if waits, waiters.count >= shard.settings.waitersMax { throw .overloaded }
+        } catch { return request.reply(.failure(error)) }
+        let requester = waits ? request.request.identity?.identityInActor.encoded : nil
+        guard let message = enqueue(body.bytes, to: queue, limits: declaration.limits, requester: requester) else {
+            return request.reply(.failure(.queueFull(queue, capacity: declaration.limits.capacity)))
+        }
+        let accepted = ActorReply.accepted(message.number)
+        let memory = remember(
+            request.request.identity, waits ? .message(message.number) : .reply(ReplyRecord.encode(accepted)))
+        if waits { wait(for: message.number, timeout, request) }
+        store(message, memory) { if !waits { request.reply(.success(accepted)) } }
+    }
+
+    /// Stores a message; if the run waits for it, storing and taking it is one record.
+    private func store(_ message: QueuedMessage, _ memory: [TurnOperation], _ then: @escaping () -> Void) {
+        let waiting = waits.sorted { $0.key < $1.key }.first { _, wait in
+            if case .message(let queues, _) = wait.goal { return queues.contains(message.queue) }
+            return false
+        }
+        guard let (ticket, wait) = waiting, mailbox.count(in: message.queue) == 1 else {
+            let put = TurnOperation.put(.message, id: TurnOperation.itemID(message.number), message.encoded())
+            record([put] + memory, then)
+            return offerMessages()
+        }
+        _ = mailbox.take(from: [message.queue], upTo: 1)
+        waits[ticket] = nil
+        pending += memory
+        wait.taken?([TakenMessage(message)])
+        shard.whenCommitted(partition, then)
+    }
+
+    // MARK: Waiting for completions
+
+    private func wait(for message: UInt64, _ timeoutMillis: UInt64?, _ request: ShardRequest) {
+        guard !isRunEnded else { return request.reply(.failure(Self.runEndedError)) }
+        let deadline = timeoutMillis.map { (now + .milliseconds(Int64(clamping: $0))).rawValue }
+        let waiter = ReplyWaiter(token: request.token, message: message, deadline: deadline, reply: request.reply)
+        waiters.append(waiter)
+        if timeoutMillis == 0 {
+            // Accepted is accepted only when it is durable; then there is one look, and no waiting.
+            shard.whenCommitted(partition) { [self] in expireWaiters(now.rawValue) }
+        }
+        arm()
+    }
+
+    func tellWaiters(of message: UInt64, _ reply: ActorReply) {
+        for waiter in waiters where waiter.message == message { waiter.reply(.success(reply)) }
+        waiters.removeAll { $0.message == message }
+        touch()
+    }
+
+    func failWaiters(_ error: ActorError) {
+        for waiter in waiters { waiter.reply(.failure(error)) }
+        waiters.removeAll()
+    }
+
+    func expireWaiters(_ time: UInt64) {
+        let expired = waiters.filter { ($0.deadline ?? .max) <= time }
+        guard !expired.isEmpty else { return }
+        waiters.removeAll { ($0.deadline ?? .max) <= time }
+        shard.whenCommitted(partition) { for waiter in expired { waiter.reply(.success(.timedOut)) } }
+    }
+
+    func abandon(_ token: RequestToken) {
+        waiters.removeAll { $0.token == token }
+    }
+}
+
+extension RequestIdentity {
+    var identityInActor: RequestIdentityID {
+        switch self {
+        case .session(let id, let sequence, _): .session(id, sequence: sequence)
+        case .key(let key): .key(key)
+        }
+    }
+}

@@ -1,0 +1,214 @@
+import Apus
+import ByteCoding
+import ClientProtocol
+import TimeAndChance
+import WorkflowCore
+
+extension LiveActor {
+    /// How often in a row a step without a limit of retries may take its process with it.
+    static let crashWakesMax: UInt64 = 10
+
+    func startStep(_ request: StepRequest, _ resume: @escaping (Result<OperationResult, any Error>) -> Void) {
+        guard let (node, recorded) = visit(.name(request.name), .step, in: request.scope) else {
+            return resume(.failure(RunClosed()))
+        }
+        var attempts: UInt64 = 0
+        var failures: [AttemptRecord] = []
+        var startedAt: UInt64 = 0
+        var retryAt: UInt64?
+        if case .step(let state, let recordedAttempts, let recordedFailures, let recordedStart) = recorded {
+            (attempts, failures, startedAt) = (recordedAttempts, recordedFailures, recordedStart)
+            switch state {
+            case .completed(let value):
+                return resume(.success(.recorded(value)))
+            case .failed(let failure, let timedOut):
+                return resume(.failure(stepFailure(node, failure, timedOut, attempts, failures)))
+            case .retrying(let at): retryAt = at
+            case .started: break
+            }
+        }
+        let step = StepExecution(
+            request: request, node: node, ticket: newTicket(), attempts: attempts, failures: failures,
+            startedAt: startedAt, resume: resume)
+        if let retryAt, retryAt > now.rawValue { return waitForRetry(step, until: retryAt) }
+        countCrashes(step)
+    }
+
+    /// Attempts that took the process with them are attempts, too (W13).
+    private func countCrashes(_ step: StepExecution) {
+        if step.request.retry.retries == 0 {
+            // Such a step records its start, so it is known whether the attempt had begun.
+            guard step.attempts > 0 else { return recordStart(step) }
+        } else {
+            guard run.crashWakes > 0 else { return startAttempt(step) }
+            step.attempts += run.crashWakes
+        }
+        let died = FailureRecord(
+            type: "ProcessDied", message: "the process ended during attempt \(step.attempts); its outcome is unknown")
+        if step.request.retry.isExhausted(after: step.attempts) { return fail(step, died, timedOut: false) }
+        if run.crashWakes >= Self.crashWakesMax {
+            steps[step.ticket] = nil
+            step.resume(.failure(RunClosed()))
+            return stall(
+                "quarantined: step \"\(core.path(of: step.node))\" took the process with it \(run.crashWakes) times "
+                    + "in a row")
+        }
+        startAttempt(step)
+    }
+
+    /// An effect that must not be tried twice begins only after it is durable that it does.
+    private func recordStart(_ step: StepExecution) {
+        let time = now.rawValue
+        let started = entry(.step(.started, attempts: 1, failures: [], startedAt: time), at: step.node)
+        step.startedAt = time
+        record([started]) { [self] in
+            guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
+            launch(step)
+        }
+    }
+
+    private func startAttempt(_ step: StepExecution) {
+        guard storedWake == 0 else {
+            // From here on a crash interrupts an effect, so a restart must know that this actor was awake (W13).
+            storedWake = 0
+            return record([.wake(at: 0)]) { [self] in
+                guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
+                launch(step)
+            }
+        }
+        launch(step)
+    }
+
+    private func launch(_ step: StepExecution) {
+        let time = now.rawValue
+        step.attempts += 1
+        step.attemptStartedAt = time
+        if step.startedAt == 0 { step.startedAt = time }
+        shard.counters.steps += 1
+        steps[step.ticket] = step
+        touch()
+        let number = step.attempts
+        let attempt = StepAttempt(run: runName, path: core.path(of: step.node), number: Int(clamping: number))
+        let effect = step.request.effect
+        let ticket = step.ticket
+        // Runs at once, on this thread, until it has to wait for something: most effects of tests never do.
+        let task = StepAttempt.run(attempt) {
+            Task.immediate(executorPreference: shard.executor) { [self] in
+                let result: Result<RecordedValue, any Error>
+                do { result = .success(try await effect()) } catch { result = .failure(error) }
+                shard.executor.perform { self.attemptEnded(ticket, number, result) }
+            }
+        }
+        guard steps[ticket] === step, step.attempts == number else { return }
+        step.task = task
+        step.deadline = step.request.timeout.map { (Timestamp(rawValue: time) + $0).rawValue }
+        arm()
+    }
+
+    private func attemptEnded(_ ticket: UInt64, _ number: UInt64, _ result: Result<RecordedValue, any Error>) {
+        // An attempt that was given up is late: nobody asks for its result any more.
+        guard let step = steps[ticket], step.attempts == number, !isRunClosed else { return }
+        steps[ticket] = nil
+        step.task = nil
+        step.deadline = nil
+        touch()
+        switch result {
+        case .success(let value): succeed(step, value)
+        case .failure(let error): attemptFailed(step, error)
+        }
+    }
+
+    func attemptTimedOut(_ step: StepExecution) {
+        steps[step.ticket] = nil
+        step.task?.cancel()
+        step.task = nil
+        step.deadline = nil
+        let limit = step.request.timeout.map { "\($0)" } ?? ""
+        let failure = FailureRecord(type: "TimedOut", message: "the attempt took longer than \(limit)")
+        note(failure, step)
+        guard step.request.retry.retryOnTimeout, !step.request.retry.isExhausted(after: step.attempts) else {
+            return fail(step, failure, timedOut: true)
+        }
+        retry(step, after: nil)
+    }
+
+    private func succeed(_ step: StepExecution, _ value: RecordedValue) {
+        do {
+            let (_, turn) = try performTurn { ((), try step.request.commit?(value, now)) }
+            let done = entry(
+                .step(
+                    .completed(value: value.bytes), attempts: step.attempts, failures: step.failures,
+                    startedAt: step.startedAt), at: step.node)
+            if step.request.ephemeral {
+                pending.append(done)
+                return step.resume(.success(.fresh(value.value)))
+            }
+            record(turn, also: [done]) { step.resume(.success(.fresh(value.value))) }
+        } catch {
+            // The effect has happened; doing it again because its commit turn failed would double it.
+            fail(step, FailureRecord(describing: error), timedOut: false)
+        }
+    }
+
+    private func attemptFailed(_ step: StepExecution, _ error: any Error) {
+        let failure = FailureRecord(describing: error)
+        note(failure, step)
+        if error is Unretryable || step.request.retryIf?(error) == false
+            || step.request.retry.isExhausted(after: step.attempts)
+        {
+            return fail(step, failure, timedOut: false)
+        }
+        retry(step, after: (error as? RetryAfter)?.delay)
+    }
+
+    private func note(_ failure: FailureRecord, _ step: StepExecution) {
+        step.failures.append(
+            AttemptRecord(startedAt: step.attemptStartedAt, endedAt: now.rawValue, failure: failure))
+        if step.failures.count > HistoryEntry.failuresMax {
+            step.failures.removeFirst(step.failures.count - HistoryEntry.failuresMax)
+        }
+    }
+
+    private func retry(_ step: StepExecution, after asked: Duration?) {
+        var generator = SystemRandomNumberGenerator()
+        let delay = asked
+            ?? step.request.retry.delay(after: step.attempts, chance: Double.random(in: 0..<1, using: &generator))
+        let at = (now + delay).rawValue
+        record(
+            [
+                entry(
+                    .step(
+                        .retrying(at: at), attempts: step.attempts, failures: step.failures,
+                        startedAt: step.startedAt), at: step.node)
+            ]) {}
+        waitForRetry(step, until: at)
+    }
+
+    private func waitForRetry(_ step: StepExecution, until time: UInt64) {
+        addWait(
+            RunWait(
+                goal: .retry(step: core.path(of: step.node).description), deadline: time,
+                due: { [self] in countCrashes(step) }, close: { step.resume(.failure(RunClosed())) }))
+    }
+
+    /// The step ends without success; a replay throws the same again.
+    private func fail(_ step: StepExecution, _ failure: FailureRecord, timedOut: Bool) {
+        let ended = entry(
+            .step(
+                .failed(failure, timedOut: timedOut), attempts: step.attempts, failures: step.failures,
+                startedAt: step.startedAt), at: step.node)
+        record([ended]) { [self] in
+            step.resume(.failure(stepFailure(step.node, failure, timedOut, step.attempts, step.failures)))
+        }
+    }
+
+    private func stepFailure(
+        _ node: WorkflowCore.Node, _ failure: FailureRecord, _ timedOut: Bool, _ attempts: UInt64,
+        _ failures: [AttemptRecord]
+    ) -> StepFailure {
+        StepFailure(
+            step: core.path(of: node).description, type: failure.type, message: failure.message,
+            attempts: Int(clamping: attempts), timedOut: timedOut,
+            history: failures.map { "\($0.failure.type): \($0.failure.message)" })
+    }
+}

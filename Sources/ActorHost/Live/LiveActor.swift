@@ -1,0 +1,325 @@
+import Apus
+import ByteCoding
+import ClientProtocol
+import Identifiers
+import Logging
+import MailboxCore
+import PartitionStore
+import Synchronization
+import TimeAndChance
+import TimerCore
+import WorkflowCore
+
+/// An actor in memory: its typed instance, its run, its queues, and who waits for it.
+///
+/// Sound to share: constants aside, everything is touched on the thread of its shard only. What the workflow's task
+/// calls (`RunDriver`) goes through `shard.executor.perform`.
+final class LiveActor: @unchecked Sendable {
+    enum Phase {
+        case awake
+        /// On the way out of memory; requests are parked until it is gone.
+        case departing
+    }
+
+    /// Wake time of a run that is parked until the next start of a process, which may have other code.
+    static let wakeOnStart = UInt64.max
+    /// Wake time of a run that was interrupted by an orderly stop: at once, and not counted as a crash.
+    static let wakeAtOnce: UInt64 = 1
+
+    unowned let shard: Shard
+    let address: ActorAddress
+    let partition: PartitionID
+    let kind: any ActorKindDefinition
+    let instance: any ActorInstance
+    let input: [UInt8]?
+    var id: ActorID
+    var createdAt: UInt64
+    var lastPosition = LogPosition.zero
+    var phase = Phase.awake
+
+    var core: WorkflowCore
+    /// `core.lastVisitedAt`, for the run's code, which may look from another thread.
+    let passedAt = Atomic<UInt64>(0)
+    /// Names the run in all the world; set before the run starts and constant from then on.
+    private(set) var runName: [UInt8] = []
+    var mailbox = MailboxCore()
+    var deduplication = DeduplicationCore()
+
+    /// How the run stands, and what of it is stored.
+    var run: RunRecord
+    var storedWake: UInt64?
+    var isRunRecordDirty = false
+    /// Whether the code of the run may go on in this life.
+    var isRunClosed = false
+    var isRunEnded: Bool { run.status.hasEnded || run.status == .stalled }
+    var runTask: Task<Void, Never>?
+    /// Ride with the next record.
+    var pending: [TurnOperation] = []
+    var steps: [UInt64: StepExecution] = [:]
+    var waits: [UInt64: RunWait] = [:]
+    var nextTicket: UInt64 = 1
+
+    var waiters: [ReplyWaiter] = []
+    private var parked: [ShardRequest] = []
+    var lastActivity: UInt64
+    private var armed: UInt64?
+    private(set) var wakeAfterDeparture: UInt64?
+
+    /// An actor that is about to be created.
+    init(
+        creating address: ActorAddress, kind: any ActorKindDefinition, input: [UInt8]?, shard: Shard,
+        partition: PartitionID
+    ) {
+        self.address = address
+        self.kind = kind
+        self.input = input
+        self.shard = shard
+        self.partition = partition
+        instance = kind.makeInstance(key: address.key)
+        let now = shard.now(in: partition).rawValue
+        id = ActorID(rawValue: 0)
+        createdAt = now
+        core = WorkflowCore(startedAt: now)
+        run = RunRecord(status: .running, since: now, startedAt: now)
+        lastActivity = shard.reading.wall.rawValue
+    }
+
+    /// An actor from storage.
+    init(
+        restoring stored: StoredActor, kind: any ActorKindDefinition, shard: Shard, partition: PartitionID
+    ) throws {
+        address = stored.address
+        self.kind = kind
+        self.shard = shard
+        self.partition = partition
+        id = stored.id
+        createdAt = stored.createdAt
+        input = stored.input
+        storedWake = stored.wakeAt
+        instance = kind.makeInstance(key: stored.address.key)
+        lastActivity = shard.reading.wall.rawValue
+        run = try stored.run.map { bytes throws(WireError) in try RunRecord.decode(bytes) }
+            ?? RunRecord(status: .pending, since: stored.createdAt, startedAt: stored.createdAt)
+        core = WorkflowCore(startedAt: run.startedAt)
+        do { try instance.restore(state: stored.state) } catch {
+            shard.logger.error("the state of \(address) does not fit its type: \(error)")
+            throw ActorError(
+                "state_unreadable", "the stored state does not fit the kind's State; the node's log says how",
+                group: "actor")
+        }
+        if !run.status.hasEnded {
+            for item in try shard.store.items(of: id, in: partition, space: .history) {
+                core.restore(try HistoryEntry.decode(item.body))
+            }
+        }
+        for item in try shard.store.items(of: id, in: partition, space: .message) {
+            mailbox.restore(try QueuedMessage.decode(item.body))
+        }
+        for item in try shard.store.items(of: id, in: partition, space: .deduplication) {
+            try deduplication.restore(id: item.id, value: item.body)
+        }
+    }
+
+    var now: Timestamp { shard.now(in: partition) }
+
+    /// Cluster, actor, and which life of the actor.
+    func nameRun() {
+        var writer = ByteWriter(capacity: 96)
+        writer.fixed(shard.store.identity.cluster.high)
+        writer.fixed(shard.store.identity.cluster.low)
+        writer.string(address.description)
+        writer.varint(id.rawValue)
+        runName = writer.bytes
+    }
+
+    // MARK: Life
+
+    /// The record that creates the actor: its state after `onCreate`, its input, its run.
+    func create() throws {
+        let time = now
+        let (_, turn) = try performTurn { ((), try instance.create(input: input, now: time)) }
+        var body = TurnBody(actor: nil)
+        body.append(.create(address, time: time.rawValue))
+        if let input { body.append(.set(.input, input)) }
+        body.append(.set(.run, run.encoded()))
+        body.append(.wake(at: 0))
+        storedWake = 0
+        for operation in turn.operations { body.append(operation) }
+        lastPosition = shard.append(body, to: partition)
+        id = ActorID(rawValue: lastPosition.rawValue)
+        if !turn.broadcasts.isEmpty {
+            shard.whenCommitted(partition) { [self] in shard.publish(turn.broadcasts, of: address) }
+        }
+    }
+
+    /// After it came from storage: `onWake`, then the run.
+    func wake() {
+        let crashed = storedWake == 0 && !run.status.hasEnded
+        if crashed {
+            run.crashWakes += 1
+            isRunRecordDirty = true
+            // The wake is recorded before anything of the run happens (W13).
+            record([]) {}
+        }
+        do {
+            let (_, turn) = try performTurn { ((), try instance.wake(now: now)) }
+            if !turn.isEmpty { record(turn) {} }
+        } catch {
+            shard.logger.error("onWake of \(address) failed: \(error)")
+        }
+        if run.status.hasEnded { arm() } else { startRun() }
+    }
+
+    /// Appends a record of this actor, with whatever was to ride along, and calls `then` when it is committed.
+    func record(_ operations: [TurnOperation], _ then: @escaping () -> Void) {
+        var all = pending + operations
+        pending.removeAll(keepingCapacity: true)
+        if isRunRecordDirty {
+            all.append(.set(.run, run.encoded()))
+            isRunRecordDirty = false
+        }
+        guard !all.isEmpty else { return shard.whenCommitted(partition, then) }
+        if !isRunEnded, phase == .awake, storedWake != 0 {
+            // From here on a crash interrupts the run, so a restart must wake it.
+            storedWake = 0
+            all.append(.wake(at: 0))
+        }
+        var body = TurnBody(actor: id)
+        for operation in all { body.append(operation) }
+        lastPosition = shard.append(body, to: partition)
+        shard.whenCommitted(partition, then)
+    }
+
+    func touch() { lastActivity = shard.reading.wall.rawValue }
+
+    // MARK: Hibernation
+
+    var idleMicros: UInt64 {
+        UInt64(clamping: (shard.settings.idleOverride ?? kind.options.idle).wholeMicroseconds)
+    }
+
+    /// Whether nothing happens but waiting.
+    var isQuiet: Bool {
+        phase == .awake && steps.isEmpty && waiters.isEmpty && (isRunEnded || !waits.isEmpty)
+            && shard.partitions[partition]?.isCommitted ?? true
+    }
+
+    @discardableResult
+    func hibernateIfPossible() -> Bool {
+        guard isQuiet else { return false }
+        hibernate()
+        return true
+    }
+
+    /// Records how the run waits and leaves memory (A5, W35).
+    func hibernate() {
+        do {
+            let (_, turn) = try performTurn { ((), try instance.sleep(now: now)) }
+            if !turn.isEmpty { record(turn) {} }
+        } catch {
+            shard.logger.error("onSleep of \(address) failed: \(error)")
+        }
+        phase = .departing
+        settle(isStopping: false)
+        leave()
+    }
+
+    /// Stores what the run waits for, so that who reads the tables knows, and a restart does not wake it early.
+    func settle(isStopping: Bool) {
+        var wake: UInt64?
+        if !run.status.hasEnded {
+            let wasStored = run
+            describeRun()
+            if run.status != wasStored.status || run.detail != wasStored.detail { isRunRecordDirty = true }
+            if run.crashWakes > 0, steps.isEmpty {
+                run.crashWakes = 0
+                isRunRecordDirty = true
+            }
+            if run.status == .stalled {
+                wake = Self.wakeOnStart
+            } else if !steps.isEmpty || waits.isEmpty {
+                wake = Self.wakeAtOnce
+            } else {
+                wake = waits.values.compactMap(\.deadline).min()
+            }
+        }
+        wakeAfterDeparture = wake == Self.wakeOnStart ? nil : wake
+        var operations: [TurnOperation] = []
+        if wake != storedWake {
+            storedWake = wake
+            operations.append(.wake(at: wake))
+        }
+        if !operations.isEmpty || !pending.isEmpty || isRunRecordDirty { record(operations) {} }
+    }
+
+    /// Ends the run's code, then leaves when all is committed and applied.
+    func leave() {
+        closeRun()
+        let task = runTask
+        shard.whenCommitted(partition) { [self] in
+            guard let task else { return shard.depart(self) }
+            Task(executorPreference: shard.executor) { [self] in
+                await task.value
+                shard.executor.perform { self.shard.depart(self) }
+            }
+        }
+    }
+
+    /// Lets nothing more of the run happen in this life: every wait and later operation throws (W45).
+    func closeRun() {
+        guard !isRunClosed else { return }
+        isRunClosed = true
+        let steps = steps.values
+        let waits = waits.values
+        self.steps.removeAll()
+        self.waits.removeAll()
+        for step in steps {
+            step.task?.cancel()
+            step.resume(.failure(RunClosed()))
+        }
+        for wait in waits { wait.close() }
+        runTask?.cancel()
+    }
+
+    func park(_ request: ShardRequest) { parked.append(request) }
+
+    func takeParkedRequests() -> [ShardRequest] {
+        defer { parked = [] }
+        return parked
+    }
+
+    // MARK: Timers
+
+    /// Makes sure that the shard's timer comes no later than the next thing that this actor must do.
+    func arm() {
+        var next = lastActivity &+ idleMicros
+        if next < lastActivity { next = .max }
+        for wait in waits.values { next = min(next, wait.deadline ?? .max) }
+        for step in steps.values { next = min(next, step.deadline ?? .max) }
+        for waiter in waiters { next = min(next, waiter.deadline ?? .max) }
+        guard armed.map({ next < $0 }) ?? true else { return }
+        armed = next
+        shard.timers.schedule(Shard.TimerKey(partition: partition, actor: id), at: next)
+    }
+
+    func timerFired() {
+        armed = nil
+        guard phase == .awake else { return }
+        let time = now.rawValue
+        expireWaiters(time)
+        for (ticket, step) in steps.sorted(by: { $0.key < $1.key }) where (step.deadline ?? .max) <= time {
+            guard steps[ticket] != nil else { continue }
+            attemptTimedOut(step)
+        }
+        for (ticket, wait) in waits.sorted(by: { $0.key < $1.key }) where (wait.deadline ?? .max) <= time {
+            guard waits.removeValue(forKey: ticket) != nil else { continue }
+            wait.due()
+        }
+        if isQuiet, shard.reading.wall.rawValue >= lastActivity &+ idleMicros {
+            hibernate()
+        } else {
+            if shard.reading.wall.rawValue >= lastActivity &+ idleMicros { touch() }
+            arm()
+        }
+    }
+}

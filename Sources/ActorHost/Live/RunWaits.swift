@@ -1,0 +1,52 @@
+import Apus
+import TimeAndChance
+import WorkflowCore
+
+/// A step whose effect runs, or waits for its next attempt.
+final class StepExecution {
+    let request: StepRequest
+    let node: WorkflowCore.Node
+    let resume: (Result<OperationResult, any Error>) -> Void
+    /// Every try so far, the running one included.
+    var attempts: UInt64
+    var failures: [AttemptRecord]
+    /// When the first attempt began, microseconds since 1970; 0 before.
+    var startedAt: UInt64
+    var attemptStartedAt: UInt64 = 0
+    /// Ends the running attempt's time.
+    var deadline: UInt64?
+    var task: Task<Void, Never>?
+    let ticket: UInt64
+
+    init(
+        request: StepRequest, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64, failures: [AttemptRecord],
+        startedAt: UInt64, resume: @escaping (Result<OperationResult, any Error>) -> Void
+    ) {
+        self.request = request
+        self.node = node
+        self.ticket = ticket
+        self.attempts = attempts
+        self.failures = failures
+        self.startedAt = startedAt
+        self.resume = resume
+    }
+}
+
+/// A place where a run waits and uses nothing but memory.
+struct RunWait {
+    enum Goal {
+        case sleep
+        case retry(step: String)
+        case message(queues: [String], limit: Int)
+    }
+
+    var goal: Goal
+    /// Microseconds since 1970; nil for no limit.
+    var deadline: UInt64?
+    /// The deadline has come.
+    var due: () -> Void
+    /// Messages have come and were taken.
+    var taken: (([TakenMessage]) -> Void)?
+    /// The run's code is not to go on.
+    var close: () -> Void
+}

@@ -1,0 +1,57 @@
+import ByteCoding
+import DequeModule
+import Identifiers
+import PartitionStore
+import TimeAndChance
+
+/// The owner's side of one partition: where its log ends, and what waits for a commit (R17).
+struct PartitionLog {
+    let id: PartitionID
+    private(set) var epoch: Epoch
+    private(set) var position: LogPosition
+    private(set) var hash: UInt64
+    private(set) var committed: LogPosition
+    private var clock: PartitionClock
+    /// What may happen only after the record at that position is committed, in the order of the positions.
+    private var gate = Deque<(position: LogPosition, release: () -> Void)>()
+
+    init(id: PartitionID, end: LogEnd, epoch: Epoch, reading: ClockReading) {
+        self.id = id
+        self.epoch = epoch
+        position = end.position
+        hash = end.hash
+        // What was recovered from this node's own journal is durable on all replicas, which is this node.
+        committed = end.position
+        clock = PartitionClock(last: Timestamp(rawValue: end.time), reading: reading)
+    }
+
+    /// Partition time.
+    mutating func now(_ reading: ClockReading) -> Timestamp { clock.advance(to: reading) }
+
+    /// Makes the next record of the log.
+    mutating func seal(_ kind: JournalRecord.Kind, _ body: [UInt8], _ reading: ClockReading) -> SealedRecord {
+        position = position.next
+        let record = JournalRecord(
+            kind: kind, partition: id, epoch: epoch, position: position, time: clock.advance(to: reading).rawValue,
+            previousHash: hash, body: body)
+        let (bytes, hash) = record.encoded()
+        self.hash = hash
+        return SealedRecord(partition: id, position: position, hash: hash, bytes: bytes)
+    }
+
+    /// Lets `release` happen when everything appended so far is committed; says whether it is already.
+    mutating func hold(_ release: @escaping () -> Void) { gate.append((position, release)) }
+
+    var isCommitted: Bool { committed >= position }
+
+    /// Takes out what may happen now.
+    mutating func commit(_ position: LogPosition) -> [() -> Void] {
+        committed = max(committed, position)
+        var released: [() -> Void] = []
+        while let first = gate.first, first.position <= committed {
+            released.append(first.release)
+            gate.removeFirst()
+        }
+        return released
+    }
+}

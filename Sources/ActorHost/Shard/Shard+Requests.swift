@@ -1,0 +1,113 @@
+import Apus
+import ByteCoding
+import ClientProtocol
+import Identifiers
+import Logging
+import PartitionStore
+import WorkflowCore
+
+extension Shard {
+    /// Performs a request; answers it exactly once.
+    func handle(_ request: ShardRequest) {
+        counters.requests += 1
+        let address = request.request.target
+        if isStopping { return request.reply(.failure(.stopping)) }
+        if let actor = live[address], actor.phase == .departing { return actor.park(request) }
+        do {
+            switch request.request.operation {
+            case .describe: try describe(request, history: false)
+            case .history: try describe(request, history: true)
+            case .getOrCreate(let input): try getOrCreate(request, input: input, mustBeNew: false)
+            case .create(let input): try getOrCreate(request, input: input, mustBeNew: true)
+            case .destroy:
+                guard let actor = try actor(at: address, in: request.partition) else {
+                    throw ActorError.notFound(address)
+                }
+                if actor.phase == .departing { return actor.park(request) }
+                actor.perform(request)
+            case .action(let name, _):
+                let kind = try kind(address)
+                guard kind.actions.contains(name) else {
+                    throw ActorError.actionNotFound(name, kind: address.kind, known: kind.actions)
+                }
+                try performCreating(request)
+            case .send(let queue, _), .request(let queue, _, _):
+                let kind = try kind(address)
+                guard kind.queues[queue] != nil else {
+                    throw ActorError.queueUnknown(queue, kind: address.kind, known: Array(kind.queues.keys))
+                }
+                try performCreating(request)
+            }
+        } catch let error as ActorError {
+            request.reply(.failure(error))
+        } catch {
+            logger.error("a request to \(address) failed: \(error)")
+            request.reply(.failure(.internalError))
+        }
+    }
+
+    private func performCreating(_ request: ShardRequest) throws {
+        guard store.backlogBytes <= settings.backlogBytesMax else { throw ActorError.overloaded }
+        let address = request.request.target
+        let found = try actor(at: address, in: request.partition)
+        let actor = try found ?? create(address, in: request.partition, input: nil)
+        if actor.phase == .departing { return actor.park(request) }
+        actor.perform(request)
+    }
+
+    private func getOrCreate(_ request: ShardRequest, input: Payload?, mustBeNew: Bool) throws {
+        let address = request.request.target
+        let kind = try kind(address)
+        guard store.backlogBytes <= settings.backlogBytesMax else { throw ActorError.overloaded }
+        if let found = try actor(at: address, in: request.partition) {
+            if mustBeNew {
+                throw ActorError(
+                    "duplicate_key", "the actor \(address) exists already", group: "actor")
+            }
+            if found.phase == .departing { return found.park(request) }
+            whenCommitted(request.partition) {
+                request.reply(.success(.created(false, ActorDescription.of(found))))
+            }
+            return
+        }
+        if let input { try kind.validate(input: input.bytes) }
+        let made = try create(address, in: request.partition, input: input?.bytes)
+        whenCommitted(request.partition) {
+            request.reply(.success(.created(true, ActorDescription.of(made))))
+        }
+    }
+
+    /// What is known of an actor, without waking it.
+    private func describe(_ request: ShardRequest, history: Bool) throws {
+        let address = request.request.target
+        _ = try kind(address)
+        if let actor = live[address] {
+            whenCommitted(request.partition) {
+                let payload = history ? ActorDescription.history(of: actor) : ActorDescription.of(actor)
+                request.reply(.success(.document(payload)))
+            }
+            return
+        }
+        guard let stored = try store.actor(at: address, in: request.partition) else {
+            throw ActorError.notFound(address)
+        }
+        let payload = try history
+            ? ActorDescription.history(
+                of: stored, items: store.items(of: stored.id, in: request.partition, space: .history))
+            : ActorDescription.of(
+                stored, messages: store.items(of: stored.id, in: request.partition, space: .message))
+        request.reply(.success(.document(payload)))
+    }
+
+    // MARK: Stopping
+
+    /// Stops taking work and settles every actor, so that nothing counts as a crash.
+    func beginStop() {
+        isStopping = true
+        for actor in live.values.sorted(by: { $0.address < $1.address }) where actor.phase == .awake {
+            actor.settle(isStopping: true)
+            actor.closeRun()
+            actor.failWaiters(.stopping)
+        }
+    }
+}

@@ -1,0 +1,258 @@
+import Apus
+import ByteCoding
+import ClientProtocol
+import Identifiers
+import Logging
+import PartitionStore
+import TimeAndChance
+import TimerCore
+
+/// A share of a node's partitions and the actors in them, all on one thread.
+///
+/// Sound to share: apart from `executor`, which is made for it, and constants, everything is touched on the shard's
+/// thread only; the public ways in (`post`, `perform`) lead there.
+final class Shard: @unchecked Sendable {
+    struct TimerKey: Hashable, Sendable {
+        var partition: PartitionID
+        var actor: ActorID
+    }
+
+    let index: Int
+    let executor = ShardExecutor()
+    let store: any HostStore
+    let clock: any HostClock
+    let ring: HashRing
+    let kinds: [String: any ActorKindDefinition]
+    let settings: HostSettings
+    let logger: Logger
+
+    var partitions: [PartitionID: PartitionLog] = [:]
+    var live: [ActorAddress: LiveActor] = [:]
+    var subscribers: [ActorAddress: [Subscriber]] = [:]
+    var timers = TimerCore<TimerKey>()
+    /// Actors that leave memory once everything of them is applied.
+    var departing: [PartitionID: [LiveActor]] = [:]
+    var isStopping = false
+    private var outgoing: [SealedRecord] = []
+    /// The clocks, read once a round.
+    private(set) var reading: ClockReading
+    private var appliedWanted: Set<PartitionID> = []
+    var counters = HostCounters()
+
+    struct Subscriber {
+        var id: SubscriptionID
+        var event: String
+        var deliver: @Sendable (EventDelivery) -> Void
+    }
+
+    init(
+        index: Int, store: any HostStore, clock: any HostClock, kinds: [String: any ActorKindDefinition],
+        settings: HostSettings, logger: Logger
+    ) {
+        self.index = index
+        self.store = store
+        self.clock = clock
+        self.kinds = kinds
+        self.settings = settings
+        self.logger = logger
+        ring = store.identity.ring
+        reading = clock.reading()
+    }
+
+    func start() {
+        executor.start(flush: { [self] in flush() }, deadline: { [self] in deadline() })
+    }
+
+    /// Takes ownership of a partition: the first record of the new epoch, then the actors that are due.
+    func activate(_ partition: PartitionID) {
+        let end = store.logEnd(of: partition)
+        let epoch = Epoch(rawValue: end.epoch.rawValue + 1)
+        var log = PartitionLog(id: partition, end: end, epoch: epoch, reading: reading)
+        // A partition that was never used stays without files until it is.
+        if end.position > .zero {
+            var body = ByteWriter()
+            body.varint(UInt64(store.identity.incarnation.rawValue))
+            outgoing.append(log.seal(.epochStart, body.bytes, reading))
+        }
+        partitions[partition] = log
+        do {
+            for due in try store.dueActors(in: partition, through: .max, limit: .max) {
+                let time = due.wakeAt == LiveActor.wakeOnStart ? 0 : due.wakeAt
+                timers.schedule(TimerKey(partition: partition, actor: due.id), at: time)
+            }
+        } catch {
+            logger.error("partition \(partition.rawValue) cannot be read: \(error)")
+        }
+    }
+
+    // MARK: Time
+
+    func now(in partition: PartitionID) -> Timestamp {
+        partitions[partition]?.now(reading) ?? reading.wall
+    }
+
+    private func deadline() -> UInt64? {
+        reading = clock.reading()
+        fireTimers()
+        guard let next = timers.next(), clock.isReal else { return nil }
+        return next > reading.wall.rawValue ? next - reading.wall.rawValue : 1_000
+    }
+
+    private func fireTimers() {
+        // A bounded share of a round, so that requests get through while thousands of actors wake.
+        for key in timers.popDue(reading.wall.rawValue, limit: 64) {
+            if let actor = liveByTimer(key) {
+                actor.timerFired()
+            } else {
+                wake(key)
+            }
+        }
+    }
+
+    private var liveIDs: [TimerKey: LiveActor] = [:]
+
+    private func liveByTimer(_ key: TimerKey) -> LiveActor? { liveIDs[key] }
+
+    private func wake(_ key: TimerKey) {
+        guard !isStopping else { return }
+        do {
+            guard let stored = try store.actor(key.actor, in: key.partition), live[stored.address] == nil else { return }
+            _ = try activate(stored, in: key.partition)
+        } catch {
+            logger.error("actor \(key.actor.rawValue) of partition \(key.partition.rawValue) cannot wake: \(error)")
+        }
+    }
+
+    // MARK: Records
+
+    /// Appends a record to a partition's log; it leaves for the journal at the end of the round.
+    func append(_ body: TurnBody, to partition: PartitionID) -> LogPosition {
+        guard var log = partitions.removeValue(forKey: partition) else {
+            preconditionFailure("shard \(index) does not own partition \(partition.rawValue)")
+        }
+        let record = log.seal(.turn, body.bytes, reading)
+        partitions[partition] = log
+        outgoing.append(record)
+        counters.records += 1
+        return record.position
+    }
+
+    /// Calls `release` when everything that was appended to the partition so far is committed (R17).
+    func whenCommitted(_ partition: PartitionID, _ release: @escaping () -> Void) {
+        if partitions[partition]?.isCommitted ?? true { release() } else { partitions[partition]?.hold(release) }
+    }
+
+    func committed(_ marks: [DurableMark]) {
+        for mark in marks {
+            for release in partitions[mark.partition]?.commit(mark.position) ?? [] { release() }
+        }
+    }
+
+    private func flush() {
+        if !outgoing.isEmpty {
+            store.append(outgoing)
+            outgoing.removeAll(keepingCapacity: true)
+        }
+        if !appliedWanted.isEmpty {
+            store.requestApply(appliedWanted.sorted())
+            appliedWanted.removeAll(keepingCapacity: true)
+        }
+    }
+
+    // MARK: Actors
+
+    /// The actor in memory, woken or, if `input` is not nil, created.
+    func actor(
+        at address: ActorAddress, in partition: PartitionID
+    ) throws -> LiveActor? {
+        if let actor = live[address] { return actor }
+        guard let stored = try store.actor(at: address, in: partition) else { return nil }
+        return try activate(stored, in: partition)
+    }
+
+    func kind(_ address: ActorAddress) throws(ActorError) -> any ActorKindDefinition {
+        guard let kind = kinds[address.kind.name] else {
+            throw .kindNotFound(address.kind.name, known: Array(kinds.keys))
+        }
+        return kind
+    }
+
+    private func activate(_ stored: StoredActor, in partition: PartitionID) throws -> LiveActor {
+        let actor = try LiveActor(
+            restoring: stored, kind: try kind(stored.address), shard: self, partition: partition)
+        add(actor)
+        counters.wakes += 1
+        actor.wake()
+        return actor
+    }
+
+    func create(
+        _ address: ActorAddress, in partition: PartitionID, input: [UInt8]?
+    ) throws -> LiveActor {
+        let actor = LiveActor(creating: address, kind: try kind(address), input: input, shard: self, partition: partition)
+        try actor.create()
+        add(actor)
+        counters.creations += 1
+        actor.startRun()
+        return actor
+    }
+
+    private func add(_ actor: LiveActor) {
+        live[actor.address] = actor
+        liveIDs[TimerKey(partition: actor.partition, actor: actor.id)] = actor
+        if live.count > settings.liveActorsMax { evictSome() }
+    }
+
+    /// Lets idle actors go early when memory holds too many.
+    private func evictSome() {
+        var left = 16
+        for actor in live.values where left > 0 {
+            if actor.hibernateIfPossible() { left -= 1 }
+        }
+    }
+
+    /// Takes an actor out of memory as soon as the tables have all of it.
+    func depart(_ actor: LiveActor) {
+        if store.appliedPosition(of: actor.partition) >= actor.lastPosition {
+            remove(actor)
+        } else {
+            departing[actor.partition, default: []].append(actor)
+            appliedWanted.insert(actor.partition)
+        }
+    }
+
+    func applied(_ marks: [DurableMark]) {
+        for mark in marks {
+            guard let waiting = departing.removeValue(forKey: mark.partition) else { continue }
+            let late = waiting.filter { $0.lastPosition > mark.position }
+            if !late.isEmpty {
+                departing[mark.partition] = late
+                appliedWanted.insert(mark.partition)
+            }
+            for actor in waiting where actor.lastPosition <= mark.position { remove(actor) }
+        }
+    }
+
+    private func remove(_ actor: LiveActor) {
+        live[actor.address] = nil
+        liveIDs[TimerKey(partition: actor.partition, actor: actor.id)] = nil
+        if let wake = actor.wakeAfterDeparture {
+            timers.schedule(TimerKey(partition: actor.partition, actor: actor.id), at: wake)
+        } else {
+            timers.cancel(TimerKey(partition: actor.partition, actor: actor.id))
+        }
+        counters.hibernations += 1
+        for request in actor.takeParkedRequests() { handle(request) }
+    }
+
+    // MARK: Events
+
+    func publish(_ events: [(event: String, payload: [UInt8])], of address: ActorAddress) {
+        guard let subscribers = subscribers[address] else { return }
+        for (event, payload) in events {
+            for subscriber in subscribers where subscriber.event == event {
+                subscriber.deliver(EventDelivery(actor: address, event: event, payload: Payload(payload)))
+            }
+        }
+    }
+}
