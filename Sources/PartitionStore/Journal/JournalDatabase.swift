@@ -32,7 +32,6 @@ final class JournalDatabase {
             try connection.pragma("locking_mode=EXCLUSIVE")
             try connection.pragma("journal_mode=WAL")
             try connection.pragma("synchronous=FULL")
-            try connection.pragma("wal_autocheckpoint=0")
             try connection.pragma("secure_delete=OFF")
             try connection.pragma("cache_size=-4096")
             if let pagesMax { try connection.pragma("max_page_count=\(pagesMax)") }
