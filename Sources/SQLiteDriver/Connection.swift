@@ -27,7 +27,9 @@ public final class Connection {
         self.path = path
         pagesInLog = .allocate(capacity: 1)
         pagesInLog.initialize(to: 0)
-        // The hook replaces SQLite's automatic checkpoints; the pointer lives as long as the handle (see deinit).
+        // SQLite's automatic checkpoints are a hook too, which this one replaces: nothing is copied unless
+        // `checkpoint()` is called. (PRAGMA wal_autocheckpoint would remove the hook again.)
+        // The pointer lives as long as the handle, see deinit.
         sqlite3_wal_hook(
             handle,
             { context, _, _, pages in

@@ -1,2 +1,94 @@
-import PartitionStore
+import ByteCoding
+import Identifiers
 import Testing
+
+@testable import PartitionStore
+
+@Suite struct FormatTests {
+    // The expected checksums and hashes were computed by an independent program.
+    @Test func `The bytes of a journal row never change`() throws {
+        var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + [1, 2, 3]
+        let header = BatchHeader.seal(&row, recordCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
+        #expect(
+            row == [
+                1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 41, 239, 57, 84, 5, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
+                2, 1, 0, 0, 0, 0, 0, 0, 1, 2, 3,
+            ])
+        #expect(header.hash == 8_331_098_697_365_854_381)
+        #expect(try BatchHeader.decode(row) == header)
+    }
+
+    @Test func `One changed bit anywhere in a journal row is noticed`() {
+        var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + [1, 2, 3]
+        _ = BatchHeader.seal(&row, recordCount: 2, sequence: 5, oldest: 4, previousHash: 9)
+        for index in row.indices {
+            for bit in 0..<8 {
+                var broken = row
+                broken[index] ^= 1 << UInt8(bit)
+                #expect(throws: WireError.self) { try BatchHeader.decode(broken) }
+            }
+        }
+        for count in row.indices { #expect(throws: WireError.self) { try BatchHeader.decode(Array(row[..<count])) } }
+    }
+
+    @Test func `The bytes of a witness never change (R13)`() {
+        let bytes = Witness(sequence: 0x0102, hash: 3).encoded()
+        #expect(
+            bytes == Array("APUSWIT1".utf8) + [2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]
+                + [UInt8](repeating: 0, count: 36) + [187, 90, 193, 8])
+        #expect(Witness(bytes) == Witness(sequence: 0x0102, hash: 3))
+        for index in bytes.indices {
+            var broken = bytes
+            broken[index] ^= 0x10
+            #expect(Witness(broken) == nil)
+        }
+    }
+
+    @Test func `The text of an identity never changes`() throws {
+        let ring = try #require(HashRing(partitionCount: 256, seed: (1, 2)))
+        let identity = StoreIdentity(
+            cluster: ClusterID(high: 3, low: 4), node: NodeID(rawValue: 1), store: StoreID(high: 5, low: 6),
+            incarnation: Incarnation(rawValue: 7), ring: ring)
+        let bytes = IdentityFile.encode(identity)
+        #expect(
+            String(decoding: bytes, as: UTF8.self) == """
+                apus-store 1
+                cluster 00000000-0000-0003-0000-000000000004
+                node 1
+                store 00000000-0000-0005-0000-000000000006
+                incarnation 7
+                partitions 256
+                seed 00000000-0000-0001-0000-000000000002
+                crc32c 1973671368
+
+                """)
+        let again = try IdentityFile.decode(bytes)
+        #expect(IdentityFile.encode(again) == bytes)
+        for index in bytes.indices {
+            var broken = bytes
+            broken[index] ^= 1
+            #expect(throws: StoreError.self) { try IdentityFile.decode(broken) }
+        }
+    }
+
+    @Test func `An identity of a newer version is refused as such`() {
+        #expect(throws: StoreError.newerFormat(what: "the file identity", found: 2, newest: 1)) {
+            try IdentityFile.decode(Array("apus-store 2\nwhatever\n".utf8))
+        }
+    }
+
+    @Test func `Keys in the tables sort like keys and come back`() throws {
+        let parts = ["", "a", "a\0", "a\0b", "ab", "b", "\u{0}", "ü", "\u{10FFFF}"]
+        var keys: [ActorKey] = []
+        for a in parts {
+            keys.append(try ActorKey([a]))
+            for b in parts { keys.append(try ActorKey([a, b])) }
+        }
+        for key in keys { #expect(KeyCoding.decode(KeyCoding.encode(key)) == key) }
+        let sorted = keys.sorted().map { KeyCoding.encode($0) }
+        #expect(sorted == sorted.sorted { $0.lexicographicallyPrecedes($1) })
+        #expect(KeyCoding.decode([0x61]) == nil)
+        #expect(KeyCoding.decode([0xC3, 0]) == nil)
+        #expect(KeyCoding.decode([]) == nil)
+    }
+}

@@ -14,9 +14,13 @@ enum DurableFile {
 
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-    /// Makes the directory unless it is there, and syncs its parent.
-    static func createDirectory(_ path: String) throws(StoreError) {
-        if mkdir(path, 0o755) == 0 { return try syncDirectory(parent(of: path)) }
+    /// Makes the directory unless it is there.
+    /// - Parameter syncName: also syncs its parent; otherwise that is up to the caller.
+    static func createDirectory(_ path: String, syncName: Bool = true) throws(StoreError) {
+        if mkdir(path, 0o755) == 0 {
+            if syncName { try syncDirectory(parent(of: path)) }
+            return
+        }
         guard errno == EEXIST else { throw failure("making the directory", path) }
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {

@@ -1,0 +1,89 @@
+import Identifiers
+
+/// What only the lane's thread touches: the journal, its witness, and the row that is being gathered.
+struct LaneWriter {
+    private let journal: JournalDatabase
+    private let witness: WitnessFile
+    private let applier: Applier
+    private let configuration: StoreConfiguration
+    private var builder: BatchBuilder
+    private var retention: Retention
+    private var sequence: UInt64
+    private var hash: UInt64
+    private var oldest: UInt64
+    private var isTrimming = false
+    private var nextWitnessSync: ContinuousClock.Instant
+    private var nextSyncRequest = ContinuousClock.now
+
+    init(recovered: RecoveredJournal, witness: WitnessFile, applier: Applier, configuration: StoreConfiguration) {
+        journal = recovered.database
+        retention = recovered.retention
+        sequence = recovered.sequence
+        hash = recovered.hash
+        oldest = recovered.oldest
+        self.witness = witness
+        self.applier = applier
+        self.configuration = configuration
+        builder = BatchBuilder(
+            partitionCount: applier.tables.count, bytesMax: configuration.batchBytesMax,
+            recordsMax: configuration.batchRecordsMax)
+        nextWitnessSync = .now + configuration.witnessInterval
+    }
+
+    /// Commits records from `start` on, as many as one row takes.
+    /// - Returns: the index after the last committed one, and how far each partition is durable now.
+    mutating func commit(
+        _ records: [SealedRecord], from start: Int
+    ) throws(StoreError) -> (end: Int, marks: [DurableMark]) {
+        builder.removeAll()
+        var end = start
+        while end < records.count, builder.add(records[end]) { end += 1 }
+        let old = trim()
+        if let old { oldest = old + 1 }
+        let header = builder.seal(sequence: sequence + 1, oldest: oldest, previousHash: hash)
+        try journal.append(builder.row, sequence: header.sequence, deletingThrough: old)
+        sequence = header.sequence
+        hash = header.hash
+        try witness.write(Witness(sequence: sequence, hash: hash))
+        retention.add(sequence: sequence, bytes: builder.row.count, marks: builder.marks)
+        return (end, builder.marks)
+    }
+
+    /// What may wait until after the acknowledgement.
+    mutating func tidy() throws(StoreError) {
+        if journal.logBytes > configuration.journalLogBytesMax { try journal.checkpoint() }
+        if witness.isUnsynced, .now >= nextWitnessSync { try syncWitness() }
+    }
+
+    /// Whether the thread should call `tidy()` although nothing is appended.
+    var hasUnsyncedWitness: Bool { witness.isUnsynced }
+
+    mutating func syncWitness() throws(StoreError) {
+        try witness.sync()
+        nextWitnessSync = .now + configuration.witnessInterval
+    }
+
+    /// Chooses rows to delete with the row that is about to be written: once the journal is above its limit, about
+    /// twice as much as comes in until half is left, so that no commit waits long for it.
+    private mutating func trim() -> UInt64? {
+        let target = configuration.journalBytesMax / 2
+        if retention.bytes > configuration.journalBytesMax { isTrimming = true }
+        guard isTrimming else { return nil }
+        let floor = max(target, retention.bytes - 2 * builder.row.count - 1)
+        let last = applier.withSynced { synced in Self.trim(&retention, to: floor, synced) }
+        if retention.bytes <= target { isTrimming = false }
+        if last == nil, .now >= nextSyncRequest {
+            nextSyncRequest = .now + .milliseconds(100)
+            applier.sync(applier.withSynced { retention.pinning(target: target, synced: $0) })
+        }
+        return last
+    }
+
+    private static func trim(
+        _ retention: inout Retention, to floor: Int, _ synced: (PartitionID) -> LogPosition
+    ) -> UInt64? {
+        var last: UInt64?
+        while retention.bytes > floor, let through = retention.trim(synced: synced) { last = through }
+        return last
+    }
+}

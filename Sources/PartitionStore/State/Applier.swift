@@ -1,0 +1,134 @@
+import Foundation
+import Identifiers
+import Synchronization
+
+/// The thread that brings committed records into the partitions' tables, and the tables onto the disk.
+final class Applier: Sendable {
+    private struct Progress {
+        var applied: [LogPosition]
+        /// Applied and certain to survive a power failure.
+        var synced: [LogPosition]
+        var tell: (@Sendable ([DurableMark]) -> Void)?
+    }
+
+    let tables: [PartitionTables]
+    private let queue: Mutex<ApplyQueue>
+    private let progress: Mutex<Progress>
+    private let backlog = Atomic<Int>(0)
+    private let bell = Doorbell()
+    private let ended = DispatchSemaphore(value: 0)
+    private let stopping: Stopping
+    private let template: [UInt8]
+    private let interval: Duration
+    private let recordsMax: Int
+    private let logBytesMax: Int
+
+    init(
+        tables: [PartitionTables], applied: [LogPosition], template: [UInt8], configuration: StoreConfiguration,
+        stopping: Stopping
+    ) {
+        self.tables = tables
+        self.template = template
+        self.stopping = stopping
+        interval = configuration.applyInterval
+        recordsMax = configuration.applyRecordsMax
+        logBytesMax = configuration.stateLogBytesMax
+        queue = Mutex(ApplyQueue(partitionCount: tables.count, urgentBytes: configuration.applyBytesMax))
+        let none = [LogPosition](repeating: .zero, count: tables.count)
+        progress = Mutex(Progress(applied: applied, synced: none))
+    }
+
+    // MARK: Any thread
+
+    /// Bytes appended and not yet applied.
+    var backlogBytes: Int { backlog.load(ordering: .relaxed) }
+    func addBacklog(_ bytes: Int) { backlog.add(bytes, ordering: .relaxed) }
+
+    func add(_ records: ArraySlice<SealedRecord>, marks: [DurableMark]) {
+        if queue.withLock({ $0.add(records, marks: marks) }) { bell.ring() }
+    }
+
+    func commit(_ marks: [DurableMark]) {
+        if queue.withLock({ $0.commit(marks) }) { bell.ring() }
+    }
+
+    func request(_ partitions: [PartitionID]) {
+        if queue.withLock({ $0.request(partitions) }) { bell.ring() }
+    }
+
+    /// Applies what is committed of the partitions and makes it durable, soon.
+    func sync(_ partitions: [PartitionID]) {
+        queue.withLock { $0.wantSync(partitions) }
+        bell.ring()
+    }
+
+    func applied(_ partition: PartitionID) -> LogPosition {
+        progress.withLock { $0.applied[Int(partition.rawValue)] }
+    }
+
+    /// Calls `body` with a function that says how far a partition is durably applied.
+    func withSynced<Result: Sendable>(_ body: ((PartitionID) -> LogPosition) -> Result) -> Result {
+        progress.withLock { progress in body { progress.synced[Int($0.rawValue)] } }
+    }
+
+    func listen(_ tell: @escaping @Sendable ([DurableMark]) -> Void) { progress.withLock { $0.tell = tell } }
+
+    // MARK: The apply thread
+
+    func start() {
+        let thread = Thread { [self] in run() }
+        thread.name = "apus.apply"
+        thread.start()
+    }
+
+    /// Ends the thread after everything committed was applied.
+    func requestStop() {
+        queue.withLock { $0.isClosing = true }
+        bell.ring()
+    }
+
+    func waitForEnd() { ended.wait() }
+
+    /// The thread's life; `waitForEnd` returns after it.
+    func run() {
+        defer { ended.signal() }
+        var nextRound = ContinuousClock.now + interval
+        while stopping.error == nil {
+            let now = ContinuousClock.now
+            let isRound = now >= nextRound
+            if isRound { nextRound = now + interval }
+            let (due, isClosing) = queue.withLock { queue in
+                (queue.due(everything: isRound || queue.isClosing), queue.isClosing)
+            }
+            do {
+                try round(apply: due.apply, sync: due.sync)
+            } catch {
+                return stopping.fail(error)
+            }
+            if isClosing && due.apply.isEmpty { return }
+            if due.apply.isEmpty { bell.wait(atMost: nextRound - ContinuousClock.now) }
+        }
+    }
+
+    private func round(apply: [Int], sync: [Int]) throws(StoreError) {
+        let sync = Set(sync)
+        var marks: [DurableMark] = []
+        for index in apply {
+            var logBytes = 0
+            while true {
+                let records = queue.withLock { $0.take(index, recordsMax: recordsMax) }
+                guard let last = records.last else { break }
+                logBytes = try tables[index].apply(Array(records), template: template)
+                progress.withLock { $0.applied[index] = last.position }
+                backlog.subtract(records.reduce(0) { $0 + $1.bytes.count }, ordering: .relaxed)
+                marks.append(DurableMark(partition: PartitionID(index), position: last.position))
+            }
+            if logBytes > logBytesMax || sync.contains(index) {
+                let synced = try tables[index].checkpoint()
+                progress.withLock { $0.synced[index] = synced }
+            }
+        }
+        guard !marks.isEmpty else { return }
+        progress.withLock { $0.tell }?(marks)
+    }
+}

@@ -1,0 +1,148 @@
+import ByteCoding
+import Foundation
+import Identifiers
+import Testing
+import TimeAndChance
+
+@testable import PartitionStore
+
+/// Whatever happens to the journal's files: an open store shows every acknowledged record, or there is no open
+/// store (D15, R13).
+@Suite struct DamageTests {
+    private let scratch = Scratch()
+    private let partitions = 3
+
+    /// Commits `count` records one by one and leaves the directory `data` as a crash would.
+    private func fill(_ count: Int, logBytesMax: Int = 16 << 20) throws -> [LogMaker] {
+        var configuration = StoreConfiguration.test(scratch.sub("live"), partitions: 4)
+        configuration.journalLogBytesMax = logBytesMax
+        let store = try PartitionStore.open(configuration)
+        let listener = Listener()
+        listener.start(store)
+        var logs = (0..<partitions).map { LogMaker($0) }
+        for number in 0..<count {
+            let home = address("A", "\(number)")
+            let record = logs[number % partitions].turn(
+                nil, .create(home, time: 1), .set(.state, [UInt8](repeating: UInt8(number & 255), count: 200)))
+            store.append([record])
+            listener.waitUntilDurable(record)
+        }
+        scratch.copy("live", to: "data")
+        try store.close()
+        return logs
+    }
+
+    /// Opens `crash`. True: all records are there. False: damage was reported.
+    private func open(_ logs: [LogMaker], _ what: Comment) -> Bool {
+        do throws(StoreError) {
+            let store = try PartitionStore.open(.test(scratch.sub("crash"), partitions: 4))
+            for log in logs { #expect(store.logEnd(of: log.partition) == log.end, what) }
+            try store.close()
+            return true
+        } catch {
+            guard case .damaged = error else {
+                Issue.record("\(what): \(error)")
+                return false
+            }
+            return false
+        }
+    }
+
+    private func change(_ file: String, _ body: (inout [UInt8]) -> Void) throws {
+        let path = scratch.copy("data", to: "crash") + "/" + file
+        var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        body(&bytes)
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+    }
+
+    @Test func `A flipped bit in the write-ahead log never shortens the log (D15)`() throws {
+        let logs = try fill(12)
+        let file = "lanes/0/journal.db-wal"
+        let count = try Data(contentsOf: URL(fileURLWithPath: scratch.sub("data") + "/" + file)).count
+        var random = SplitMix64(seed: 7)
+        var damaged = 0
+        let offsets = Array(0..<56) + (0..<200).map { _ in Int.random(in: 0..<count, using: &random) }
+        for offset in offsets {
+            try change(file) { $0[offset] ^= 1 << UInt8(offset & 7) }
+            if !open(logs, "bit \(offset & 7) of byte \(offset)") { damaged += 1 }
+        }
+        #expect(damaged > offsets.count / 2)
+    }
+
+    @Test func `A flipped bit in the journal's file never shortens the log (R13)`() throws {
+        let logs = try fill(30, logBytesMax: 40_000)
+        let file = "lanes/0/journal.db"
+        let count = try Data(contentsOf: URL(fileURLWithPath: scratch.sub("data") + "/" + file)).count
+        #expect(count > 8_192)
+        var random = SplitMix64(seed: 8)
+        let offsets = Array(0..<100) + (0..<200).map { _ in Int.random(in: 100..<count, using: &random) }
+        for offset in offsets {
+            try change(file) { $0[offset] ^= 1 << UInt8(offset & 7) }
+            _ = open(logs, "bit \(offset & 7) of byte \(offset)")
+        }
+    }
+
+    @Test func `A truncated or missing file of the journal is damage (R13)`() throws {
+        let logs = try fill(10)
+        for file in ["lanes/0/journal.db", "lanes/0/journal.db-wal", "lanes/0/witness", "identity"] {
+            let path = scratch.sub("data") + "/" + file
+            let count = try Data(contentsOf: URL(fileURLWithPath: path)).count
+            for left in [0, 1, 31, 32, 33, count / 2, count - 1] where left < count {
+                try change(file) { $0.removeLast(count - left) }
+                #expect(!open(logs, "\(file) with \(left) of \(count) bytes"))
+            }
+            let crash = scratch.copy("data", to: "crash")
+            try FileManager.default.removeItem(atPath: crash + "/" + file)
+            #expect(!open(logs, "\(file) missing"))
+        }
+        scratch.copy("data", to: "crash")
+        #expect(open(logs, "the undamaged copy"))
+    }
+
+    @Test func `An older journal beside a newer witness is damage (D19)`() throws {
+        let logs = try fill(4)
+        let old = try Data(contentsOf: URL(fileURLWithPath: scratch.sub("data") + "/lanes/0/journal.db-wal"))
+        let more = try PartitionStore.open(.test(scratch.sub("data"), partitions: 4))
+        let listener = Listener()
+        listener.start(more)
+        var log = logs[0]
+        let record = log.turn(nil, .create(address("A", "new"), time: 1))
+        more.append([record])
+        listener.waitUntilDurable(record)
+        try more.close()
+        let crash = scratch.copy("data", to: "crash")
+        try old.write(to: URL(fileURLWithPath: crash + "/lanes/0/journal.db-wal"))
+        #expect(!open([log], "the older write-ahead log"))
+    }
+
+    @Test func `A changed witness is damage, a lagging one is not`() throws {
+        let logs = try fill(6)
+        try change("lanes/0/witness") { $0 = Witness(sequence: 2, hash: 99).encoded() }
+        #expect(open(logs, "after a power failure the witness may lag"))
+        try change("lanes/0/witness") { $0 = Witness(sequence: 6, hash: 99).encoded() }
+        #expect(!open(logs, "another last row"))
+        try change("lanes/0/witness") { $0 = Witness(sequence: 7, hash: 99).encoded() }
+        #expect(!open(logs, "a row too many"))
+        try change("lanes/0/witness") { $0[20] ^= 1 }
+        #expect(!open(logs, "a bit"))
+    }
+
+    @Test func `Damaged tables name their partition`() throws {
+        let store = try PartitionStore.open(.test(scratch.sub("data"), partitions: 4))
+        var log = LogMaker(2)
+        let record = log.turn(nil, .create(address("A", "k"), time: 1))
+        store.append([record])
+        store.commit([record.mark])
+        try store.close()
+        try change("parts/0002/state.db") { bytes in
+            for index in bytes.indices { bytes[index] = 0xAA }
+        }
+        do {
+            _ = try PartitionStore.open(.test(scratch.sub("crash"), partitions: 4))
+            Issue.record("opened")
+        } catch {
+            guard case .damaged(let what, _) = error else { throw error }
+            #expect(what.contains("partition 2 "))
+        }
+    }
+}
