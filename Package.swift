@@ -31,11 +31,43 @@ let package = Package(
 
         // Floor 2: cores
         .target(name: "ClientProtocol", dependencies: ["Identifiers"], swiftSettings: house),
+        .target(name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house),
+
+        // Floor 5: hosting
+        .target(
+            name: "ClientGateway",
+            dependencies: [
+                "ClientProtocol", "SessionCore", "Identifiers",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: house),
+
+        // Floor 6: clients
+        .target(
+            name: "ApusClient",
+            dependencies: [
+                "ClientProtocol", "Identifiers",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: house),
 
         // Tests
         .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers"], swiftSettings: house),
         .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers"], swiftSettings: house),
         .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "ClientProtocolTests", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house),
+        .testTarget(
+            name: "SessionCoreTests", dependencies: ["SessionCore", "ClientProtocol", "Identifiers"],
+            swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )
