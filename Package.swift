@@ -60,6 +60,19 @@ let package = Package(
             swiftSettings: house),
 
         // Tests
+        .target(
+            name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
+            swiftSettings: house),
+        .testTarget(
+            name: "ClientGatewayTests",
+            dependencies: [
+                "ClientGateway", "SessionCore", "ClientProtocol", "Identifiers", "FakeActors",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: house),
         .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers"], swiftSettings: house),
         .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers"], swiftSettings: house),
         .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: house),

@@ -5,6 +5,9 @@ public struct JSONSlice: Hashable, Sendable {
     /// The value's bytes in the text it was found in, without white space around it.
     public var place: Range<Int>
 
+    /// The place must be that of one value which `JSONScanner` has passed.
+    public init(place: Range<Int>) { self.place = place }
+
     /// Checks that the bytes are one JSON value.
     /// - Returns: a copy of it without the white space around it.
     public static func payload(checking bytes: borrowing Span<UInt8>) throws(JSONError) -> Payload {
