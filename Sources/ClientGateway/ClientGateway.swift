@@ -15,16 +15,19 @@ public final class ClientGateway: Sendable {
     public let port: Int
     private let server: any Channel
     private let group: MultiThreadedEventLoopGroup
+    private let inboxes: [LoopInbox]
     private let connections: ConnectionRegistry
     private let logger: Logger
+    private let stopping = Mutex<Task<Void, Never>?>(nil)
 
     private init(
-        port: Int, server: any Channel, group: MultiThreadedEventLoopGroup, connections: ConnectionRegistry,
-        logger: Logger
+        port: Int, server: any Channel, group: MultiThreadedEventLoopGroup, inboxes: [LoopInbox],
+        connections: ConnectionRegistry, logger: Logger
     ) {
         self.port = port
         self.server = server
         self.group = group
+        self.inboxes = inboxes
         self.connections = connections
         self.logger = logger
     }
@@ -71,7 +74,8 @@ public final class ClientGateway: Sendable {
             let bound = server.localAddress?.port ?? port
             logger.info("serving clients", metadata: ["host": "\(host)", "port": "\(bound)"])
             return ClientGateway(
-                port: bound, server: server, group: group, connections: connections, logger: logger)
+                port: bound, server: server, group: group, inboxes: Array(inboxes.values),
+                connections: connections, logger: logger)
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -79,8 +83,18 @@ public final class ClientGateway: Sendable {
     }
 
     /// Stops accepting, lets requests under way finish, closes WebSockets with code 1001, and ends.
+    /// A second call waits for the first.
     /// - Parameter deadline: after that long whatever is left is cut off.
     public func stop(within deadline: Duration) async {
+        let task = stopping.withLock { stopping in
+            let task = stopping ?? Task { await self.performStop(within: deadline) }
+            stopping = task
+            return task
+        }
+        await task.value
+    }
+
+    private func performStop(within deadline: Duration) async {
         try? await server.close().get()
         connections.forEach { $0.pipeline.fireUserInboundEventTriggered(GatewayStopping()) }
         let loop = group.next()
@@ -90,6 +104,7 @@ public final class ClientGateway: Sendable {
         }
         try? await allClosed.get()
         timer.cancel()
+        for inbox in inboxes { await inbox.close() }
         try? await group.shutdownGracefully()
         logger.info("no longer serving clients")
     }

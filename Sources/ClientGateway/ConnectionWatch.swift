@@ -58,7 +58,11 @@ final class ConnectionWatch {
         case .ping:
             onPing()
             check()
-        case .close(let reason): onClose(reason)
+        case .close(let reason):
+            // Once: ending the connection is bounded by its own linger.
+            let close = onClose
+            end()
+            close(reason)
         }
     }
 

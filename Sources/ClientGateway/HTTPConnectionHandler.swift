@@ -233,8 +233,12 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         // Closing with unread bytes would reset the connection and could destroy the answer on its way (RFC 9112
         // section 9.6): say that nothing follows, then read and discard for a moment.
         context.close(mode: .output, promise: nil)
-        let channel = context.channel
-        context.eventLoop.scheduleTask(in: TimeAmount(gateway.configuration.linger)) { channel.close(promise: nil) }
+        closeAfterLinger()
+    }
+
+    private func closeAfterLinger() {
+        guard let channel = context?.channel else { return }
+        channel.eventLoop.scheduleTask(in: TimeAmount(gateway.configuration.linger)) { channel.close(promise: nil) }
     }
 
     // MARK: Endings
@@ -244,6 +248,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         switch phase {
         case .receiving:
             answer(HTTPAnswer(ActorError("timeout", reason.text, group: "request")), closing: true)
+            closeAfterLinger()
         default:
             phase = .closed
             context.close(promise: nil)

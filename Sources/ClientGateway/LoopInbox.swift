@@ -29,24 +29,37 @@ final class LoopInbox: Sendable {
     }
 
     let loop: any EventLoop
-    private let waiting = Mutex<[Entry]>([])
+    private struct State {
+        var entries: [Entry] = []
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
 
     init(loop: any EventLoop) { self.loop = loop }
 
     func post(_ delivery: Delivery, to receiver: NIOLoopBound<any DeliveryReceiver>) {
-        let isFirst = waiting.withLock { entries in
-            entries.append(Entry(receiver: receiver, delivery: delivery))
-            return entries.count == 1
+        let isFirst = state.withLock { state in
+            guard !state.isClosed else { return false }
+            state.entries.append(Entry(receiver: receiver, delivery: delivery))
+            return state.entries.count == 1
         }
         if isFirst { loop.execute { self.drain() } }
     }
 
+    /// Drops what still comes: the connections are gone and the loop is about to end.
+    func close() async {
+        state.withLock { $0.isClosed = true }
+        // Whoever was about to wake the loop has done so when this returns.
+        try? await loop.submit {}.get()
+    }
+
     private func drain() {
-        let entries = waiting.withLock { entries in
+        let entries = state.withLock { state in
             // A fresh array of the same size: the next burst is likely as large as this one.
             var next: [Entry] = []
-            next.reserveCapacity(min(entries.count, 1024))
-            swap(&next, &entries)
+            next.reserveCapacity(min(state.entries.count, 1024))
+            swap(&next, &state.entries)
             return next
         }
         var touched: [any DeliveryReceiver] = []

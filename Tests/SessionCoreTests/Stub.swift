@@ -1,1 +1,2 @@
-import ClientProtocol
+import SessionCore
+import Testing
