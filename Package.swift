@@ -8,11 +8,27 @@ let house: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
+/// What speaks HTTP and WebSocket.
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOWebSocket", package: "swift-nio"),
+]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
+
 let package = Package(
     name: "apus",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "Identifiers", targets: ["Identifiers"]),
+        .library(name: "Apus", targets: ["Apus"]),
+        .library(name: "ApusNode", targets: ["ApusNode"]),
+        .library(name: "ApusClient", targets: ["ApusClient"]),
+        .executable(name: "announced", targets: ["Announced"]),
+        .executable(name: "outside-world", targets: ["OutsideWorld"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -31,20 +47,10 @@ let package = Package(
 
         // Floor 2: cores
         .target(name: "ClientProtocol", dependencies: ["Identifiers"], swiftSettings: house),
+        .target(name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house),
         .target(name: "WorkflowCore", dependencies: ["ByteCoding"], swiftSettings: house),
-        .target(
-            name: "MailboxCore",
-            dependencies: ["ByteCoding", "Identifiers", .product(name: "DequeModule", package: "swift-collections")],
-            swiftSettings: house),
-        .target(
-            name: "TimerCore", dependencies: [.product(name: "HeapModule", package: "swift-collections")],
-            swiftSettings: house),
-
-        // Floor 4: authoring
-        .target(
-            name: "Apus",
-            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore", "ClientProtocol"],
-            swiftSettings: house),
+        .target(name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
+        .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
 
         // Floor 3: drivers
         .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: house),
@@ -52,25 +58,92 @@ let package = Package(
             name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
 
+        // Floor 4: authoring
+        .target(
+            name: "Apus",
+            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol"],
+            swiftSettings: house),
+
         // Floor 5: hosting
         .target(
             name: "ActorHost",
             dependencies: [
                 "Apus", "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore", "TimerCore",
-                "ClientProtocol", "PartitionStore", .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "Logging", package: "swift-log"),
+                "ClientProtocol", "PartitionStore", deque, logging,
             ],
             swiftSettings: house),
+        .target(
+            name: "ClientGateway",
+            dependencies: ["ClientProtocol", "SessionCore", "Identifiers", logging] + nio, swiftSettings: house),
+        .target(
+            name: "NodeAssembly",
+            dependencies: ["ActorHost", "Apus", "ClientGateway", "PartitionStore", "Identifiers", logging],
+            swiftSettings: house),
+
+        // Floor 6: clients
+        .target(
+            name: "ApusClient", dependencies: ["Apus", "ClientProtocol", "Identifiers", logging] + nio,
+            swiftSettings: house),
+
+        // Floor 7: programs
+        .target(
+            name: "ApusNode", dependencies: ["Apus", "NodeAssembly", logging, arguments], swiftSettings: house),
+
+        // Examples
+        .target(name: "AnnouncedPrograms", dependencies: ["Apus"], path: "Examples/AnnouncedPrograms"),
+        .executableTarget(
+            name: "Announced", dependencies: ["AnnouncedPrograms", "ApusNode"], path: "Examples/Announced"),
+        .target(
+            name: "OutsideWorldServer", dependencies: ["Identifiers"] + nio,
+            path: "Examples/OutsideWorldServer", swiftSettings: house),
+        .executableTarget(
+            name: "OutsideWorld", dependencies: ["OutsideWorldServer", arguments],
+            path: "Examples/OutsideWorld", swiftSettings: house),
 
         // Tests
-        .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers"], swiftSettings: house),
-        .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers"], swiftSettings: house),
+        .target(
+            name: "FuzzTargets", dependencies: ["Identifiers", "ByteCoding", "TimeAndChance"],
+            path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
+        .target(
+            name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
+            swiftSettings: house),
+        .target(
+            name: "WorkflowTrials",
+            dependencies: [
+                "Apus", "ActorHost", "PartitionStore", "ByteCoding", "Identifiers", "ClientProtocol",
+                "TimeAndChance", logging,
+            ], path: "Tests/WorkflowTrials", swiftSettings: house),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"], path: "Tests/Fuzz/FuzzTests",
+            swiftSettings: house),
+        .testTarget(name: "TidyTests", swiftSettings: house),
+        .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
         .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "ClientProtocolTests", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house),
+        .testTarget(
+            name: "SessionCoreTests", dependencies: ["SessionCore", "ClientProtocol", "Identifiers"],
+            swiftSettings: house),
         .testTarget(name: "SQLiteDriverTests", dependencies: ["SQLiteDriver"], swiftSettings: house),
         .testTarget(
             name: "PartitionStoreTests",
             dependencies: ["PartitionStore", "SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
+        .testTarget(
+            name: "ActorHostTests",
+            dependencies: [
+                "ActorHost", "Apus", "WorkflowTrials", "PartitionStore", "ByteCoding", "Identifiers",
+                "ClientProtocol", "TimeAndChance", "WorkflowCore", logging,
+            ], swiftSettings: house),
+        .testTarget(
+            name: "ClientGatewayTests",
+            dependencies: ["ClientGateway", "SessionCore", "ClientProtocol", "Identifiers", "FakeActors", logging]
+                + nio,
+            swiftSettings: house),
+        .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -34,10 +34,14 @@ extension ActorError {
         case ("message", "too_large"): 413
         case ("queue", "full"), ("node", "overloaded"): 429
         case ("session", "expired"): 410
+        case ("session", "too_many_subscriptions"): 429
         case ("node", _): 503
         case ("internal", _): 500
         case ("request", "method_not_allowed"): 405
         case ("request", "timeout"): 408
+        case ("request", "upgrade_required"): 426
+        case ("request", "head_too_large"): 431
+        case ("request", "version_not_supported"): 505
         default: 400
         }
     }

@@ -1,0 +1,114 @@
+import NIOCore
+import SessionCore
+
+/// The clock of one connection: feeds `ConnectionDeadlines` and wakes for it. Stays on the connection's event loop.
+///
+/// One timer at a time, and it is moved only to an earlier moment: traffic costs no timer work.
+final class ConnectionWatch {
+    /// Called when a deadline has passed.
+    var onClose: (CloseReason) -> Void = { _ in }
+    /// Called when a quiet WebSocket is to be pinged.
+    var onPing: () -> Void = {}
+
+    private let loop: any EventLoop
+    private var deadlines: ConnectionDeadlines
+    private var timer: (scheduled: Scheduled<Void>, at: Duration)?
+    private var isEnded = false
+
+    init(loop: any EventLoop, settings: ConnectionDeadlines.Settings) {
+        self.loop = loop
+        deadlines = ConnectionDeadlines(settings: settings, now: Self.now(loop))
+        check()
+    }
+
+    private static func now(_ loop: any EventLoop) -> Duration {
+        .nanoseconds(Int64(clamping: loop.now.uptimeNanoseconds))
+    }
+
+    func note(_ activity: ConnectionDeadlines.Activity) {
+        deadlines.note(activity, now: Self.now(loop))
+        check()
+    }
+
+    func noteUpgraded() {
+        deadlines.upgraded(now: Self.now(loop))
+        check()
+    }
+
+    func noteWrite(pending: Bool) {
+        deadlines.noteWrite(pending: pending, now: Self.now(loop))
+        if pending { check() }
+    }
+
+    func noteWriteProgress() { deadlines.noteWriteProgress(now: Self.now(loop)) }
+
+    /// Stops the timer and lets go of the connection.
+    func end() {
+        isEnded = true
+        timer?.scheduled.cancel()
+        timer = nil
+        onClose = { _ in }
+        onPing = {}
+    }
+
+    private func check() {
+        guard !isEnded else { return }
+        switch deadlines.check(now: Self.now(loop)) {
+        case .wait(let moment): wake(at: moment)
+        case .ping:
+            onPing()
+            check()
+        case .close(let reason):
+            // Once: ending the connection is bounded by its own linger.
+            let close = onClose
+            end()
+            close(reason)
+        }
+    }
+
+    private func wake(at moment: Duration) {
+        if let timer {
+            guard moment < timer.at else { return }
+            timer.scheduled.cancel()
+        }
+        let nanoseconds = moment.components.seconds * 1_000_000_000 + moment.components.attoseconds / 1_000_000_000
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let scheduled = loop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: nanoseconds))) {
+            bound.value.timer = nil
+            bound.value.check()
+        }
+        timer = (scheduled, moment)
+    }
+}
+
+/// The first handler of a connection: tells that bytes came, and when a read is over.
+final class ActivityHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    /// Set to true by every read; the protocol's handlers set it to false where a message ends.
+    private(set) var hasUnfinishedBytes = false
+    /// Says what the connection is doing, given whether bytes of an unfinished message may be there.
+    var activity: (_ hasUnfinishedBytes: Bool) -> ConnectionDeadlines.Activity = { _ in .handshake }
+    let watch: ConnectionWatch
+
+    init(watch: ConnectionWatch) { self.watch = watch }
+
+    func messageEnded() { hasUnfinishedBytes = false }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        hasUnfinishedBytes = true
+        context.fireChannelRead(data)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        watch.note(activity(hasUnfinishedBytes))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        watch.end()
+        activity = { _ in .handshake }
+        context.fireChannelInactive()
+    }
+}
