@@ -13,6 +13,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Identifiers", targets: ["Identifiers"]),
+        .executable(name: "outside-world", targets: ["OutsideWorld"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -32,10 +33,39 @@ let package = Package(
         // Floor 2: cores
         .target(name: "ClientProtocol", dependencies: ["Identifiers"], swiftSettings: house),
 
+        // Examples
+        .target(
+            name: "OutsideWorldServer",
+            dependencies: [
+                "Identifiers",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Examples/OutsideWorldServer", swiftSettings: house),
+        .executableTarget(
+            name: "OutsideWorld",
+            dependencies: [
+                "OutsideWorldServer",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Examples/OutsideWorld", swiftSettings: house),
+
         // Tests
-        .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers"], swiftSettings: house),
-        .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers"], swiftSettings: house),
+        .target(
+            name: "FuzzTargets", dependencies: ["Identifiers", "ByteCoding", "TimeAndChance"],
+            path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"],
+            path: "Tests/Fuzz/FuzzTests", swiftSettings: house),
+        .testTarget(name: "TidyTests", swiftSettings: house),
+        .testTarget(
+            name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
         .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: house),
+        .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )
