@@ -9,7 +9,7 @@ import FoundationNetworking
 @Suite("The outside world over loopback", .timeLimit(.minutes(1)))
 struct OutsideWorldServerTests {
     @Test func recordsEachCallInOrderAndAnswersJSON() async throws {
-        try await withServer { server, client in
+        try await withServer { server, client async throws in
             let first = try await client.send("POST", "/v1/charges?n=1", body: #"{"cents":5}"#, key: "order-1")
             #expect(first.status == 200)
             let answer = try JSONDecoder().decode(ServiceAnswer.self, from: first.body)
@@ -34,7 +34,7 @@ struct OutsideWorldServerTests {
     }
 
     @Test func theSameKeyGetsTheSameAnswerAndNoKeyAFreshOne() async throws {
-        try await withServer { server, client in
+        try await withServer { server, client async throws in
             let keyed = try await client.send("POST", "/pay", key: "k1").body
             #expect(try await client.send("POST", "/pay", key: "k1").body == keyed)
             #expect(try await client.send("POST", "/pay", key: "k2").body != keyed)
@@ -46,14 +46,16 @@ struct OutsideWorldServerTests {
     }
 
     @Test func aKeyAnswersTheSameAcrossServers() async throws {
-        let answers = try await withServer { _, client in try await client.send("POST", "/pay", key: "k1").body }
-        try await withServer { _, client in
+        let answers = try await withServer { _, client in
+            try await client.send("POST", "/pay", key: "k1").body
+        }
+        try await withServer { _, client async throws in
             #expect(try await client.send("POST", "/pay", key: "k1").body == answers)
         }
     }
 
     @Test func failsTheNextCallsOfAPrefixAndRecordsThem() async throws {
-        try await withServer { server, client in
+        try await withServer { server, client async throws in
             let ordered = try await client.send(
                 "POST", "/_fail", body: #"{"path": "/mail", "times": 2, "status": 503}"#)
             #expect(ordered.status == 200)
@@ -66,7 +68,7 @@ struct OutsideWorldServerTests {
     }
 
     @Test func failsUntilCleared() async throws {
-        try await withServer { _, client in
+        try await withServer { _, client async throws in
             _ = try await client.send("POST", "/_fail", body: #"{"path": "/", "times": -1}"#)
             for _ in 0..<5 { #expect(try await client.send("GET", "/any").status == 500) }
             let left = try await client.send("GET", "/_fail")
@@ -77,7 +79,7 @@ struct OutsideWorldServerTests {
     }
 
     @Test func delaysWithoutFailingAndWithoutHoldingUpOthers() async throws {
-        try await withServer { server, client in
+        try await withServer { server, client async throws in
             server.fail(Fault(path: "/slow", times: 1, status: 200, delayMs: 400))
             let clock = ContinuousClock()
             let start = clock.now
@@ -92,7 +94,7 @@ struct OutsideWorldServerTests {
     }
 
     @Test func forgetsTheCalls() async throws {
-        try await withServer { server, client in
+        try await withServer { server, client async throws in
             _ = try await client.send("GET", "/a")
             #expect(try await client.send("DELETE", "/_calls").status == 200)
             #expect(try await client.calls().isEmpty)
@@ -107,7 +109,7 @@ struct OutsideWorldServerTests {
         #"{"path": "/", "delayMs": 99999999999}"#,
     ])
     func refusesAFaultThatMakesNoSense(body: String) async throws {
-        try await withServer { _, client in
+        try await withServer { _, client async throws in
             let answer = try await client.send("POST", "/_fail", body: body)
             #expect(answer.status == 400)
             #expect(answer.text.contains("error"))
@@ -116,7 +118,7 @@ struct OutsideWorldServerTests {
     }
 
     @Test func refusesOtherMethodsOnItsOwnPaths() async throws {
-        try await withServer { server, client in
+        try await withServer { server, client async throws in
             #expect(try await client.send("PUT", "/_calls").status == 405)
             #expect(try await client.send("PATCH", "/_fail").status == 405)
             #expect(server.calls.isEmpty)
@@ -126,7 +128,7 @@ struct OutsideWorldServerTests {
     @Test func refusesCallsWhenTheRecordIsFull() async throws {
         var limits = OutsideWorldServer.Limits()
         limits.callsMax = 2
-        try await withServer(limits: limits) { server, client in
+        try await withServer(limits: limits) { server, client async throws in
             for _ in 0..<2 { #expect(try await client.send("GET", "/a").status == 200) }
             let refused = try await client.send("GET", "/a")
             #expect(refused.status == 507)
@@ -140,7 +142,7 @@ struct OutsideWorldServerTests {
     @Test func boundsTheBytesRemembered() async throws {
         var limits = OutsideWorldServer.Limits()
         limits.recordedBytesMax = 100
-        try await withServer(limits: limits) { _, client in
+        try await withServer(limits: limits) { _, client async throws in
             let body = String(repeating: "x", count: 60)
             #expect(try await client.send("POST", "/a", body: body).status == 200)
             #expect(try await client.send("POST", "/a", body: body).status == 507)
@@ -150,7 +152,7 @@ struct OutsideWorldServerTests {
     @Test func refusesABodyAboveTheLimit() async throws {
         var limits = OutsideWorldServer.Limits()
         limits.bodyBytesMax = 1000
-        try await withServer(limits: limits) { server, client in
+        try await withServer(limits: limits) { server, client async throws in
             let body = String(repeating: "x", count: 1001)
             #expect(try await client.send("POST", "/a", body: body).status == 413)
             #expect(server.calls.isEmpty)
@@ -159,7 +161,7 @@ struct OutsideWorldServerTests {
     }
 
     @Test func refusesAPortThatIsTaken() async throws {
-        try await withServer { server, _ in
+        try await withServer { server, _ async throws in
             await #expect(throws: (any Error).self) {
                 try await OutsideWorldServer.start(port: server.port)
             }
