@@ -1,8 +1,10 @@
 /// Reads what `ByteWriter` wrote. Every read is bounds-checked and fails with a `WireError`; none traps.
 public struct ByteReader: Sendable {
-    private let bytes: [UInt8]
-    private var index: Int
-    private let end: Int
+    // Visible to inlined callers: reading numbers is hot, and a generic function that is not specialised in
+    // the caller's module costs a hundred times more.
+    @usableFromInline let bytes: [UInt8]
+    @usableFromInline var index: Int
+    @usableFromInline let end: Int
 
     public init(_ bytes: [UInt8]) {
         self.bytes = bytes
@@ -22,8 +24,8 @@ public struct ByteReader: Sendable {
         end = range.upperBound
     }
 
-    public var remaining: Int { end - index }
-    public var isAtEnd: Bool { index == end }
+    @inlinable public var remaining: Int { end - index }
+    @inlinable public var isAtEnd: Bool { index == end }
     /// The position in the underlying bytes.
     public var offset: Int { index }
 
@@ -32,15 +34,18 @@ public struct ByteReader: Sendable {
         if index != end { throw .trailing(count: end - index) }
     }
 
-    public mutating func fixed<Number: FixedWidthInteger>(_ type: Number.Type = Number.self) throws(WireError) -> Number {
+    @inlinable
+    public mutating func fixed<Number: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Number.Type = Number.self
+    ) throws(WireError) -> Number {
         let width = MemoryLayout<Number>.size
         guard remaining >= width else { throw .truncated }
-        var value: Number = 0
-        for offset in 0..<width { value |= Number(truncatingIfNeeded: bytes[index + offset]) << (offset * 8) }
+        let value = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: index, as: Number.self) }
         index += width
-        return value
+        return Number(littleEndian: value)
     }
 
+    @inlinable
     public mutating func varint() throws(WireError) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
@@ -76,6 +81,7 @@ public struct ByteReader: Sendable {
         }
     }
 
+    @inlinable
     public mutating func byte() throws(WireError) -> UInt8 {
         guard index < end else { throw .truncated }
         defer { index += 1 }

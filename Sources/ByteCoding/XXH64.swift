@@ -1,5 +1,5 @@
-/// The 64-bit xxHash (Collet, "xxHash fast digest algorithm", format specification 0.1.1). It links the records of
-/// a log into a chain, where two logs that agree on one link agree on everything before it.
+/// The 64-bit xxHash (Collet, "xxHash fast digest algorithm", format specification 0.1.1). It links the
+/// records of a log into a chain, where two logs that agree on one link agree on everything before it.
 public enum XXH64 {
     private static let p1: UInt64 = 0x9E37_79B1_85EB_CA87
     private static let p2: UInt64 = 0xC2B2_AE3D_27D4_EB4F
@@ -50,7 +50,13 @@ public enum XXH64 {
     private static func word(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
         UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
-    private static func rotate(_ value: UInt64, _ bits: UInt64) -> UInt64 { value << bits | value >> (64 - bits) }
-    private static func round(_ lane: UInt64, _ word: UInt64) -> UInt64 { rotate(lane &+ word &* p2, 31) &* p1 }
-    private static func merge(_ hash: UInt64, _ lane: UInt64) -> UInt64 { (hash ^ round(0, lane)) &* p1 &+ p4 }
+    private static func rotate(_ value: UInt64, _ bits: UInt64) -> UInt64 {
+        value &<< bits | value &>> (64 &- bits)
+    }
+    private static func round(_ lane: UInt64, _ word: UInt64) -> UInt64 {
+        rotate(lane &+ word &* p2, 31) &* p1
+    }
+    private static func merge(_ hash: UInt64, _ lane: UInt64) -> UInt64 {
+        (hash ^ round(0, lane)) &* p1 &+ p4
+    }
 }

@@ -79,7 +79,8 @@ extension ActorError {
     }
     public static func tooLarge(_ what: String, limit: Int) -> ActorError {
         ActorError(
-            "too_large", "\(what) is larger than \(limit) bytes", group: "message", metadata: ["limit": String(limit)])
+            "too_large", "\(what) is larger than \(limit) bytes", group: "message",
+            metadata: ["limit": String(limit)])
     }
     public static func badRequest(_ message: String) -> ActorError {
         ActorError("malformed", message, group: "request")
@@ -87,9 +88,11 @@ extension ActorError {
     /// A request whose sequence lies below what the session still remembers: its outcome is no longer known,
     /// and it is not executed again.
     public static let sessionExpired = ActorError(
-        "expired", "the outcome of this request is no longer remembered; it was not executed again", group: "session")
+        "expired", "the outcome of this request is no longer remembered; it was not executed again",
+        group: "session")
     public static let stopping = ActorError("stopping", "the node is shutting down; try again", group: "node")
-    public static let overloaded = ActorError("overloaded", "the node has too much work; try again", group: "node")
+    public static let overloaded = ActorError(
+        "overloaded", "the node has too much work; try again", group: "node")
     /// Any error of user code that is not an `ActorError`. The log has the detail under the same request.
     public static let internalError = ActorError(
         "internal_error", "the actor's code failed; the node's log says how", group: "internal")

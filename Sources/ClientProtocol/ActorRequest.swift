@@ -32,8 +32,8 @@ public struct ActorRequest: Sendable {
         case action(String, input: Payload)
         /// Enqueues a message; creates the actor if it is absent.
         case send(queue: String, body: Payload)
-        /// Enqueues a message and waits for its completion. `timeoutMillis` 0: answers `timedOut` unless it is
-        /// complete already; nil: as long as the caller stays.
+        /// Enqueues a message and waits for its completion. `timeoutMillis` 0: answers `timedOut` unless it
+        /// is complete already; nil: as long as the caller stays.
         case request(queue: String, body: Payload, timeoutMillis: UInt64?)
         /// Ends the actor and deletes its data.
         case destroy
@@ -90,15 +90,16 @@ public protocol ActorService: Sendable {
     /// The kinds that this node serves, by name.
     var kinds: [String] { get }
 
-    /// Performs a request. `reply` is called exactly once, on any thread, and never before everything that the
-    /// reply tells is durable (R17).
+    /// Performs a request. `reply` is called exactly once, on any thread, and never before everything that
+    /// the reply tells is durable (R17).
     /// - Returns: a token for `abandon`.
     @discardableResult
     func submit(
         _ request: ActorRequest, reply: @escaping @Sendable (Result<ActorReply, ActorError>) -> Void
     ) -> RequestToken
 
-    /// Says that nobody waits for the reply any more, so that a waiting `request` is let go. What was accepted stays.
+    /// Says that nobody waits for the reply any more, so that a waiting `request` is let go.
+    /// What was accepted stays.
     func abandon(_ token: RequestToken)
 
     /// Delivers every later event of that name, in order, on any thread, until `unsubscribe`.
@@ -112,7 +113,8 @@ public protocol ActorService: Sendable {
     /// Facts about the node for `/healthz` and `apus status`, as a JSON object.
     func status() async -> Payload
 
-    /// Addresses and short descriptions of stored actors in address order, as a JSON object with an array `actors`.
+    /// Addresses and short descriptions of stored actors in address order, as a JSON object with an array
+    /// `actors`.
     func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload
 }
 

@@ -58,13 +58,15 @@ public struct ActorKey: Hashable, Comparable, Sendable, CustomStringConvertible 
         self.parts = parts
     }
 
-    /// The reversible path form: parts percent-encoded (RFC 3986 unreserved characters stay) and joined by `/`.
+    /// The reversible path form: parts percent-encoded (RFC 3986 unreserved characters stay) and joined by
+    /// `/`.
     public var description: String { parts.map(Self.percentEncoded).joined(separator: "/") }
 
-    /// Reads the path form back; nil for a broken escape, bytes that are not UTF-8, or a breach of the limits.
+    /// Reads the path form back; nil for a broken escape, bytes that are not UTF-8, or a breach of the
+    /// limits. Parts are cut at the byte `/`: as a character it can be hidden by a combining mark behind it.
     public init?(path: some StringProtocol) {
         var parts: [String] = []
-        for piece in path.split(separator: "/", omittingEmptySubsequences: false) {
+        for piece in path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
             guard let part = Self.percentDecoded(piece) else { return nil }
             parts.append(part)
         }
@@ -106,21 +108,29 @@ public struct ActorKey: Hashable, Comparable, Sendable, CustomStringConvertible 
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    static func percentDecoded(_ piece: some StringProtocol) -> String? {
+    static func percentDecoded(_ piece: some Sequence<UInt8>) -> String? {
         var bytes: [UInt8] = []
-        var pending = Array(piece.utf8)[...]
+        var pending = Array(piece)[...]
         while let byte = pending.popFirst() {
             guard byte == UInt8(ascii: "%") else {
                 bytes.append(byte)
                 continue
             }
-            guard let high = pending.popFirst(), let low = pending.popFirst(),
-                let value = UInt8(String(decoding: [high, low], as: UTF8.self), radix: 16),
-                high != UInt8(ascii: "+")
+            guard let high = pending.popFirst().flatMap(hexValue),
+                let low = pending.popFirst().flatMap(hexValue)
             else { return nil }
-            bytes.append(value)
+            bytes.append(high << 4 | low)
         }
         return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func hexValue(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        default: nil
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-/// The constants by which every node and client maps an actor to its partition; fixed when a cluster is made (R16).
+/// The constants by which every node and client maps an actor to its partition; fixed when a cluster is made
+/// (R16).
 public struct HashRing: Hashable, Sendable {
     /// A power of two from 1 to 65,536.
     public let partitionCount: Int
@@ -12,7 +13,8 @@ public struct HashRing: Hashable, Sendable {
         self.seed = seed
     }
 
-    /// The arc that holds the hash of the actor's address: the top bits of SipHash-2-4 over the length-prefixed parts.
+    /// The arc that holds the hash of the actor's address: the top bits of SipHash-2-4 over the
+    /// length-prefixed parts.
     public func partition(of address: ActorAddress) -> PartitionID {
         var bytes: [UInt8] = []
         func append(_ text: String) {
@@ -28,7 +30,9 @@ public struct HashRing: Hashable, Sendable {
         return PartitionID(rawValue: bits == 0 ? 0 : UInt32(hash >> UInt64(64 - bits)))
     }
 
-    public static func == (a: Self, b: Self) -> Bool { a.partitionCount == b.partitionCount && a.seed == b.seed }
+    public static func == (a: Self, b: Self) -> Bool {
+        a.partitionCount == b.partitionCount && a.seed == b.seed
+    }
     public func hash(into hasher: inout Hasher) {
         hasher.combine(partitionCount)
         hasher.combine(seed.0)
@@ -48,7 +52,9 @@ public enum SipHash24 {
             index += 8
         }
         var last = UInt64(truncatingIfNeeded: bytes.count) << 56
-        for offset in 0..<(bytes.count - index) { last |= UInt64(bytes[index + offset]) << UInt64(offset * 8) }
+        for offset in 0..<(bytes.count - index) {
+            last |= UInt64(bytes[index + offset]) << UInt64(offset * 8)
+        }
         state.absorb(last)
         return state.finish()
     }

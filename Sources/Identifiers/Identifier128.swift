@@ -40,7 +40,11 @@ extension Identifier128 {
                 continue
             }
             guard let value = Character(UnicodeScalar(byte)).hexDigitValue else { return nil }
-            if digits < 16 { words.0 = words.0 << 4 | UInt64(value) } else { words.1 = words.1 << 4 | UInt64(value) }
+            if digits < 16 {
+                words.0 = words.0 << 4 | UInt64(value)
+            } else {
+                words.1 = words.1 << 4 | UInt64(value)
+            }
             digits += 1
         }
         self.init(high: words.0, low: words.1)
@@ -53,7 +57,8 @@ public struct ClusterID: Identifier128 {
     public init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
 }
 
-/// A formatted data directory. A replaced disk has another one, so a wiped node is not the same store (R11, R12).
+/// A formatted data directory. A replaced disk has another one, so a wiped node is not the same store (R11,
+/// R12).
 public struct StoreID: Identifier128 {
     public let high: UInt64, low: UInt64
     public init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }

@@ -10,9 +10,9 @@ public struct ClockReading: Hashable, Sendable {
     }
 }
 
-/// The time of a log: it never goes backwards, and a jump of the wall clock cannot drag it forward faster than time
-/// really passes (`cluster.md` 2.12, after hybrid logical clocks, Kulkarni et al. 2014). So a jumping clock fires no
-/// timer early and expires no session; a clock that is behind makes timers late.
+/// The time of a log: it never goes backwards, and a jump of the wall clock cannot drag it forward faster
+/// than time really passes (`cluster.md` 2.12, after hybrid logical clocks, Kulkarni et al. 2014). So a
+/// jumping clock fires no timer early and expires no session; a clock that is behind makes timers late.
 public struct PartitionClock: Hashable, Sendable {
     /// How much faster than the monotonic clock the wall clock may run, in parts per hundred.
     static let driftPercent: UInt64 = 1

@@ -26,8 +26,10 @@ extension Duration {
         let (seconds, attoseconds) = components
         let (micros, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
         if overflow { return seconds < 0 ? .min : .max }
-        let rest = (attoseconds + 999_999_999_999) / 1_000_000_000_000
+        // Integer division cuts towards zero, which for negative numbers is already upwards.
+        let upwards: Int64 = attoseconds > 0 ? 999_999_999_999 : 0
+        let rest = (attoseconds + upwards) / 1_000_000_000_000
         let (sum, overflow2) = micros.addingReportingOverflow(rest)
-        return overflow2 ? .max : sum
+        return overflow2 ? (seconds < 0 ? .min : .max) : sum
     }
 }

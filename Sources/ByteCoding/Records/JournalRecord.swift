@@ -1,14 +1,15 @@
 import Identifiers
 
-/// One entry of a partition's log: the header of a record and its body, which is what one turn of one actor did.
+/// One entry of a partition's log: the header of a record and its body, which is what one turn of one
+/// actor did.
 ///
 /// On disk and on the wire (`cluster.md` 2.6.1), all integers little-endian:
 ///
 ///     version u8 | kind u8 | flags u16 | partition u32 | epoch u64 | position u64 | time u64
 ///     | previousHash u64 | bodyBytes u32 | crc32c u32 | body
 ///
-/// The CRC covers everything but itself. `previousHash` is the XXH64 of the whole previous record of the partition
-/// (0 for the first), so that logs that agree at one position agree on their whole prefix.
+/// The CRC covers everything but itself. `previousHash` is the XXH64 of the whole previous record of the
+/// partition (0 for the first), so that logs that agree at one position agree on their whole prefix.
 public struct JournalRecord: Hashable, Sendable {
     public enum Kind: UInt8, Sendable {
         /// What one turn did to one actor.
@@ -32,8 +33,8 @@ public struct JournalRecord: Hashable, Sendable {
     public var body: [UInt8]
 
     public init(
-        kind: Kind, partition: PartitionID, epoch: Epoch, position: LogPosition, time: UInt64, previousHash: UInt64,
-        body: [UInt8]
+        kind: Kind, partition: PartitionID, epoch: Epoch, position: LogPosition, time: UInt64,
+        previousHash: UInt64, body: [UInt8]
     ) {
         self.kind = kind
         self.partition = partition
@@ -65,7 +66,9 @@ public struct JournalRecord: Hashable, Sendable {
 
     /// Reads the record at the reader's place and proves its checksum.
     /// - Returns: the record and its link in the hash chain.
-    public static func decode(_ reader: inout ByteReader, from bytes: [UInt8]) throws(WireError) -> (JournalRecord, hash: UInt64) {
+    public static func decode(
+        _ reader: inout ByteReader, from bytes: [UInt8]
+    ) throws(WireError) -> (JournalRecord, hash: UInt64) {
         let start = reader.offset
         let version = try reader.byte()
         guard version == Self.version else {

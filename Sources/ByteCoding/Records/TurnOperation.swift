@@ -38,7 +38,8 @@ public enum TurnOperation: Hashable, Sendable {
 }
 
 extension TurnOperation {
-    /// The identifier of an item that is numbered: eight bytes, big-endian, so that byte order is number order.
+    /// The identifier of an item that is numbered: eight bytes, big-endian, so that byte order is number
+    /// order.
     public static func itemID(_ number: UInt64) -> [UInt8] {
         withUnsafeBytes(of: number.bigEndian) { Array($0) }
     }
@@ -102,7 +103,9 @@ public struct TurnBody: Sendable {
     }
 
     /// Reads a body: the actor (nil for a creation) and its operations.
-    public static func decode(_ body: [UInt8]) throws(WireError) -> (actor: ActorID?, operations: [TurnOperation]) {
+    public static func decode(
+        _ body: [UInt8]
+    ) throws(WireError) -> (actor: ActorID?, operations: [TurnOperation]) {
         var reader = ByteReader(body)
         let actor = try reader.varint()
         var operations: [TurnOperation] = []
@@ -155,7 +158,9 @@ public struct TurnBody: Sendable {
 
     private static func decodeSpace(_ reader: inout ByteReader) throws(WireError) -> ItemSpace {
         let raw = try reader.byte()
-        guard let space = ItemSpace(rawValue: raw) else { throw .unknown(what: "item space", value: UInt64(raw)) }
+        guard let space = ItemSpace(rawValue: raw) else {
+            throw .unknown(what: "item space", value: UInt64(raw))
+        }
         return space
     }
 }
