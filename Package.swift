@@ -87,7 +87,7 @@ let package = Package(
 
         // Floor 7: programs
         .target(
-            name: "ApusNode", dependencies: ["Apus", "NodeAssembly", logging, arguments], swiftSettings: house),
+            name: "ApusNode", dependencies: ["ActorHost", "Apus", "NodeAssembly", logging, arguments], swiftSettings: house),
 
         // Examples
         .target(name: "AnnouncedPrograms", dependencies: ["Apus"], path: "Examples/AnnouncedPrograms"),

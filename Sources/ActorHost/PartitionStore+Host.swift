@@ -1,0 +1,3 @@
+import PartitionStore
+
+extension PartitionStore: HostStore {}
