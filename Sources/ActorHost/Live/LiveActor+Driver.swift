@@ -92,7 +92,7 @@ extension LiveActor: RunDriver {
         }
         if until <= now.rawValue { return wake() }
         if recorded == nil { record([entry(.sleep(until: until, done: false), at: node)]) {} }
-        addWait(RunWait(goal: .sleep, deadline: until, due: wake, close: { resume(.failure(RunClosed())) }))
+        addWait(RunWait(goal: .sleep, since: now.rawValue, deadline: until, due: wake, close: { resume(.failure(RunClosed())) }))
     }
 
     // MARK: Messages
@@ -127,7 +127,7 @@ extension LiveActor: RunDriver {
         if recorded == nil, deadline != nil { record([entry(.next(deadline: deadline, taken: nil), at: node)]) {} }
         addWait(
             RunWait(
-                goal: .message(queues: request.queues, limit: request.limit), deadline: deadline, due: timeOut,
+                goal: .message(queues: request.queues, limit: request.limit), since: now.rawValue, deadline: deadline, due: timeOut,
                 taken: { [self] messages in
                     record([entry(.next(deadline: deadline, taken: messages), at: node)]
                         + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }) {

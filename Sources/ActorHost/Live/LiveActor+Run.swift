@@ -128,24 +128,23 @@ extension LiveActor {
     /// Brings `run.status`, `detail` and `since` up to date.
     func describeRun() {
         guard !isRunEnded else { return }
-        let (status, detail) = activity
-        if status != run.status || detail != run.detail {
-            run.status = status
-            run.detail = detail
-            run.since = now.rawValue
-        }
+        let (status, detail, since) = activity
+        run.status = status
+        run.detail = detail
+        run.since = since
     }
 
-    private var activity: (RunStatus, String) {
+    private var activity: (status: RunStatus, detail: String, since: UInt64) {
         if let step = steps.min(by: { $0.key < $1.key })?.value, step.deadline != nil || step.task != nil {
-            return (.running, "step \"\(core.path(of: step.node))\", attempt \(step.attempts)")
+            let detail = "step \"\(core.path(of: step.node))\", attempt \(step.attempts)"
+            return (.running, detail, step.attemptStartedAt)
         }
-        guard let wait = waits.min(by: { $0.key < $1.key })?.value else { return (.running, "") }
+        guard let wait = waits.min(by: { $0.key < $1.key })?.value else { return (.running, "", core.lastVisitedAt) }
         switch wait.goal {
-        case .sleep: return (.sleeping, "a time")
-        case .retry(let step): return (.retrying, "the next attempt of step \"\(step)\"")
+        case .sleep: return (.sleeping, "its time", wait.since)
+        case .retry(let step): return (.retrying, "the next attempt of step \"\(step)\"", wait.since)
         case .message(let queues, _):
-            return (.waiting, "a message in " + queues.map { "\"\($0)\"" }.joined(separator: " or "))
+            return (.waiting, "a message in " + queues.map { "\"\($0)\"" }.joined(separator: " or "), wait.since)
         }
     }
 }

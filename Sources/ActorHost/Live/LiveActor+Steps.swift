@@ -187,7 +187,7 @@ extension LiveActor {
     private func waitForRetry(_ step: StepExecution, until time: UInt64) {
         addWait(
             RunWait(
-                goal: .retry(step: core.path(of: step.node).description), deadline: time,
+                goal: .retry(step: core.path(of: step.node).description), since: now.rawValue, deadline: time,
                 due: { [self] in countCrashes(step) }, close: { step.resume(.failure(RunClosed())) }))
     }
 

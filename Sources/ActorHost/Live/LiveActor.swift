@@ -47,6 +47,7 @@ final class LiveActor: @unchecked Sendable {
 
     /// How the run stands, and what of it is stored.
     var run: RunRecord
+    private var storedRun: RunRecord
     var storedWake: UInt64?
     var isRunRecordDirty = false
     /// Whether the code of the run may go on in this life.
@@ -81,6 +82,7 @@ final class LiveActor: @unchecked Sendable {
         createdAt = now
         core = WorkflowCore(startedAt: now)
         run = RunRecord(status: .running, since: now, startedAt: now)
+        storedRun = run
         lastActivity = shard.reading.wall.rawValue
     }
 
@@ -100,6 +102,7 @@ final class LiveActor: @unchecked Sendable {
         lastActivity = shard.reading.wall.rawValue
         run = try stored.run.map { bytes throws(WireError) in try RunRecord.decode(bytes) }
             ?? RunRecord(status: .pending, since: stored.createdAt, startedAt: stored.createdAt)
+        storedRun = run
         core = WorkflowCore(startedAt: run.startedAt)
         do { try instance.restore(state: stored.state) } catch {
             shard.logger.error("the state of \(address) does not fit its type: \(error)")
@@ -177,6 +180,7 @@ final class LiveActor: @unchecked Sendable {
         if isRunRecordDirty {
             all.append(.set(.run, run.encoded()))
             isRunRecordDirty = false
+            storedRun = run
         }
         guard !all.isEmpty else { return shard.whenCommitted(partition, then) }
         if !isRunEnded, phase == .awake, storedWake != 0 {
@@ -228,13 +232,9 @@ final class LiveActor: @unchecked Sendable {
     func settle(isStopping: Bool) {
         var wake: UInt64?
         if !run.status.hasEnded {
-            let wasStored = run
             describeRun()
-            if run.status != wasStored.status || run.detail != wasStored.detail { isRunRecordDirty = true }
-            if run.crashWakes > 0, steps.isEmpty {
-                run.crashWakes = 0
-                isRunRecordDirty = true
-            }
+            if steps.isEmpty { run.crashWakes = 0 }
+            if run != storedRun { isRunRecordDirty = true }
             if run.status == .stalled {
                 wake = Self.wakeOnStart
             } else if !steps.isEmpty || waits.isEmpty {

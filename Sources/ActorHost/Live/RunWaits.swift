@@ -41,6 +41,8 @@ struct RunWait {
     }
 
     var goal: Goal
+    /// Microseconds since 1970.
+    var since: UInt64
     /// Microseconds since 1970; nil for no limit.
     var deadline: UInt64?
     /// The deadline has come.

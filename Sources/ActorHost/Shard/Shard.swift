@@ -60,7 +60,7 @@ final class Shard: @unchecked Sendable {
     }
 
     func start() {
-        executor.start(flush: { [self] in flush() }, deadline: { [self] in deadline() })
+        executor.start(begin: { [self] in begin() }, flush: { [self] in flush() }, deadline: { [self] in deadline() })
     }
 
     /// Takes ownership of a partition: the first record of the new epoch, then the actors that are due.
@@ -91,11 +91,15 @@ final class Shard: @unchecked Sendable {
         partitions[partition]?.now(reading) ?? reading.wall
     }
 
-    private func deadline() -> UInt64? {
+    private func begin() {
         reading = clock.reading()
         fireTimers()
+    }
+
+    /// How long the thread may wait for work, in microseconds.
+    private func deadline() -> UInt64? {
         guard let next = timers.next(), clock.isReal else { return nil }
-        return next > reading.wall.rawValue ? next - reading.wall.rawValue : 1_000
+        return next > reading.wall.rawValue ? next - reading.wall.rawValue : 0
     }
 
     private func fireTimers() {

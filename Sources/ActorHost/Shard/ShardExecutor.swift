@@ -34,16 +34,20 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
 
     /// Starts the thread.
     /// - Parameters:
+    ///   - begin: called on the thread before each round of work.
     ///   - flush: called on the thread after each round of work; hands on what gathered.
     ///   - deadline: called on the thread before it waits; for how many microseconds it may wait at the most,
     ///     nil for no limit.
-    func start(flush: @escaping () -> Void, deadline: @escaping () -> UInt64?) {
+    func start(
+        begin: @escaping () -> Void, flush: @escaping () -> Void, deadline: @escaping () -> UInt64?
+    ) {
         // Handed to the new thread and used nowhere else.
+        nonisolated(unsafe) let begin = begin
         nonisolated(unsafe) let flush = flush
         nonisolated(unsafe) let deadline = deadline
         Thread.start { [self] in
             threadID.store(Self.currentThread, ordering: .releasing)
-            loop(flush, deadline)
+            loop(begin, flush, deadline)
         }
     }
 
@@ -89,19 +93,19 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
         if wasEmpty { parker.unpark() }
     }
 
-    private func loop(_ flush: () -> Void, _ deadline: () -> UInt64?) {
+    private func loop(_ begin: () -> Void, _ flush: () -> Void, _ deadline: () -> UInt64?) {
         while true {
             let (arrived, isStopped) = inbox.withLock { inbox in
                 defer { inbox.work.removeAll(keepingCapacity: true) }
                 return (inbox.work, inbox.isStopped)
             }
             local.append(contentsOf: arrived)
+            begin()
             var done = 0
             while done < Self.roundMax, let work = local.popFirst() {
                 run(work)
                 done += 1
             }
-            // Timers are looked at by `deadline`, which may bring new work.
             let wait = deadline()
             flush()
             if !local.isEmpty || !arrived.isEmpty { continue }
