@@ -27,6 +27,10 @@ let package = Package(
         .library(name: "Apus", targets: ["Apus"]),
         .library(name: "ApusNode", targets: ["ApusNode"]),
         .library(name: "ApusClient", targets: ["ApusClient"]),
+        // For Benchmarks/, a package of its own; not an interface for anybody else.
+        .library(
+            name: "ApusInternals",
+            targets: ["NodeAssembly", "ActorHost", "SQLiteDriver", "ClientProtocol", "Identifiers"]),
         .executable(name: "announced", targets: ["Announced"]),
         .executable(name: "outside-world", targets: ["OutsideWorld"]),
     ],
