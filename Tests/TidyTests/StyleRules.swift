@@ -23,7 +23,7 @@ enum StyleRules {
     static let columnsMax = 110
 
     /// Each rule with its name.
-    static let all: [(name: String, check: (SourceText) -> [Breach])] = [
+    static let all: [(name: String, check: @Sendable (SourceText) -> [Breach])] = [
         ("file length", fileLength), ("function length", functionLength), ("line length", lineLength),
         ("whitespace", whitespace), ("names", names), ("unfinished work", unfinished),
         ("escape hatches", escapeHatches), ("foreign words", foreignWords),

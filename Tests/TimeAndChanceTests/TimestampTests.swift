@@ -4,7 +4,7 @@ import TimeAndChance
 @Suite("Timestamps and durations")
 struct TimestampTests {
     @Test(arguments: [
-        (Duration.zero, 0 as Int64),
+        (.zero, 0),
         (.microseconds(1), 1),
         (.nanoseconds(1), 1),
         (.nanoseconds(999), 1),
@@ -19,7 +19,7 @@ struct TimestampTests {
         (Duration(secondsComponent: 0, attosecondsComponent: 1), 1),
         (Duration(secondsComponent: 0, attosecondsComponent: -1), 0),
         (.seconds(9_223_372_036_854), 9_223_372_036_854_000_000),
-    ])
+    ] as [(Duration, Int64)])
     func wholeMicrosecondsRoundUp(duration: Duration, micros: Int64) {
         #expect(duration.wholeMicroseconds == micros)
     }
