@@ -1,8 +1,8 @@
 import FuzzTargets
 import Glibc
 
-/// The decoder named by FUZZ_TARGET. Without one, the names of all are printed and their corpora are written into
-/// folders of their names under FUZZ_OUT.
+/// The decoder named by FUZZ_TARGET. Without one, the names of all are printed and their corpora are written
+/// into folders of their names under FUZZ_OUT.
 private let target: FuzzTarget = {
     let name = variable("FUZZ_TARGET")
     guard let target = FuzzTarget.all.first(where: { $0.name == name }) else {
