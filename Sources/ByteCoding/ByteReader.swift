@@ -73,6 +73,7 @@ public struct ByteReader: Sendable {
         return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
     }
 
+    @inlinable
     public mutating func bool() throws(WireError) -> Bool {
         switch try byte() {
         case 0: false
@@ -107,6 +108,7 @@ public struct ByteReader: Sendable {
         return text
     }
 
+    @inlinable
     public mutating func optional<Value>(
         _ read: (inout ByteReader) throws(WireError) -> Value
     ) throws(WireError) -> Value? {
