@@ -65,7 +65,9 @@ let package = Package(
             name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
         .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: house),
-        .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
+        .testTarget(
+            name: "OutsideWorldTests", dependencies: ["OutsideWorldServer", "OutsideWorld"],
+            swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )
