@@ -3,14 +3,17 @@ public struct ByteWriter: Sendable {
     // Visible to inlined callers, like the reader's; only this file changes it.
     @usableFromInline var storage: [UInt8] = []
 
+    /// - Parameter capacity: bytes to make room for at once.
     public init(capacity: Int = 0) { storage.reserveCapacity(capacity) }
 
+    /// What was written so far.
     @inlinable public var bytes: [UInt8] { storage }
     @inlinable public var count: Int { storage.count }
 
     /// Forgets what was written and keeps the memory.
     public mutating func removeAll() { storage.removeAll(keepingCapacity: true) }
 
+    /// The number's bytes, little-endian.
     @inlinable
     public mutating func fixed<Number: FixedWidthInteger & BitwiseCopyable>(_ value: Number) {
         withUnsafeBytes(of: value.littleEndian) { storage.append(contentsOf: $0) }
@@ -27,11 +30,13 @@ public struct ByteWriter: Sendable {
         storage.append(UInt8(truncatingIfNeeded: rest))
     }
 
+    /// A length or count as a variable-length integer; it is never negative.
     @inlinable public mutating func varint(_ value: Int) { varint(UInt64(value)) }
 
     /// A signed integer, zigzag-mapped so that small magnitudes are short.
     public mutating func signed(_ value: Int64) { varint(UInt64(bitPattern: value << 1 ^ value >> 63)) }
 
+    /// One byte, 0 or 1.
     @inlinable public mutating func bool(_ value: Bool) { storage.append(value ? 1 : 0) }
 
     @inlinable public mutating func byte(_ value: UInt8) { storage.append(value) }
@@ -43,6 +48,7 @@ public struct ByteWriter: Sendable {
         storage.append(contentsOf: value)
     }
 
+    /// The length in bytes, then the text as UTF-8.
     public mutating func string(_ value: String) {
         varint(value.utf8.count)
         storage.append(contentsOf: value.utf8)
@@ -55,6 +61,7 @@ public struct ByteWriter: Sendable {
         if let value { write(&self, value) }
     }
 
+    /// The bytes without a length.
     @inlinable public mutating func raw(_ value: some Collection<UInt8>) { storage.append(contentsOf: value) }
 
     /// Overwrites four bytes written before, for lengths and checksums known only at the end.

@@ -17,6 +17,7 @@ public enum CRC32C {
         return tables
     }()
 
+    /// - Parameter start: the checksum of what comes before the bytes.
     public static func checksum(_ bytes: UnsafeRawBufferPointer, continuing start: UInt32 = 0) -> UInt32 {
         tables.withUnsafeBufferPointer { table in
             var crc = ~start
@@ -54,5 +55,6 @@ public enum CRC32C {
         return first ^ second ^ third ^ fourth
     }
 
+    /// The checksum of all of the bytes.
     public static func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { checksum($0) } }
 }
