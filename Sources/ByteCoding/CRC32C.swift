@@ -44,13 +44,17 @@ public enum CRC32C {
     private static func fold(
         _ word: UInt64, _ table: UnsafeBufferPointer<UInt32>, _ slice: Int
     ) -> UInt32 {
-        let first = table[(slice + 7) * 256 + Int(word & 0xFF)]
+        let first =
+            table[(slice + 7) * 256 + Int(word & 0xFF)]
             ^ table[(slice + 6) * 256 + Int(word >> 8 & 0xFF)]
-        let second = table[(slice + 5) * 256 + Int(word >> 16 & 0xFF)]
+        let second =
+            table[(slice + 5) * 256 + Int(word >> 16 & 0xFF)]
             ^ table[(slice + 4) * 256 + Int(word >> 24 & 0xFF)]
-        let third = table[(slice + 3) * 256 + Int(word >> 32 & 0xFF)]
+        let third =
+            table[(slice + 3) * 256 + Int(word >> 32 & 0xFF)]
             ^ table[(slice + 2) * 256 + Int(word >> 40 & 0xFF)]
-        let fourth = table[(slice + 1) * 256 + Int(word >> 48 & 0xFF)]
+        let fourth =
+            table[(slice + 1) * 256 + Int(word >> 48 & 0xFF)]
             ^ table[slice * 256 + Int(word >> 56)]
         return first ^ second ^ third ^ fourth
     }
