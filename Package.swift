@@ -49,7 +49,7 @@ let package = Package(
                 "OutsideWorldServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            path: "Examples/OutsideWorld", swiftSettings: house),
+            path: "Examples/OutsideWorld", exclude: ["README.md"], swiftSettings: house),
 
         // Tests
         .target(
