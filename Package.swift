@@ -115,7 +115,7 @@ let package = Package(
             name: "WorkflowTrials",
             dependencies: [
                 "Apus", "ActorHost", "PartitionStore", "ByteCoding", "Identifiers", "ClientProtocol",
-                "TimeAndChance", logging,
+                "TimeAndChance", "WorkflowCore", logging,
             ], path: "Tests/WorkflowTrials", swiftSettings: house),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"], path: "Tests/Fuzz/FuzzTests",
