@@ -187,11 +187,14 @@ package final class TrialNode<R: Registry>: Sendable {
 
     /// Moves time on until the run has ended, is stalled, or waits for a message without a deadline.
     package func settle(_ kind: String, _ key: String) async throws -> Description {
+        var leap = Duration.milliseconds(100)
         for _ in 0..<200_000 {
             let found = try await describe(kind, key)
             switch found.status {
             case "completed", "failed", "cancelled", "stalled", "waiting": return found
-            case "sleeping", "retrying": clock.advance(by: .milliseconds(500))
+            case "sleeping", "retrying":
+                clock.advance(by: leap)
+                leap = min(leap * 2, .seconds(86_400))
             default: break
             }
             await Task.yield()
