@@ -40,11 +40,12 @@ import TimeAndChance
             try store.close()
             return true
         } catch {
-            guard case .damaged = error else {
+            switch error {
+            case .damaged, .newerFormat: return false
+            default:
                 Issue.record("\(what): \(error)")
                 return false
             }
-            return false
         }
     }
 
@@ -89,7 +90,9 @@ import TimeAndChance
             let count = try Data(contentsOf: URL(fileURLWithPath: path)).count
             for left in [0, 1, 31, 32, 33, count / 2, count - 1] where left < count {
                 try change(file) { $0.removeLast(count - left) }
-                #expect(!open(logs, "\(file) with \(left) of \(count) bytes"))
+                let isOpen = open(logs, "\(file) with \(left) of \(count) bytes")
+                // Here the write-ahead log still has every page of the database.
+                #expect(!isOpen || file == "lanes/0/journal.db")
             }
             let crash = scratch.copy("data", to: "crash")
             try FileManager.default.removeItem(atPath: crash + "/" + file)
