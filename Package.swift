@@ -33,10 +33,11 @@ let package = Package(
         .target(name: "ClientProtocol", dependencies: ["Identifiers"], swiftSettings: house),
 
         // Floor 3: drivers
-        .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: house),
         .target(
-            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
-            swiftSettings: house),
+            name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers"],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Tests
         .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers"], swiftSettings: house),

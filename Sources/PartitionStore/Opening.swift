@@ -30,8 +30,8 @@ struct Opening {
         let recovered = try RecoveredJournal.read(
             directory: lanePath, pagesMax: configuration.journalPagesMax, applied: applied)
         try replay(recovered.unapplied, into: tables, template: template)
-        // Starts the log file from its beginning, so that what an interrupted commit left behind cannot later be
-        // taken for lost commits.
+        // Starts the log file from its beginning, so that what an interrupted commit left behind cannot later
+        // be taken for lost commits.
         try recovered.database.checkpoint()
         let witness = try WitnessFile(path: lanePath + "/witness")
         try witness.write(Witness(sequence: recovered.sequence, hash: recovered.hash))

@@ -2,12 +2,12 @@ import ByteCoding
 import Identifiers
 import Synchronization
 
-/// One node's data directory: a journal that makes records durable, and tables for each partition that committed
-/// records are applied to.
+/// One node's data directory: a journal that makes records durable, and tables for each partition that
+/// committed records are applied to.
 ///
-/// A record goes through `append`, is durable when `onDurable` names its position, counts as committed when the
-/// caller says so with `commit`, and is then applied. After the first error of the journal or the tables, nothing
-/// is acknowledged any more (R14).
+/// A record goes through `append`, is durable when `onDurable` names its position, counts as committed when
+/// the caller says so with `commit`, and is then applied. After the first error of the journal or the tables,
+/// nothing is acknowledged any more (R14).
 public final class PartitionStore: Sendable {
     /// Who the directory belongs to.
     public let identity: StoreIdentity
@@ -35,17 +35,18 @@ public final class PartitionStore: Sendable {
         life = Mutex(Life(lock: lock))
     }
 
-    /// Ends the threads of a store that nobody closed; they finish what was appended, but nobody waits for them.
+    /// Ends the threads of a store that nobody closed; they finish what was appended, but nobody waits for
+    /// them.
     deinit {
         guard life.withLock({ $0.isStarted && !$0.isClosed }) else { return }
         lane.requestStop()
         applier.requestStop()
     }
 
-    /// Locks the directory, counts up its incarnation, proves the journal and applies what the tables lack. Makes
-    /// the directory if it does not exist.
-    /// - Throws: `.locked`, `.readOnly`, `.full`, `.newerFormat`, `.configuration`, `.io`, and `.damaged` if any
-    ///   acknowledged record cannot be shown.
+    /// Locks the directory, counts up its incarnation, proves the journal and applies what the tables lack.
+    /// Makes the directory if it does not exist.
+    /// - Throws: `.locked`, `.readOnly`, `.full`, `.newerFormat`, `.configuration`, `.io`, and `.damaged` if
+    ///   any acknowledged record cannot be shown.
     public static func open(_ configuration: StoreConfiguration) throws(StoreError) -> PartitionStore {
         try Opening(configuration).open()
     }
@@ -55,10 +56,11 @@ public final class PartitionStore: Sendable {
 
     /// Starts the journal's and the apply thread.
     /// - Parameters:
-    ///   - onDurable: called by the journal's thread once for each group commit, after its sync, with the highest
-    ///     position of each partition in it. It should only pass the news on: the next commit waits for it.
-    ///   - onFailure: called once, by either thread, with the error that stopped the store. The process should
-    ///     end: records in flight may or may not be found at the next start.
+    ///   - onDurable: called by the journal's thread once for each group commit, after its sync, with the
+    ///     highest position of each partition in it. It should only pass the news on: the next commit waits
+    ///     for it.
+    ///   - onFailure: called once, by either thread, with the error that stopped the store. The process
+    ///     should end: records in flight may or may not be found at the next start.
     /// - Precondition: called once.
     public func start(
         onDurable: @escaping @Sendable ([DurableMark]) -> Void,
@@ -83,8 +85,8 @@ public final class PartitionStore: Sendable {
         lane.append(records)
     }
 
-    /// Says that everything of a partition up to a position is committed, on all replicas. Only then, and once it
-    /// is durable here, is it applied.
+    /// Says that everything of a partition up to a position is committed, on all replicas. Only then, and
+    /// once it is durable here, is it applied.
     public func commit(_ marks: [DurableMark]) { applier.commit(marks) }
 
     /// Bytes of records that were appended and are not yet applied; refuse work when it grows too large.
@@ -138,10 +140,13 @@ public final class PartitionStore: Sendable {
     public func items(
         of actor: ActorID, in partition: PartitionID, space: ItemSpace
     ) throws(StoreError) -> [StoredItem] {
-        try tables(partition).read { (file) throws(StoreError) in try file.items(of: actor, space: space) } ?? []
+        try tables(partition).read { (file) throws(StoreError) in
+            try file.items(of: actor, space: space)
+        } ?? []
     }
 
-    /// At most `limit` actors that must be woken at or before `time` (microseconds since 1970), earliest first.
+    /// At most `limit` actors that must be woken at or before `time` (microseconds since 1970), earliest
+    /// first.
     public func dueActors(
         in partition: PartitionID, through time: UInt64, limit: Int
     ) throws(StoreError) -> [(id: ActorID, address: ActorAddress, wakeAt: UInt64)] {
@@ -167,5 +172,7 @@ public final class PartitionStore: Sendable {
         } ?? []
     }
 
-    private func tables(_ partition: PartitionID) -> PartitionTables { applier.tables[Int(partition.rawValue)] }
+    private func tables(_ partition: PartitionID) -> PartitionTables {
+        applier.tables[Int(partition.rawValue)]
+    }
 }

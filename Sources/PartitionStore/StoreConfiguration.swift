@@ -4,7 +4,8 @@ public struct StoreConfiguration: Sendable {
     public var directory: String
     /// The number of partitions of a new directory; an existing one must have been made with the same.
     public var partitionCount = 256
-    /// A group commit takes no further record once it holds this many bytes; one larger record still goes alone.
+    /// A group commit takes no further record once it holds this many bytes; one larger record still goes
+    /// alone.
     public var batchBytesMax = 1 << 20
     /// A group commit takes at most this many records.
     public var batchRecordsMax = 16_384

@@ -128,6 +128,8 @@ private struct NaiveTables {
         var coalescer = TurnCoalescer()
         var body = TurnBody(actor: nil)
         body.append(.set(.state, [1]))
-        #expect(throws: WireError.self) { try coalescer.add(position: LogPosition(rawValue: 1), body: body.bytes) }
+        #expect(throws: WireError.self) {
+            try coalescer.add(position: LogPosition(rawValue: 1), body: body.bytes)
+        }
     }
 }

@@ -6,8 +6,8 @@ import TimeAndChance
 
 @testable import PartitionStore
 
-/// Whatever happens to the journal's files: an open store shows every acknowledged record, or there is no open
-/// store (D15, R13).
+/// Whatever happens to the journal's files: an open store shows every acknowledged record, or there is no
+/// open store (D15, R13).
 @Suite struct DamageTests {
     private let scratch = Scratch()
     private let partitions = 3
@@ -23,7 +23,8 @@ import TimeAndChance
         for number in 0..<count {
             let home = address("A", "\(number)")
             let record = logs[number % partitions].turn(
-                nil, .create(home, time: 1), .set(.state, [UInt8](repeating: UInt8(number & 255), count: 200)))
+                nil, .create(home, time: 1),
+                .set(.state, [UInt8](repeating: UInt8(number & 255), count: 200)))
             store.append([record])
             listener.waitUntilDurable(record)
         }

@@ -90,7 +90,9 @@ import Testing
         #expect(try count.step())
         #expect(count.integer(at: 0) == 0)
         count.reset()
-        try connection.transaction { () throws(SQLiteError) in try connection.execute("INSERT INTO t VALUES(1)") }
+        try connection.transaction { () throws(SQLiteError) in
+            try connection.execute("INSERT INTO t VALUES(1)")
+        }
         #expect(connection.changes == 1)
     }
 

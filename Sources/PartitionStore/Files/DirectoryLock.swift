@@ -1,9 +1,10 @@
 import Foundation
 
-/// Keeps a second process, or a second store of this one, away from a directory for as long as it lives (D30).
+/// Keeps a second process, or a second store of this one, away from a directory for as long as it lives
+/// (D30).
 ///
-/// An open-file-description lock belongs to the descriptor: unlike a POSIX record lock it is not lost when some
-/// other descriptor of the same file closes (D23), and it goes away with the process, however that ends.
+/// An open-file-description lock belongs to the descriptor: unlike a POSIX record lock it is not lost when
+/// some other descriptor of the same file closes (D23), and it goes away with the process, however that ends.
 final class DirectoryLock: Sendable {
     private let descriptor: Int32
 

@@ -80,7 +80,9 @@ enum DurableFile {
         if syncName { try syncDirectory(parent(of: path)) }
     }
 
-    static func writeAll(_ descriptor: Int32, _ bytes: [UInt8], at offset: Int, path: String) throws(StoreError) {
+    static func writeAll(
+        _ descriptor: Int32, _ bytes: [UInt8], at offset: Int, path: String
+    ) throws(StoreError) {
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes { buffer in

@@ -37,7 +37,8 @@ final class Lane: Sendable {
         let mustWake = inbox.withLock { inbox in
             for record in records {
                 let index = Int(record.partition.rawValue)
-                // A gap or a repetition would be found as damage at the next start, when it is too late (D17).
+                // A gap or a repetition would be found as damage at the next start, when it is too late
+                // (D17).
                 precondition(
                     record.position == inbox.ends[index].next,
                     """

@@ -13,8 +13,8 @@ struct RecoveredJournal {
     /// Records that are not in the tables yet, by partition.
     let unapplied: [[SealedRecord]]
 
-    /// Opens the lane's files in `directory` and proves every byte of the journal against itself, the witness and
-    /// the tables.
+    /// Opens the lane's files in `directory` and proves every byte of the journal against itself, the witness
+    /// and the tables.
     /// - Parameter applied: the end of what each partition's tables have.
     static func read(
         directory: String, pagesMax: Int?, applied: [LogEnd]
@@ -27,7 +27,8 @@ struct RecoveredJournal {
             throw damage(
                 scan.isHeaderBroken
                     ? "the header of \(path)-wal is broken"
-                    : "\(path)-wal breaks after frame \(scan.soundFrames), before \(scan.commitsAfter) commits")
+                    : "\(path)-wal breaks after frame \(scan.soundFrames), "
+                        + "before \(scan.commitsAfter) commits")
         }
         let database = try JournalDatabase(path: path, pagesMax: pagesMax)
         var verifier = ChainVerifier(applied: applied)
@@ -80,5 +81,7 @@ struct RecoveredJournal {
         return witness
     }
 
-    private static func damage(_ detail: String) -> StoreError { .damaged(what: "the journal", detail: detail) }
+    private static func damage(_ detail: String) -> StoreError {
+        .damaged(what: "the journal", detail: detail)
+    }
 }

@@ -24,8 +24,8 @@ final class Applier: Sendable {
     private let logBytesMax: Int
 
     init(
-        tables: [PartitionTables], applied: [LogPosition], template: [UInt8], configuration: StoreConfiguration,
-        stopping: Stopping
+        tables: [PartitionTables], applied: [LogPosition], template: [UInt8],
+        configuration: StoreConfiguration, stopping: Stopping
     ) {
         self.tables = tables
         self.template = template

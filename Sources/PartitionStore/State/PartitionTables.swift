@@ -1,8 +1,8 @@
 import Identifiers
 import Synchronization
 
-/// One partition's tables, made when its first record is applied, behind a lock: readers of the partition wait for
-/// each other and for one apply transaction at most.
+/// One partition's tables, made when its first record is applied, behind a lock: readers of the partition
+/// wait for each other and for one apply transaction at most.
 final class PartitionTables: Sendable {
     private struct Contents {
         var file: StateFile?
@@ -76,8 +76,8 @@ final class PartitionTables: Sendable {
 
     func close() { contents.withLock { $0.file = nil } }
 
-    /// The name is synced at the first checkpoint only: until then the journal has every record of the partition,
-    /// and a missing file is the same as an empty one.
+    /// The name is synced at the first checkpoint only: until then the journal has every record of the
+    /// partition, and a missing file is the same as an empty one.
     private func create(_ template: [UInt8]) throws(StoreError) -> StateFile {
         if !DurableFile.exists(directory) { try DurableFile.createDirectory(directory, syncName: false) }
         // A log that outlived its database in a power failure must not be taken for the new one's.
