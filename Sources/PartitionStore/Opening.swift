@@ -23,9 +23,9 @@ struct Opening {
         let lock = try DirectoryLock(directory: directory)
         let identity = try nextIdentity()
         let template = try StateFile.template(scratch: partsPath + "/template")
-        let tables = (0..<configuration.partitionCount).map {
-            PartitionTables(partition: PartitionID($0), parts: partsPath)
-        }
+        let tables = TableSet(
+            partitionCount: configuration.partitionCount, parts: partsPath,
+            openMax: configuration.openTablesMax)
         let applied = try openTables(tables)
         let recovered = try RecoveredJournal.read(
             directory: lanePath, pagesMax: configuration.journalPagesMax, applied: applied)
@@ -94,20 +94,21 @@ struct Opening {
 
     /// Opens the tables that exist.
     /// - Returns: how far each partition was applied.
-    private func openTables(_ tables: [PartitionTables]) throws(StoreError) -> [LogEnd] {
+    private func openTables(_ tables: TableSet) throws(StoreError) -> [LogEnd] {
         var applied = [LogEnd](repeating: .empty, count: tables.count)
         for name in DurableFile.names(in: partsPath) {
             guard let index = Int(name, radix: 16) else { continue }
-            guard tables.indices.contains(index) else {
+            guard 0..<tables.count ~= index else {
                 throw .damaged(what: partsPath, detail: "there is no partition \(name)")
             }
             applied[index] = try tables[index].openIfPresent()
+            tables.closeIdle()
         }
         return applied
     }
 
     private func replay(
-        _ unapplied: [[SealedRecord]], into tables: [PartitionTables], template: [UInt8]
+        _ unapplied: [[SealedRecord]], into tables: TableSet, template: [UInt8]
     ) throws(StoreError) {
         for (index, records) in unapplied.enumerated() where !records.isEmpty {
             var start = 0
@@ -116,6 +117,7 @@ struct Opening {
                 _ = try tables[index].apply(Array(records[start..<end]), template: template)
                 start = end
             }
+            tables.closeIdle()
         }
     }
 }

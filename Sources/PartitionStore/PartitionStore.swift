@@ -92,6 +92,9 @@ public final class PartitionStore: Sendable {
     /// Bytes of records that were appended and are not yet applied; refuse work when it grows too large.
     public var backlogBytes: Int { applier.backlogBytes }
 
+    /// How many partitions' tables are open now.
+    public var openTablesCount: Int { applier.tables.openCount }
+
     /// How far a partition's tables have come.
     public func appliedPosition(of partition: PartitionID) -> LogPosition { applier.applied(partition) }
 
@@ -116,7 +119,7 @@ public final class PartitionStore: Sendable {
         applier.requestStop()
         if !isStarted { applier.run() }
         applier.waitForEnd()
-        for tables in applier.tables { tables.close() }
+        applier.tables.closeAll()
         defer { life.withLock { $0.lock = nil } }
         try lane.close()
         if let error = stopping.error { throw error }
@@ -128,19 +131,19 @@ public final class PartitionStore: Sendable {
     public func actor(
         at address: ActorAddress, in partition: PartitionID
     ) throws(StoreError) -> StoredActor? {
-        try tables(partition).read { (file) throws(StoreError) in try file.actor(at: address) }
+        try read(partition) { (file) throws(StoreError) in try file.actor(at: address) }
     }
 
     /// The actor with an identifier.
     public func actor(_ id: ActorID, in partition: PartitionID) throws(StoreError) -> StoredActor? {
-        try tables(partition).read { (file) throws(StoreError) in try file.actor(id) }
+        try read(partition) { (file) throws(StoreError) in try file.actor(id) }
     }
 
     /// An actor's items of one space, in the byte order of their identifiers.
     public func items(
         of actor: ActorID, in partition: PartitionID, space: ItemSpace
     ) throws(StoreError) -> [StoredItem] {
-        try tables(partition).read { (file) throws(StoreError) in
+        try read(partition) { (file) throws(StoreError) in
             try file.items(of: actor, space: space)
         } ?? []
     }
@@ -150,14 +153,14 @@ public final class PartitionStore: Sendable {
     public func dueActors(
         in partition: PartitionID, through time: UInt64, limit: Int
     ) throws(StoreError) -> [(id: ActorID, address: ActorAddress, wakeAt: UInt64)] {
-        try tables(partition).read { (file) throws(StoreError) in
+        try read(partition) { (file) throws(StoreError) in
             try file.dueActors(through: time, limit: limit)
         } ?? []
     }
 
     /// When the first actor of the partition must be woken (microseconds since 1970); nil if none must.
     public func nextWake(in partition: PartitionID) throws(StoreError) -> UInt64? {
-        try tables(partition).read { (file) throws(StoreError) in try file.nextWake() }
+        try read(partition) { (file) throws(StoreError) in try file.nextWake() }
     }
 
     /// At most `limit` actors in the order of kind and key.
@@ -167,12 +170,15 @@ public final class PartitionStore: Sendable {
     public func actors(
         in partition: PartitionID, kind: String?, limit: Int, after: ActorAddress?
     ) throws(StoreError) -> [StoredActor] {
-        try tables(partition).read { (file) throws(StoreError) in
+        try read(partition) { (file) throws(StoreError) in
             try file.actors(kind: kind, limit: limit, after: after)
         } ?? []
     }
 
-    private func tables(_ partition: PartitionID) -> PartitionTables {
-        applier.tables[Int(partition.rawValue)]
+    private func read<Result: Sendable>(
+        _ partition: PartitionID, _ body: (StateFile) throws(StoreError) -> Result?
+    ) throws(StoreError) -> Result? {
+        defer { applier.tables.closeIdle() }
+        return try applier.tables[Int(partition.rawValue)].read(body)
     }
 }

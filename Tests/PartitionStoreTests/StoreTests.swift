@@ -109,6 +109,30 @@ import Testing
         try store.close()
     }
 
+    @Test func `Only a few tables are open at once, and all can be read (bound on open databases)`() throws {
+        let scratch = Scratch()
+        var configuration = StoreConfiguration.test(scratch.sub("data"), partitions: 64)
+        configuration.openTablesMax = 5
+        configuration.stateLogBytesMax = 1
+        for round in 0..<2 {
+            let store = try PartitionStore.open(configuration)
+            for partition in 0..<64 {
+                var log = LogMaker(partition, end: store.logEnd(of: PartitionID(partition)))
+                let home = address("A", "\(round)")
+                store.append([log.turn(nil, .create(home, time: 1), .wake(at: UInt64(partition)))])
+                store.commit([DurableMark(partition: log.partition, position: log.end.position)])
+            }
+            try store.close()
+            let again = try PartitionStore.open(configuration)
+            for partition in (0..<64).reversed() {
+                #expect(try again.nextWake(in: PartitionID(partition)) == UInt64(partition))
+                #expect(again.logEnd(of: PartitionID(partition)).position.rawValue == UInt64(round + 1))
+                #expect(again.openTablesCount <= 6)
+            }
+            try again.close()
+        }
+    }
+
     @Test func `A directory that cannot be used is refused with a sentence`() throws {
         let scratch = Scratch()
         try Data([1]).write(to: URL(fileURLWithPath: scratch.sub("file")))

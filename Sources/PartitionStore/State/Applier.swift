@@ -11,7 +11,7 @@ final class Applier: Sendable {
         var tell: (@Sendable ([DurableMark]) -> Void)?
     }
 
-    let tables: [PartitionTables]
+    let tables: TableSet
     private let queue: Mutex<ApplyQueue>
     private let progress: Mutex<Progress>
     private let backlog = Atomic<Int>(0)
@@ -24,7 +24,7 @@ final class Applier: Sendable {
     private let logBytesMax: Int
 
     init(
-        tables: [PartitionTables], applied: [LogPosition], template: [UInt8],
+        tables: TableSet, applied: [LogPosition], template: [UInt8],
         configuration: StoreConfiguration, stopping: Stopping
     ) {
         self.tables = tables
@@ -127,6 +127,7 @@ final class Applier: Sendable {
                 let synced = try tables[index].checkpoint()
                 progress.withLock { $0.synced[index] = synced }
             }
+            tables.closeIdle()
         }
         guard !marks.isEmpty else { return }
         progress.withLock { $0.tell }?(marks)
