@@ -28,7 +28,7 @@ struct Opening {
             openMax: configuration.openTablesMax)
         let applied = try openTables(tables)
         let recovered = try RecoveredJournal.read(
-            directory: lanePath, pagesMax: configuration.journalPagesMax, applied: applied)
+            directory: lanePath, configuration: configuration, applied: applied)
         try replay(recovered.unapplied, into: tables, template: template)
         // Starts the log file from its beginning, so that what an interrupted commit left behind cannot later
         // be taken for lost commits.

@@ -216,6 +216,31 @@ import Testing
         try again.close()
     }
 
+    @Test func `A record that contradicts the tables stops the store and names the partition (R14)`() throws {
+        let scratch = Scratch()
+        let store = try PartitionStore.open(.test(scratch.sub("data")))
+        let listener = Listener()
+        listener.start(store)
+        var log = LogMaker(3)
+        let records = [
+            log.turn(nil, .create(address("A", "same"), time: 1)),
+            log.turn(nil, .create(address("A", "same"), time: 2)),
+        ]
+        store.append(records)
+        listener.waitUntilDurable(records[1])
+        store.commit([records[1].mark])
+        store.requestApply([log.partition])
+        listener.waitForFailure()
+        #expect(listener.failures.count == 1)
+        guard case .damaged(let what, _) = listener.failures.first else {
+            Issue.record("\(listener.failures)")
+            return
+        }
+        #expect(what.contains("partition 3 "))
+        #expect(try store.actor(ActorID(rawValue: 1), in: log.partition) == nil, "all or nothing")
+        #expect(throws: StoreError.self) { try store.close() }
+    }
+
     @Test func `A log scan tells a torn end from lost commits (D15)`() throws {
         let scratch = Scratch()
         let store = try PartitionStore.open(.test(scratch.sub("data")))

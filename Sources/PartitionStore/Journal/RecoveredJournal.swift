@@ -17,7 +17,7 @@ struct RecoveredJournal {
     /// and the tables.
     /// - Parameter applied: the end of what each partition's tables have.
     static func read(
-        directory: String, pagesMax: Int?, applied: [LogEnd]
+        directory: String, configuration: StoreConfiguration, applied: [LogEnd]
     ) throws(StoreError) -> RecoveredJournal {
         let path = directory + "/journal.db"
         let witness = try readWitness(directory + "/witness")
@@ -30,9 +30,10 @@ struct RecoveredJournal {
                     : "\(path)-wal breaks after frame \(scan.soundFrames), "
                         + "before \(scan.commitsAfter) commits")
         }
-        let database = try JournalDatabase(path: path, pagesMax: pagesMax)
+        let database = try JournalDatabase(path: path, pagesMax: configuration.journalPagesMax)
+        try database.check()
         var verifier = ChainVerifier(applied: applied)
-        var retention = Retention()
+        var retention = Retention(runBytesMax: min(512 << 10, configuration.journalBytesMax / 32))
         var unapplied = [[SealedRecord]](repeating: [], count: applied.count)
         try database.forEachRow { (key, row) throws(StoreError) in
             do {

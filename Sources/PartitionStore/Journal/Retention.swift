@@ -22,7 +22,7 @@ struct Retention {
     /// All retained records and headers.
     private(set) var bytes = 0
 
-    init(runBytesMax: Int = 512 << 10) { self.runBytesMax = runBytesMax }
+    init(runBytesMax: Int) { self.runBytesMax = runBytesMax }
 
     mutating func add(sequence: UInt64, bytes count: Int, marks: [DurableMark]) {
         bytes += count

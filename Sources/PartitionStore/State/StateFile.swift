@@ -33,6 +33,8 @@ final class StateFile {
         try DurableFile.remove(scratch)
         do {
             let connection = try Connection(path: scratch, create: true)
+            // The copies are synced, not the template.
+            try connection.pragma("synchronous=OFF")
             try connection.pragma("page_size=4096")
             try connection.execute(schema)
             try connection.pragma("user_version=\(version)")
