@@ -41,7 +41,7 @@ struct Opening {
         let positions = ends.map(\.position)
         let applier = Applier(
             tables: tables, applied: positions, template: template, configuration: configuration,
-            stopping: stopping)
+            stopping: stopping, lock: lock)
         let writer = LaneWriter(
             recovered: recovered, witness: witness, applier: applier, configuration: configuration)
         let lane = Lane(

@@ -15,10 +15,10 @@ public final class PartitionStore: Sendable {
     private let lane: Lane
     private let applier: Applier
     private let stopping: Stopping
-    private let life: Mutex<Life>
+    private let lock: DirectoryLock
+    private let life = Mutex(Life())
 
     private struct Life {
-        var lock: DirectoryLock?
         var isStarted = false
         var isClosed = false
     }
@@ -32,7 +32,7 @@ public final class PartitionStore: Sendable {
         self.lane = lane
         self.applier = applier
         self.stopping = stopping
-        life = Mutex(Life(lock: lock))
+        self.lock = lock
     }
 
     /// Ends the threads of a store that nobody closed; they finish what was appended, but nobody waits for
@@ -119,13 +119,13 @@ public final class PartitionStore: Sendable {
         applier.requestStop()
         if !isStarted { applier.run() }
         applier.waitForEnd()
-        applier.tables.closeAll()
-        defer { life.withLock { $0.lock = nil } }
+        applier.tables.end()
+        defer { lock.release() }
         try lane.close()
         if let error = stopping.error { throw error }
     }
 
-    // MARK: Reading what is applied
+    // MARK: Reading what is applied (from any thread; `.closed` after closing)
 
     /// The actor at an address.
     public func actor(

@@ -64,6 +64,7 @@ import Testing
         #expect(try second.actor(at: home, in: PartitionID(3))?.id == ActorID(rawValue: 2))
         try second.close()
         #expect(throws: StoreError.closed) { try second.close() }
+        #expect(throws: StoreError.closed) { try second.nextWake(in: PartitionID(3)) }
         configuration.partitionCount = 8
         #expect(throws: StoreError.self) { try PartitionStore.open(configuration) }
     }

@@ -18,6 +18,8 @@ final class Applier: Sendable {
     private let bell = Doorbell()
     private let ended = DispatchSemaphore(value: 0)
     private let stopping: Stopping
+    /// Kept as long as either thread runs, also if nobody closes the store.
+    private let lock: DirectoryLock
     private let template: [UInt8]
     private let interval: Duration
     private let recordsMax: Int
@@ -25,8 +27,9 @@ final class Applier: Sendable {
 
     init(
         tables: TableSet, applied: [LogPosition], template: [UInt8],
-        configuration: StoreConfiguration, stopping: Stopping
+        configuration: StoreConfiguration, stopping: Stopping, lock: DirectoryLock
     ) {
+        self.lock = lock
         self.tables = tables
         self.template = template
         self.stopping = stopping

@@ -8,6 +8,8 @@ final class PartitionTables: Sendable {
         var file: StateFile?
         /// There is a file, open or not.
         var isPresent = false
+        /// Closed for good.
+        var isEnded = false
         /// The file's name is not yet known to survive a power failure.
         var isNameUnsynced = false
     }
@@ -80,7 +82,13 @@ final class PartitionTables: Sendable {
         }
     }
 
-    func close() { contents.withLock { close(&$0) } }
+    /// Closes the tables for good.
+    func end() {
+        contents.withLock { contents in
+            contents.isEnded = true
+            close(&contents)
+        }
+    }
 
     /// Closes the tables unless somebody uses them right now; the next use opens them again.
     func closeIfIdle() { _ = contents.withLockIfAvailable { close(&$0) } }
@@ -99,6 +107,7 @@ final class PartitionTables: Sendable {
     }
 
     private func opened(_ contents: inout Contents) throws(StoreError) -> StateFile? {
+        guard !contents.isEnded else { throw .closed }
         guard contents.isPresent else { return nil }
         if contents.file == nil {
             contents.file = try StateFile(path: path, what: what)

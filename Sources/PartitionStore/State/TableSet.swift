@@ -32,10 +32,12 @@ struct TableSet: Sendable {
     func closeIdle() {
         let surplus = openCount - openMax
         guard surplus > 0 else { return }
-        let open = tables.compactMap { tables in tables.openSince.map { (since: $0, tables: tables) } }
+        let open = tables.compactMap { tables in
+            tables.openSince.map { (since: $0, tables: tables) }
+        }
         let oldest = open.sorted { $0.since < $1.since }.prefix(surplus + openMax / 16)
         for entry in oldest { entry.tables.closeIfIdle() }
     }
 
-    func closeAll() { for tables in tables { tables.close() } }
+    func end() { for tables in tables { tables.end() } }
 }
