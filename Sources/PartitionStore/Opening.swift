@@ -70,7 +70,7 @@ struct Opening {
 
     /// Lays out a new directory. The identity comes last: a directory without one was never in use.
     private func format() throws(StoreError) -> StoreIdentity {
-        let used = DurableFile.names(in: partsPath).contains { Int($0, radix: 16) != nil }
+        let used = try DurableFile.names(in: partsPath).contains { Int($0, radix: 16) != nil }
         let witness = try DurableFile.read(lanePath + "/witness").flatMap { Witness($0) }
         guard !used, witness?.sequence ?? 0 == 0 else {
             throw .damaged(what: "the data directory \(directory)", detail: "the file identity is missing")
@@ -96,7 +96,7 @@ struct Opening {
     /// - Returns: how far each partition was applied.
     private func openTables(_ tables: TableSet) throws(StoreError) -> [LogEnd] {
         var applied = [LogEnd](repeating: .empty, count: tables.count)
-        for name in DurableFile.names(in: partsPath) {
+        for name in try DurableFile.names(in: partsPath) {
             guard let index = Int(name, radix: 16) else { continue }
             guard 0..<tables.count ~= index else {
                 throw .damaged(what: partsPath, detail: "there is no partition \(name)")

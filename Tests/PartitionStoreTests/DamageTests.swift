@@ -170,6 +170,35 @@ import TimeAndChance
         #expect(!open(logs, "a bit"))
     }
 
+    @Test func `Commits torn by one power failure after another are dropped, and the log goes on`() throws {
+        var logs = try fill(9)
+        for round in 0..<3 {
+            let log = scratch.sub("data") + "/lanes/0/journal.db-wal"
+            let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: log)))
+            let frames = LogScan(bytes).soundFrames
+            // The last commit reached the disk in part, and the witness only as far as its last sync.
+            try change("lanes/0/journal.db-wal") { $0[32 + (frames - 1) * 4_120 + 500] ^= 1 }
+            let witness = Array(
+                try Data(contentsOf: URL(fileURLWithPath: scratch.sub("data") + "/lanes/0/witness")))
+            let sequence = try #require(Witness(witness)?.sequence)
+            try Data(Witness(sequence: sequence - 2, hash: 0).encoded()).write(
+                to: URL(fileURLWithPath: scratch.sub("crash") + "/lanes/0/witness"))
+            let store = try PartitionStore.open(.test(scratch.sub("crash"), partitions: 4))
+            let end = store.logEnd(of: PartitionID(round == 0 ? 2 : 0))
+            #expect(end.position.next == logs[round == 0 ? 2 : 0].end.position, "round \(round)")
+            logs[0].end = store.logEnd(of: PartitionID(0))
+            let listener = Listener()
+            listener.start(store)
+            for number in 0..<4 {
+                let turn = logs[0].turn(nil, .create(address("A", "new", "\(round)", "\(number)"), time: 1))
+                store.append([turn])
+                listener.waitUntilDurable(turn)
+            }
+            scratch.copy("crash", to: "data")
+            try store.close()
+        }
+    }
+
     @Test func `Damaged tables name their partition`() throws {
         let store = try PartitionStore.open(.test(scratch.sub("data"), partitions: 4))
         var log = LogMaker(2)

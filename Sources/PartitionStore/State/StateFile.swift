@@ -75,6 +75,7 @@ final class StateFile {
                 position: LogPosition(rawValue: UInt64(bitPattern: meta.integer(at: 1))),
                 hash: UInt64(bitPattern: meta.integer(at: 2)), time: UInt64(bitPattern: meta.integer(at: 3)))
             meta.reset()
+            connection.releaseMemory()
         } catch let error as SQLiteError {
             throw StoreError(error, what: what, path: path)
         } catch let error as StoreError {
