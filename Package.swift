@@ -57,10 +57,11 @@ let package = Package(
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
 
         // Floor 3: drivers
-        .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: house),
         .target(
-            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
-            swiftSettings: house),
+            name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers"],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 4: authoring
         .target(
