@@ -18,7 +18,7 @@ final class ConnectionWatch {
     init(loop: any EventLoop, settings: ConnectionDeadlines.Settings) {
         self.loop = loop
         deadlines = ConnectionDeadlines(settings: settings, now: Self.now(loop))
-        check()
+        arm()
     }
 
     private static func now(_ loop: any EventLoop) -> Duration {
@@ -27,17 +27,17 @@ final class ConnectionWatch {
 
     func note(_ activity: ConnectionDeadlines.Activity) {
         deadlines.note(activity, now: Self.now(loop))
-        check()
+        arm()
     }
 
     func noteUpgraded() {
         deadlines.upgraded(now: Self.now(loop))
-        check()
+        arm()
     }
 
     func noteWrite(pending: Bool) {
         deadlines.noteWrite(pending: pending, now: Self.now(loop))
-        if pending { check() }
+        if pending { arm() }
     }
 
     func noteWriteProgress() { deadlines.noteWriteProgress(now: Self.now(loop)) }
@@ -51,13 +51,15 @@ final class ConnectionWatch {
         onPing = {}
     }
 
+    /// Called by the timer alone: a deadline that is found passed in the middle of a read or a write must not end
+    /// the connection right there, under the feet of its handlers.
     private func check() {
         guard !isEnded else { return }
         switch deadlines.check(now: Self.now(loop)) {
-        case .wait(let moment): wake(at: moment)
+        case .wait: arm()
         case .ping:
+            arm()
             onPing()
-            check()
         case .close(let reason):
             // Once: ending the connection is bounded by its own linger.
             let close = onClose
@@ -66,7 +68,9 @@ final class ConnectionWatch {
         }
     }
 
-    private func wake(at moment: Duration) {
+    private func arm() {
+        guard !isEnded else { return }
+        let moment = deadlines.next
         if let timer {
             guard moment < timer.at else { return }
             timer.scheduled.cancel()

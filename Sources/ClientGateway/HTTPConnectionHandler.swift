@@ -56,7 +56,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         self.context = nil
         letGo()
         activity.activity = { _ in .handshake }
-        activity.watch.onClose = { _ in }
+        // Until the WebSocket's handler is there the bare connection is what a deadline ends.
+        let channel = context.channel
+        activity.watch.onClose = { _ in channel.close(promise: nil) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
