@@ -13,6 +13,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Identifiers", targets: ["Identifiers"]),
+        .library(name: "ApusClient", targets: ["ApusClient"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -62,6 +63,15 @@ let package = Package(
         // Tests
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
+            swiftSettings: house),
+        .testTarget(
+            name: "ApusClientTests",
+            dependencies: [
+                "ApusClient", "ClientGateway", "ClientProtocol", "Identifiers", "FakeActors",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: house),
         .testTarget(
             name: "ClientGatewayTests",
