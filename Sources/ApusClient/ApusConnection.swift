@@ -84,13 +84,13 @@ public final class ApusConnection: Sendable {
 
     /// Ends the connection. What waits for a reply fails with `closed`; subscriptions end.
     public func close() async {
-        let (remains, channel) = state.withLock { state in
+        let (remains, observers, channel) = state.withLock { state in
             let remains = state.core.close()
             state.tellObservers()
-            for observer in state.observers.values { observer.finish() }
-            state.observers = [:]
-            return (remains, state.channel)
+            defer { state.observers = [:] }
+            return (remains, Array(state.observers.values), state.channel)
         }
+        for observer in observers { observer.finish() }
         for request in remains.requests { request.reply(.failure(.closed)) }
         for subscription in remains.subscriptions { subscription.fail(.closed) }
         guard let channel else { return }
