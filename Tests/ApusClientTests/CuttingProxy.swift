@@ -6,7 +6,9 @@ import Synchronization
 final class CuttingProxy: Sendable {
     private struct State {
         var channels: [any Channel] = []
-        var swallowsReplies = false
+        /// Connections belong to the generation in which they were made; a cut begins a new one.
+        var generation = 0
+        var swallowedGeneration = -1
     }
 
     private let state = Mutex(State())
@@ -19,16 +21,20 @@ final class CuttingProxy: Sendable {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { client in
-                proxy.state.withLock { $0.channels.append(client) }
+                let generation = proxy.state.withLock { state in
+                    state.channels.append(client)
+                    return state.generation
+                }
                 return ClientBootstrap(group: client.eventLoop)
                     .channelInitializer { upstream in
                         upstream.eventLoop.makeCompletedFuture {
-                            try upstream.pipeline.syncOperations.addHandler(Pipe(to: client, swallows: proxy.swallows))
+                            try upstream.pipeline.syncOperations.addHandler(
+                                Pipe(to: client) { proxy.swallows(generation) })
                         }
                     }
                     .connect(host: "127.0.0.1", port: port)
                     .flatMapThrowing { upstream in
-                        try client.pipeline.syncOperations.addHandler(Pipe(to: upstream, swallows: { false }))
+                        try client.pipeline.syncOperations.addHandler(Pipe(to: upstream) { false })
                     }
                     .flatMap { client.setOption(.autoRead, value: true) }
             }
@@ -37,16 +43,16 @@ final class CuttingProxy: Sendable {
         return proxy
     }
 
-    @Sendable private func swallows() -> Bool { state.withLock { $0.swallowsReplies } }
+    private func swallows(_ generation: Int) -> Bool { state.withLock { $0.swallowedGeneration >= generation } }
 
-    /// From now on no reply reaches a client.
-    func swallowReplies() { state.withLock { $0.swallowsReplies = true } }
+    /// From now on no reply comes through the connections that there are.
+    func swallowReplies() { state.withLock { $0.swallowedGeneration = $0.generation } }
 
     /// Cuts all connections; later ones work.
     func cut() {
         let channels = state.withLock { state in
             defer { state.channels = [] }
-            state.swallowsReplies = false
+            state.generation += 1
             return state.channels
         }
         for channel in channels { channel.close(promise: nil) }
