@@ -11,7 +11,8 @@ extension ApusConnection {
     public func call(
         _ actor: ActorAddress, _ action: String, _ input: Payload = .null, timeout: Duration? = nil
     ) async throws(ClientError) -> Payload {
-        guard case .output(let output) = try await perform(actor, .call(action: action, input: input), timeout)
+        guard
+            case .output(let output) = try await perform(actor, .call(action: action, input: input), timeout)
         else { throw .unexpectedReply }
         return output
     }
@@ -33,11 +34,14 @@ extension ApusConnection {
         _ actor: ActorAddress, _ queue: String, _ body: Payload, timeout: Duration? = nil
     ) async throws(ClientError) -> Payload? {
         let millis = timeout.map { timeout in
-            UInt64(clamping: timeout.components.seconds * 1000 + timeout.components.attoseconds / 1_000_000_000_000_000)
+            UInt64(
+                clamping: timeout.components.seconds * 1000 + timeout.components.attoseconds
+                    / 1_000_000_000_000_000)
         }
         let operation = RequestFrame.Operation.request(queue: queue, body: body, timeoutMillis: millis)
         // The node keeps the time; the client adds what a reconnection may take.
-        let reply = try await perform(actor, operation, timeout.map { $0 + configuration.timeout }, isUnlimited: true)
+        let reply = try await perform(
+            actor, operation, timeout.map { $0 + configuration.timeout }, isUnlimited: true)
         switch reply {
         case .completed(let response): return response
         case .timedOut: return nil
@@ -58,13 +62,17 @@ extension ApusConnection {
     }
 
     /// What is known of the actor and its run, as a JSON object. Neither wakes nor creates it.
-    public func describe(_ actor: ActorAddress, timeout: Duration? = nil) async throws(ClientError) -> Payload {
-        guard case .document(let document) = try await perform(actor, .get, timeout) else { throw .unexpectedReply }
+    public func describe(_ actor: ActorAddress, timeout: Duration? = nil) async throws(ClientError) -> Payload
+    {
+        guard case .document(let document) = try await perform(actor, .get, timeout) else {
+            throw .unexpectedReply
+        }
         return document
     }
 
     /// The history of the actor's run, as a JSON object. Neither wakes nor creates it.
-    public func history(_ actor: ActorAddress, timeout: Duration? = nil) async throws(ClientError) -> Payload {
+    public func history(_ actor: ActorAddress, timeout: Duration? = nil) async throws(ClientError) -> Payload
+    {
         guard case .document(let document) = try await perform(actor, .history, timeout) else {
             throw .unexpectedReply
         }
@@ -77,7 +85,8 @@ extension ApusConnection {
     }
 
     private func perform(
-        _ actor: ActorAddress, _ operation: RequestFrame.Operation, _ timeout: Duration?, isUnlimited: Bool = false
+        _ actor: ActorAddress, _ operation: RequestFrame.Operation, _ timeout: Duration?,
+        isUnlimited: Bool = false
     ) async throws(ClientError) -> ActorReply {
         guard !Task.isCancelled else { throw .cancelled }
         let cancellation = RequestCancellation(connection: self)
@@ -96,7 +105,8 @@ extension ApusConnection {
     /// Begins a request without a task: for callers that keep many under way.
     /// - Parameters:
     ///   - timeout: nil: none.
-    ///   - reply: called exactly once, on the connection's event loop or, if the request is refused at once, on the
+    ///   - reply: called exactly once, on the connection's event loop or, if the request is refused at once,
+    ///     on the
     ///     caller's thread; it must not block.
     /// - Returns: the request's id for `cancel`; nil if it was refused at once.
     @discardableResult
@@ -139,11 +149,14 @@ extension ApusConnection {
     /// Ends a request of `submit`: its reply is `cancelled` unless it came before.
     public func cancel(_ id: UInt64) { giveUp(id, .cancelled) }
 
-    /// The events of that name, from the moment the node has the subscription, over lost connections too. Events that
-    /// happen while the connection is down are not repeated.
+    /// The events of that name, from the moment the node has the subscription, over lost connections too.
+    /// Events that happen while the connection is down are not repeated.
     ///
-    /// The stream fails if the node refuses the subscription or the reader is too slow, and ends when the client closes.
-    public func events(_ actor: ActorAddress, _ event: String) -> AsyncThrowingStream<EventDelivery, any Error> {
+    /// The stream fails if the node refuses the subscription or the reader is too slow, and ends when the
+    /// client closes.
+    public func events(
+        _ actor: ActorAddress, _ event: String
+    ) -> AsyncThrowingStream<EventDelivery, any Error> {
         connect()
         let limit = configuration.bufferedEventsMax
         return AsyncThrowingStream(bufferingPolicy: .bufferingOldest(limit)) { continuation in
@@ -155,7 +168,11 @@ extension ApusConnection {
                     }
                 },
                 fail: { error in
-                    if error == .closed { continuation.finish() } else { continuation.finish(throwing: error) }
+                    if error == .closed {
+                        continuation.finish()
+                    } else {
+                        continuation.finish(throwing: error)
+                    }
                 })
             let (id, wakes) = state.withLock { state -> (UInt64?, Bool) in
                 guard state.core.status != .closed else { return (nil, false) }
@@ -177,8 +194,8 @@ extension ApusConnection {
 }
 
 extension RequestFrame.Operation {
-    /// Why a node would close the connection over this request. It is refused here, or it would take the others
-    /// down with it, again after every reconnection.
+    /// Why a node would close the connection over this request. It is refused here, or it would take the
+    /// others down with it, again after every reconnection.
     var refusal: ActorError? {
         let payload: Payload?
         switch self {

@@ -8,8 +8,9 @@ import Synchronization
 
 /// One connection to a node, for any number of actors and callers: untyped requests and events.
 ///
-/// A lost connection is made again with growing, jittered pauses. What was under way is then asked again under its
-/// first sequence, so that the node recognises what it has executed already (A13, A63), and subscriptions are renewed.
+/// A lost connection is made again with growing, jittered pauses. What was under way is then asked again
+/// under its first sequence, so that the node recognises what it has executed already (A13, A63), and
+/// subscriptions are renewed.
 public final class ApusConnection: Sendable {
     struct State {
         var core: ConnectionCore
@@ -39,7 +40,8 @@ public final class ApusConnection: Sendable {
     ///   - group: the threads to run on.
     public init(
         host: String, port: Int, configuration: ClientConfiguration = .init(), session: SessionID? = nil,
-        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = Logger(label: "apus.client")
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        logger: Logger = Logger(label: "apus.client")
     ) {
         self.host = host
         self.port = port

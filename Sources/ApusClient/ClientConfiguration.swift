@@ -8,7 +8,8 @@ public struct ClientConfiguration: Sendable {
     public var bufferedEventsMax = 1024
     /// How long a call may take if it does not say.
     public var timeout: Duration = .seconds(60)
-    /// The first pause before connecting again; it doubles up to `backoffMax`, and half of it is random (A63).
+    /// The first pause before connecting again; it doubles up to `backoffMax`, and half of it is random
+    /// (A63).
     public var backoffMin: Duration = .milliseconds(250)
     public var backoffMax: Duration = .seconds(30)
     /// How long one attempt to connect may take.

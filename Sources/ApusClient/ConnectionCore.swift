@@ -36,9 +36,11 @@ struct ConnectionCore {
     // MARK: Requests
 
     /// Takes a request.
-    /// - Returns: its id, and the frame to send if the connection is up; it is sent at the next connection otherwise.
+    /// - Returns: its id, and the frame to send if the connection is up; it is sent at the next connection
+    ///   otherwise.
     mutating func begin(
-        _ target: ActorAddress, _ operation: RequestFrame.Operation, deadline: Duration?, reply: @escaping Reply
+        _ target: ActorAddress, _ operation: RequestFrame.Operation, deadline: Duration?,
+        reply: @escaping Reply
     ) -> (id: UInt64, frame: ClientFrame?) {
         let id = nextID
         nextID += 1
@@ -99,7 +101,8 @@ struct ConnectionCore {
     }
 
     /// The node has said welcome.
-    /// - Returns: everything that it must hear again, requests in their first order with their first sequences.
+    /// - Returns: everything that it must hear again, requests in their first order with their first
+    ///   sequences.
     mutating func welcomed() -> [ClientFrame] {
         guard status != .closed else { return [] }
         status = .connected
@@ -137,7 +140,8 @@ extension RequestFrame.Operation {
     }
 }
 
-/// Pauses between attempts to connect: doubling, half of each random, so that many clients do not return at once.
+/// Pauses between attempts to connect: doubling, half of each random, so that many clients do not return at
+/// once.
 struct Backoff {
     var minimum: Duration
     var maximum: Duration

@@ -44,7 +44,8 @@ final class UpgradeRequestHandler: ChannelInboundHandler, RemovableChannelHandle
     func upgraded() { isUpgraded = true }
 }
 
-/// The client's side of the upgrade. The handshake is NIO's; the frames' encoder is not used (`ConnectionSocket`).
+/// The client's side of the upgrade. The handshake is NIO's; the frames' encoder is not used
+/// (`ConnectionSocket`).
 final class ClientUpgrader: NIOHTTPClientProtocolUpgrader, Sendable {
     let supportedProtocol = "websocket"
     let requiredUpgradeHeaders: [String] = []
@@ -79,7 +80,8 @@ final class ClientUpgrader: NIOHTTPClientProtocolUpgrader, Sendable {
     }
 }
 
-/// Reads the node's frames and hands them over in bursts; the connection writes whole buffers of frames itself.
+/// Reads the node's frames and hands them over in bursts; the connection writes whole buffers of frames
+/// itself.
 final class ConnectionSocket: ChannelInboundHandler {
     typealias InboundIn = WebSocketFrame
     typealias OutboundOut = ByteBuffer
@@ -108,7 +110,8 @@ final class ConnectionSocket: ChannelInboundHandler {
             guard message.count + frame.length <= messageBytesMax else { return fail(context) }
             message.append(contentsOf: frame.data.readableBytesView)
             guard frame.fin else { return }
-            // A node that says what this version does not know is left; the next connection may understand it.
+            // A node that says what this version does not know is left; the next connection may understand
+            // it.
             guard let decoded = try? ServerFrame.decode(message.span) else { return fail(context) }
             burst.append(decoded)
             message.removeAll(keepingCapacity: message.capacity <= 64 << 10)

@@ -1,7 +1,8 @@
 import NIOCore
 import SessionCore
 
-/// The clock of one connection: feeds `ConnectionDeadlines` and wakes for it. Stays on the connection's event loop.
+/// The clock of one connection: feeds `ConnectionDeadlines` and wakes for it. Stays on the connection's
+/// event loop.
 ///
 /// One timer at a time, and it is moved only to an earlier moment: traffic costs no timer work.
 final class ConnectionWatch {
@@ -51,8 +52,8 @@ final class ConnectionWatch {
         onPing = {}
     }
 
-    /// Called by the timer alone: a deadline that is found passed in the middle of a read or a write must not end
-    /// the connection right there, under the feet of its handlers.
+    /// Called by the timer alone: a deadline that is found passed in the middle of a read or a write must not
+    /// end the connection right there, under the feet of its handlers.
     private func check() {
         guard !isEnded else { return }
         switch deadlines.check(now: Self.now(loop)) {
@@ -75,7 +76,8 @@ final class ConnectionWatch {
             guard moment < timer.at else { return }
             timer.scheduled.cancel()
         }
-        let nanoseconds = moment.components.seconds * 1_000_000_000 + moment.components.attoseconds / 1_000_000_000
+        let nanoseconds =
+            moment.components.seconds * 1_000_000_000 + moment.components.attoseconds / 1_000_000_000
         let bound = NIOLoopBound(self, eventLoop: loop)
         let scheduled = loop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: nanoseconds))) {
             bound.value.timer = nil

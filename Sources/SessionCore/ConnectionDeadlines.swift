@@ -1,7 +1,8 @@
 /// Says when a connection has been silent for too long, by what it was silent in.
 ///
-/// Time comes in as a `Duration` since any fixed moment. Nothing is scheduled per message: the connection asks for
-/// `next` when a timer of its own fires, so that 10,000 idle connections cost 10,000 timers and no work.
+/// Time comes in as a `Duration` since any fixed moment. Nothing is scheduled per message: the connection
+/// asks for `next` when a timer of its own fires, so that 10,000 idle connections cost 10,000 timers and no
+/// work.
 public struct ConnectionDeadlines: Sendable {
     public struct Settings: Hashable, Sendable {
         /// From the connection to its first byte, and to the `hello` of a WebSocket.
@@ -50,9 +51,11 @@ public struct ConnectionDeadlines: Sendable {
 
     /// Something changed. Bytes in the middle of a message restart its deadline: slow is not silent.
     public mutating func note(_ activity: Activity, now: Duration) {
-        // The handshake deadline covers all of the handshake, or one byte at a time would stretch it for ever.
-        // So does the one for a head.
-        guard !(self.activity == activity && (activity == .handshake || activity == .halfHead)) else { return }
+        // The handshake deadline covers all of the handshake, or one byte at a time would stretch it for
+        // ever. So does the one for a head.
+        guard !(self.activity == activity && (activity == .handshake || activity == .halfHead)) else {
+            return
+        }
         self.activity = activity
         since = now
     }

@@ -73,7 +73,9 @@ func withClient(
         try await withClient { (_, client) async throws in
             let expected = ActorError("out_of_paint", "no \"paint\" left", metadata: ["colour": "blue"])
             await #expect(throws: ClientError.actor(expected)) { try await client.call(counter("a"), "fail") }
-            await #expect(throws: ClientError.actor(.internalError)) { try await client.call(counter("a"), "crash") }
+            await #expect(throws: ClientError.actor(.internalError)) {
+                try await client.call(counter("a"), "crash")
+            }
             #expect(try await client.call(counter("a"), "count").text == "0")
         }
     }
@@ -81,7 +83,9 @@ func withClient(
     @Test("What is no JSON or too large is refused here and the connection stays")
     func refusedPayloads() async throws {
         try await withClient { (service, client) async throws in
-            await #expect(throws: ClientError.self) { try await client.call(counter("a"), "echo", Payload("{")) }
+            await #expect(throws: ClientError.self) {
+                try await client.call(counter("a"), "echo", Payload("{"))
+            }
             let large = Payload("\"" + String(repeating: "x", count: 1 << 20) + "\"")
             await #expect(throws: ClientError.self) { try await client.call(counter("a"), "echo", large) }
             #expect(service.requests.isEmpty)
@@ -108,7 +112,9 @@ func withClient(
         try await withClient({ $0.pendingMax = 1 }) { (service, client) async throws in
             let held = Task { try await client.call(counter("a"), "hold") }
             await service.waitForRequests(1)
-            await #expect(throws: ClientError.tooManyRequests(limit: 1)) { try await client.describe(counter("a")) }
+            await #expect(throws: ClientError.tooManyRequests(limit: 1)) {
+                try await client.describe(counter("a"))
+            }
             held.cancel()
             let cancelled = await held.result
             #expect(throws: ClientError.cancelled) { try cancelled.get() }
@@ -183,7 +189,8 @@ func withClient(
         let session = client.session
         #expect(
             sequences == [
-                .session(session, sequence: 1, acknowledged: 0), .session(session, sequence: 2, acknowledged: 1),
+                .session(session, sequence: 1, acknowledged: 0),
+                .session(session, sequence: 2, acknowledged: 1),
                 .session(session, sequence: 2, acknowledged: 1),
             ])
         await client.close()
@@ -191,7 +198,9 @@ func withClient(
         await gateway.stop(within: .milliseconds(200))
     }
 
-    @Test("A63: over a restart of the node calls are answered, waiting requests asked again, subscriptions renewed")
+    @Test(
+        "A63: after a restart of the node waiting requests are asked again, subscriptions renewed"
+    )
     func restart() async throws {
         let service = FakeActorService()
         let first = try await startGateway(service)

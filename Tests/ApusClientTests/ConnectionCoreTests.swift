@@ -35,7 +35,8 @@ import Testing
             let requests = [2, 3].map { number in
                 ClientFrame.request(
                     id: number,
-                    RequestFrame(target: counter("a"), operation: .destroy, sequence: number, acknowledged: 1))
+                    RequestFrame(target: counter("a"), operation: .destroy, sequence: number, acknowledged: 1)
+                )
             }
             #expect(frames == [.subscribe(id: 4, counter("a"), event: "e")] + requests)
             core.disconnected()
@@ -45,9 +46,10 @@ import Testing
     @Test("A63: pauses double from the least to the greatest, and never leave these bounds")
     func backoff() {
         let backoff = Backoff(minimum: .milliseconds(250), maximum: .seconds(30))
-        #expect((1...3).map { backoff.pause(attempts: $0, chance: 1) } == [
-            .milliseconds(250), .milliseconds(500), .seconds(1),
-        ])
+        #expect(
+            (1...3).map { backoff.pause(attempts: $0, chance: 1) } == [
+                .milliseconds(250), .milliseconds(500), .seconds(1),
+            ])
         #expect(backoff.pause(attempts: 3, chance: 0) == .milliseconds(500))
         #expect(backoff.pause(attempts: 1000, chance: 1) == .seconds(30))
         #expect(backoff.pause(attempts: 0, chance: 0) == .milliseconds(250))

@@ -43,7 +43,9 @@ final class CuttingProxy: Sendable {
         return proxy
     }
 
-    private func swallows(_ generation: Int) -> Bool { state.withLock { $0.swallowedGeneration >= generation } }
+    private func swallows(_ generation: Int) -> Bool {
+        state.withLock { $0.swallowedGeneration >= generation }
+    }
 
     /// From now on no reply comes through the connections that there are.
     func swallowReplies() { state.withLock { $0.swallowedGeneration = $0.generation } }

@@ -22,10 +22,14 @@ import Testing
         BadFrame("no type", RawWebSocket.frame("{}"), 1002),
         BadFrame("a member twice", RawWebSocket.frame(#"{"type":"ping","id":1,"\u0069d":2}"#), 1002),
         BadFrame("a field of another form", RawWebSocket.frame(#"{"type":"ping","id":"1"}"#), 1002),
-        BadFrame("hello twice", RawWebSocket.frame(
-            #"{"type":"hello","version":1,"session":"00000000-0000-0000-0000-000000000000"}"#), 1002),
-        BadFrame("a kind that is none", RawWebSocket.frame(
-            #"{"type":"get","id":1,"kind":"a b","key":["a"]}"#), 1002),
+        BadFrame(
+            "hello twice",
+            RawWebSocket.frame(
+                #"{"type":"hello","version":1,"session":"00000000-0000-0000-0000-000000000000"}"#), 1002),
+        BadFrame(
+            "a kind that is none",
+            RawWebSocket.frame(
+                #"{"type":"get","id":1,"kind":"a b","key":["a"]}"#), 1002),
         BadFrame("not UTF-8", RawWebSocket.frame(Array("{\"type\":\"".utf8) + [0xFF, 0x22, 0x7D]), 1007),
         BadFrame("too deep", RawWebSocket.frame(String(repeating: "[", count: 5000)), 1002),
         BadFrame("binary", RawWebSocket.frame([1, 2], opcode: 2), 1003),
@@ -36,13 +40,18 @@ import Testing
         BadFrame("a continuation of nothing", RawWebSocket.frame([0x7B], opcode: 0), 1002),
         BadFrame("a message inside another", RawWebSocket.frame([0x7B], isFinal: false) + ping, 1002),
         BadFrame("a control frame in pieces", RawWebSocket.frame([], opcode: 9, isFinal: false), 1002),
-        BadFrame("a long control frame", RawWebSocket.frame([UInt8](repeating: 0, count: 126), opcode: 9), 1002),
+        BadFrame(
+            "a long control frame", RawWebSocket.frame([UInt8](repeating: 0, count: 126), opcode: 9), 1002),
         // Only the head comes: the length alone is enough to refuse.
-        BadFrame("too long", Array(RawWebSocket.frame([UInt8](repeating: 0x20, count: 1 << 20 + 1)).prefix(14)), 1009),
+        BadFrame(
+            "too long", Array(RawWebSocket.frame([UInt8](repeating: 0x20, count: 1 << 20 + 1)).prefix(14)),
+            1009),
         BadFrame("a length beyond all", [0x81, 0xFF] + [UInt8](repeating: 0xFF, count: 12), 1009),
     ]
 
-    @Test("A71: malformed frames end their connection with a code and a reason, and only that", arguments: badFrames)
+    @Test(
+        "A71: malformed frames end their connection with a code and a reason, and only that",
+        arguments: badFrames)
     func badFrame(_ bad: BadFrame) async throws {
         var configuration = GatewayConfiguration()
         configuration.linger = .milliseconds(20)

@@ -7,7 +7,8 @@ import Testing
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         let text = try String(contentsOf: root.appending(path: "docs/protocol.md"), encoding: .utf8)
-        let block = try #require(text.split(separator: "```vectors http\n").last?.split(separator: "```").first)
+        let block = try #require(
+            text.split(separator: "```vectors http\n").last?.split(separator: "```").first)
         let lines = block.split(separator: "\n")
         #expect(lines.count > 10)
         try await RunningGateway.with { running in

@@ -22,7 +22,8 @@ struct RawWebSocket {
 
     /// One frame with a masked payload, as clients must send them.
     static func frame(
-        _ payload: [UInt8], opcode: UInt8 = 1, isFinal: Bool = true, isMasked: Bool = true, reserved: UInt8 = 0
+        _ payload: [UInt8], opcode: UInt8 = 1, isFinal: Bool = true, isMasked: Bool = true,
+        reserved: UInt8 = 0
     ) -> [UInt8] {
         var bytes = [(isFinal ? 0x80 : 0) | reserved | opcode]
         let maskBit: UInt8 = isMasked ? 0x80 : 0

@@ -34,16 +34,23 @@ func counter(_ key: String...) -> ActorAddress {
             let socket = try await RawWebSocket(running)
             let body = Payload(#"{"a" : [1, "\u00e9"]}"#)
             try await socket.send(
-                .request(id: 1, RequestFrame(target: counter("a"), operation: .call(action: "echo", input: body))),
-                .request(id: 2, RequestFrame(target: counter("b"), operation: .send(queue: "requests", body: body))),
+                .request(
+                    id: 1, RequestFrame(target: counter("a"), operation: .call(action: "echo", input: body))),
+                .request(
+                    id: 2, RequestFrame(target: counter("b"), operation: .send(queue: "requests", body: body))
+                ),
                 .request(
                     id: 3,
                     RequestFrame(
                         target: counter("c"),
                         operation: .request(queue: "requests", body: Payload("\"now\""), timeoutMillis: 9))),
-                .request(id: 4, RequestFrame(target: counter("d", ""), operation: .create(input: nil, ifAbsent: true))),
+                .request(
+                    id: 4,
+                    RequestFrame(target: counter("d", ""), operation: .create(input: nil, ifAbsent: true))),
                 .request(id: 5, RequestFrame(target: counter("d", ""), operation: .get)),
-                .request(id: 6, RequestFrame(target: counter("d", ""), operation: .create(input: nil, ifAbsent: false))),
+                .request(
+                    id: 6,
+                    RequestFrame(target: counter("d", ""), operation: .create(input: nil, ifAbsent: false))),
                 .ping(id: 7))
             // The pong does not wait for the host, so it may come first.
             var frames: [ServerFrame] = []
@@ -54,11 +61,16 @@ func counter(_ key: String...) -> ActorAddress {
             #expect(frames.contains(.reply(id: 3, .completed(Payload("\"now\"")))))
             #expect(frames.contains(.reply(id: 4, .created(true, Payload(#"{"state":{"count":0}}"#)))))
             #expect(frames.contains(.reply(id: 5, .document(Payload(#"{"state":{"count":0}}"#)))))
-            #expect(frames.contains { if case .error(6, let error) = $0 { error.code == "duplicate_key" } else { false } })
+            #expect(
+                frames.contains {
+                    if case .error(6, let error) = $0 { error.code == "duplicate_key" } else { false }
+                })
         }
     }
 
-    @Test("A13: session and sequence reach the host; a repeated sequence on a new connection is not executed again")
+    @Test(
+        "A13: session and sequence reach the host; a repeated sequence is executed once"
+    )
     func deduplication() async throws {
         try await RunningGateway.with { running in
             let call = RequestFrame(
@@ -83,16 +95,22 @@ func counter(_ key: String...) -> ActorAddress {
             try await socket.send(.subscribe(id: 1, counter("a"), event: "changed"))
             #expect(try await socket.takeFrame() == .subscribed(id: 1))
             try await socket.send(.subscribe(id: 2, counter("a"), event: "nope"))
-            guard case .error(2, let error) = try await socket.takeFrame() else { throw ConnectionEnded(received: "") }
+            guard case .error(2, let error) = try await socket.takeFrame() else {
+                throw ConnectionEnded(received: "")
+            }
             #expect(error.group == "event")
-            for number in 1...3 { running.service.broadcast("changed", of: counter("a"), Payload("\(number)")) }
+            for number in 1...3 {
+                running.service.broadcast("changed", of: counter("a"), Payload("\(number)"))
+            }
             running.service.broadcast("changed", of: counter("b"), Payload("0"))
             for number in 1...3 {
                 let event = ServerFrame.event(id: 1, name: "changed", payload: Payload("\(number)"))
                 #expect(try await socket.takeFrame() == event)
             }
             try await socket.send(.unsubscribe(id: 1))
-            await running.service.waitUntil { $0.contains { if case .unsubscribed = $0 { true } else { false } } }
+            await running.service.waitUntil {
+                $0.contains { if case .unsubscribed = $0 { true } else { false } }
+            }
             #expect(running.service.subscriptionCount == 0)
         }
     }

@@ -4,7 +4,8 @@ import SessionCore
 import Testing
 
 /// `#expect` for values that come out of a mutating call, which the macro cannot make.
-private func expect(_ value: Bool, _ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation) {
+private func expect(_ value: Bool, _ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation)
+{
     #expect(value, comment, sourceLocation: location)
 }
 
@@ -28,8 +29,9 @@ private func expect(_ value: Bool, _ comment: Comment? = nil, at location: Sourc
     func hello() {
         var session = ClientSession(limits: .init(), node: "n")
         expect(closes(session.received(.ping(id: 1))))
-        guard case .send(.welcome(version: 1, node: "n")) = session.received(
-            .hello(version: 3, session: Self.sessionID))
+        guard
+            case .send(.welcome(version: 1, node: "n")) = session.received(
+                .hello(version: 3, session: Self.sessionID))
         else { return #expect(Bool(false), "no welcome") }
         expect(closes(session.received(.hello(version: 1, session: Self.sessionID))))
     }
@@ -106,7 +108,8 @@ private func expect(_ value: Bool, _ comment: Comment? = nil, at location: Sourc
         limits.subscriptionsMax = 1
         var session = greeted(limits)
         session.subscribed(id: 1, as: SubscriptionID(rawValue: 1))
-        guard case .send(.error(id: 2, let error)) = session.received(.subscribe(id: 2, Self.actor, event: "e"))
+        guard
+            case .send(.error(id: 2, let error)) = session.received(.subscribe(id: 2, Self.actor, event: "e"))
         else { return #expect(Bool(false), "not refused") }
         #expect(error.metadata["limit"] == "1" && error.httpStatus == 429)
         expect(closes(session.received(.subscribe(id: 1, Self.actor, event: "e"))))
