@@ -31,8 +31,11 @@ let package = Package(
         .target(name: "TimeAndChance", swiftSettings: house),
 
         // Floor 2: cores
-        .target(name: "ClientProtocol", dependencies: ["Identifiers"], swiftSettings: house),
-        .target(name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house),
+        .target(
+            name: "ClientProtocol", dependencies: ["Identifiers"], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], exclude: ["README.md"],
+            swiftSettings: house),
 
         // Floor 5: hosting
         .target(
@@ -45,6 +48,7 @@ let package = Package(
                 .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            exclude: ["README.md"],
             swiftSettings: house),
 
         // Floor 6: clients
@@ -58,6 +62,7 @@ let package = Package(
                 .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            exclude: ["README.md"],
             swiftSettings: house),
 
         // Tests

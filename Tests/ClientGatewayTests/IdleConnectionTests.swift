@@ -2,6 +2,7 @@ import ClientGateway
 import ClientProtocol
 import NIOCore
 import NIOPosix
+import SessionCore
 import Testing
 
 @Suite("Idle connections") struct IdleConnectionTests {
