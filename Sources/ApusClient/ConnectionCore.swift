@@ -75,8 +75,6 @@ struct ConnectionCore {
         pending.filter { entry in entry.value.deadline.map { $0 <= now } ?? false }.map(\.key)
     }
 
-    var hasDeadlines: Bool { pending.values.contains { $0.deadline != nil } }
-
     // MARK: Subscriptions
 
     mutating func subscribe(_ subscription: Subscription) -> (id: UInt64, frame: ClientFrame?) {

@@ -4,7 +4,9 @@ import SessionCore
 /// The clock of one connection: feeds `ConnectionDeadlines` and wakes for it. Stays on the connection's
 /// event loop.
 ///
-/// One timer at a time, and it is moved only to an earlier moment: traffic costs no timer work.
+/// A timer is set only for an earlier moment than the running one's, so traffic costs no timer work. Timers
+/// are not cancelled, because NIO looks through all of a loop's timers for the one: they fire and find
+/// nothing to do.
 final class ConnectionWatch {
     /// Called when a deadline has passed.
     var onClose: (CloseReason) -> Void = { _ in }
@@ -13,7 +15,8 @@ final class ConnectionWatch {
 
     private let loop: any EventLoop
     private var deadlines: ConnectionDeadlines
-    private var timer: (scheduled: Scheduled<Void>, at: Duration)?
+    /// The earliest moment for which a timer runs.
+    private var armedFor: Duration?
     private var isEnded = false
 
     init(loop: any EventLoop, settings: ConnectionDeadlines.Settings) {
@@ -46,8 +49,6 @@ final class ConnectionWatch {
     /// Stops the timer and lets go of the connection.
     func end() {
         isEnded = true
-        timer?.scheduled.cancel()
-        timer = nil
         onClose = { _ in }
         onPing = {}
     }
@@ -72,18 +73,19 @@ final class ConnectionWatch {
     private func arm() {
         guard !isEnded else { return }
         let moment = deadlines.next
-        if let timer {
-            guard moment < timer.at else { return }
-            timer.scheduled.cancel()
-        }
+        if let armedFor, armedFor <= moment { return }
+        armedFor = moment
         let nanoseconds =
             moment.components.seconds * 1_000_000_000 + moment.components.attoseconds / 1_000_000_000
         let bound = NIOLoopBound(self, eventLoop: loop)
-        let scheduled = loop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: nanoseconds))) {
-            bound.value.timer = nil
-            bound.value.check()
+        loop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: nanoseconds))) {
+            bound.value.timerFired(moment)
         }
-        timer = (scheduled, moment)
+    }
+
+    private func timerFired(_ moment: Duration) {
+        if armedFor == moment { armedFor = nil }
+        check()
     }
 }
 

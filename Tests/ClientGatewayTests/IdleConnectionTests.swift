@@ -20,7 +20,9 @@ import Testing
             let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             var idle: [any Channel] = []
             for _ in 0..<(Self.count / 100) {
-                let batch = (0..<100).map { _ in bootstrap.connect(host: "127.0.0.1", port: running.gateway.port) }
+                let batch = (0..<100).map { _ in
+                    bootstrap.connect(host: "127.0.0.1", port: running.gateway.port)
+                }
                 for connecting in batch { idle.append(try await connecting.get()) }
             }
             let last = try await running.connect()
