@@ -15,8 +15,8 @@ struct GatewayContext: Sendable {
     let logger: Logger
 }
 
-/// Serves the HTTP requests of one connection, one after the other; `HTTPServerPipelineHandler` in front of it
-/// keeps pipelined ones back until their turn.
+/// Serves the HTTP requests of one connection, one after the other; `HTTPServerPipelineHandler` in front of
+/// it keeps pipelined ones back until their turn.
 final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandler, DeliveryReceiver {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -56,7 +56,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         self.context = nil
         letGo()
         activity.activity = { _ in .handshake }
-        activity.watch.onClose = { _ in }
+        // Until the WebSocket's handler is there the bare connection is what a deadline ends.
+        let channel = context.channel
+        activity.watch.onClose = { _ in channel.close(promise: nil) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -66,7 +68,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
     }
 
     private func letGo() {
-        if case .answering(let exchange) = phase, let token = exchange.token { gateway.service.abandon(token) }
+        if case .answering(let exchange) = phase, let token = exchange.token {
+            gateway.service.abandon(token)
+        }
         phase = .closed
     }
 
@@ -124,7 +128,8 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         case .failure(let refusal): answer(HTTPAnswer(refusal))
         case .success(.connect):
             let error = ActorError(
-                "upgrade_required", "this path takes WebSocket version 13 with the subprotocol "
+                "upgrade_required",
+                "this path takes WebSocket version 13 with the subprotocol "
                     + ClientWire.subprotocol, group: "request")
             answer(HTTPAnswer(error))
         case .success(.actor(let address, let verb)): submit(exchange, address, verb)
@@ -132,7 +137,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
             guard !isStopping else { return answer(HTTPAnswer(.stopping)) }
             fetch { service in await service.status() }
         case .success(.list(let kind, let after, let limit)):
-            fetch { service throws(ActorError) in try await service.list(kind: kind, after: after, limit: limit) }
+            fetch { service throws(ActorError) in
+                try await service.list(kind: kind, after: after, limit: limit)
+            }
         }
     }
 
@@ -230,15 +237,17 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         activity.watch.noteWrite(pending: false)
         guard closes, let context else { return }
         guard lingers else { return context.close(promise: nil) }
-        // Closing with unread bytes would reset the connection and could destroy the answer on its way (RFC 9112
-        // section 9.6): say that nothing follows, then read and discard for a moment.
+        // Closing with unread bytes would reset the connection and could destroy the answer on its way (RFC
+        // 9112 section 9.6): say that nothing follows, then read and discard for a moment.
         context.close(mode: .output, promise: nil)
         closeAfterLinger()
     }
 
     private func closeAfterLinger() {
         guard let channel = context?.channel else { return }
-        channel.eventLoop.scheduleTask(in: TimeAmount(gateway.configuration.linger)) { channel.close(promise: nil) }
+        channel.eventLoop.scheduleTask(in: TimeAmount(gateway.configuration.linger)) {
+            channel.close(promise: nil)
+        }
     }
 
     // MARK: Endings
@@ -261,7 +270,8 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
             isStopping = true
             if case .idle = phase { context.close(promise: nil) }
         case ChannelEvent.inputClosed:
-            // A client that has said all may still read its answer, but nobody stays for a reply that may take days.
+            // A client that has said all may still read its answer, but nobody stays for a reply that may
+            // take days.
             guard case .answering(var exchange) = phase, !exchange.waits else {
                 return context.close(promise: nil)
             }

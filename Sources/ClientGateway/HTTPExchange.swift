@@ -43,7 +43,8 @@ struct HTTPExchange {
         }
     }
 
-    /// The client's own request id if it is short and printable, so that it cannot forge log lines; else a new one.
+    /// The client's own request id if it is short and printable, so that it cannot forge log lines; else a
+    /// new one.
     private static func requestID(_ headers: HTTPHeaders) -> String {
         if let given = headers.first(name: "x-request-id"), 1...128 ~= given.utf8.count,
             given.utf8.allSatisfy({ 0x21...0x7E ~= $0 })
@@ -60,7 +61,8 @@ struct HTTPExchange {
         guard !bytes.isEmpty else { return nil }
         do throws(JSONError) {
             let place = try JSONScanner.validate(bytes.span)
-            return place.count == bytes.count ? Payload(bytes) : JSONSlice(place: place).payload(in: bytes.span)
+            return place.count == bytes.count
+                ? Payload(bytes) : JSONSlice(place: place).payload(in: bytes.span)
         } catch { throw .validation("the body is \(error)", field: field) }
     }
 
@@ -110,7 +112,8 @@ struct HTTPExchange {
             }
             timeoutMillis = value
         }
-        return waits ? .request(queue: name, body: payload, timeoutMillis: timeoutMillis)
+        return waits
+            ? .request(queue: name, body: payload, timeoutMillis: timeoutMillis)
             : .send(queue: name, body: payload)
     }
 }

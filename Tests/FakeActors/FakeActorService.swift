@@ -4,8 +4,8 @@ import Synchronization
 
 /// An `ActorService` in memory, for tests of the edge: counters with the deduplication that a host must do.
 ///
-/// Kind `counter`: actions `increment`, `count`, `echo`, `fail`, `crash`, and `hold`, which answers when the test says
-/// so; queue `requests`, whose requests the test completes; event `changed`.
+/// Kind `counter`: actions `increment`, `count`, `echo`, `fail`, `crash`, and `hold`, which answers when the
+/// test says so; queue `requests`, whose requests the test completes; event `changed`.
 public final class FakeActorService: ActorService {
     /// What the service was asked to do, in order.
     public enum Happening: Sendable {
@@ -97,13 +97,16 @@ public final class FakeActorService: ActorService {
         let (token, result) = state.withLock { state in
             let token = RequestToken(rawValue: state.nextToken)
             state.nextToken += 1
-            if let identity = request.identity?.withoutAcknowledgement, let known = state.remembered[identity] {
+            if let identity = request.identity?.withoutAcknowledgement, let known = state.remembered[identity]
+            {
                 return (token, Optional(known))
             }
             let result = Self.perform(request, &state)
             if let result {
                 state.executions += 1
-                if let identity = request.identity?.withoutAcknowledgement { state.remembered[identity] = result }
+                if let identity = request.identity?.withoutAcknowledgement {
+                    state.remembered[identity] = result
+                }
             } else {
                 state.held[token] = reply
             }
@@ -173,7 +176,8 @@ public final class FakeActorService: ActorService {
             return .success(.output(Payload("\(count)")))
         case "count": return .success(.output(Payload("\(state.counters[address, default: 0])")))
         case "echo": return .success(.output(input))
-        case "fail": return .failure(ActorError("out_of_paint", "no \"paint\" left", metadata: ["colour": "blue"]))
+        case "fail":
+            return .failure(ActorError("out_of_paint", "no \"paint\" left", metadata: ["colour": "blue"]))
         case "crash": return .failure(.internalError)
         default: return .failure(.actionNotFound(name, kind: address.kind, known: ["increment", "count"]))
         }
