@@ -77,25 +77,14 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
     }
 
     /// The events of that name from now on, over lost connections too (A40).
+    ///
+    /// It fails with `ClientError.actor` if the node refuses, and with `ClientError.slowConsumer` if more events wait
+    /// than the configuration allows.
     public func events<Value>(
         _ event: KeyPath<Definition.Events, Event<Value>>
-    ) -> AsyncThrowingStream<Value, any Error> {
-        let deliveries = connection.events(address, DeclarationTable<Definition.Events>.shared.name(event))
-        return AsyncThrowingStream { continuation in
-            let task = Task {
-                do {
-                    for try await delivery in deliveries {
-                        continuation.yield(try PayloadCoding.decode(Value.self, from: delivery.payload.bytes))
-                    }
-                    continuation.finish()
-                } catch let error as ClientError {
-                    continuation.finish(throwing: error.unwrapped)
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { _ in task.cancel() }
-        }
+    ) -> some AsyncSequence<Value, any Error> & Sendable {
+        connection.events(address, DeclarationTable<Definition.Events>.shared.name(event))
+            .map { delivery in try PayloadCoding.decode(Value.self, from: delivery.payload.bytes) }
     }
 
     /// The actor's state and how its run stands. Neither wakes nor creates it.

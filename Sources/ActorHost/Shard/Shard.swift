@@ -60,7 +60,9 @@ final class Shard: @unchecked Sendable {
     }
 
     func start() {
-        executor.start(begin: { [self] in begin() }, flush: { [self] in flush() }, deadline: { [self] in deadline() })
+        executor.start(
+            name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush() },
+            deadline: { [self] in deadline() })
     }
 
     /// Takes ownership of a partition: the first record of the new epoch, then the actors that are due.
