@@ -114,7 +114,7 @@ import TimeAndChance
         var log = LogMaker(0)
         for round in 0..<6 {
             let store = try PartitionStore.open(.test(scratch.sub("data")))
-            #expect(store.logEnd(of: log.partition) == log.end)
+            try #require(store.logEnd(of: log.partition) == log.end)
             let listener = Listener()
             listener.start(store)
             var last: SealedRecord?
