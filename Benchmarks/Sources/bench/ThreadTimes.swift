@@ -22,8 +22,8 @@ struct ThreadTimes {
 
     private static func part(_ name: String) -> String {
         if name.hasPrefix("apus-shard") { return "engine and encoding (shards)" }
-        if name.hasPrefix("apus-lane") { return "journal: SQLite and fsync (lane)" }
-        if name.hasPrefix("apus-apply") { return "tables: SQLite (apply)" }
+        if name.contains("lane") { return "journal: SQLite and fsync (lane)" }
+        if name.contains("apply") { return "tables: SQLite (apply)" }
         return "clients and the rest"
     }
 
