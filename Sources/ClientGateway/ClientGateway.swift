@@ -101,11 +101,13 @@ public final class ClientGateway: Sendable {
 
     private func performStop(within deadline: Duration) async {
         try? await server.close().get()
-        connections.forEach { $0.pipeline.fireUserInboundEventTriggered(GatewayStopping()) }
+        for channel in connections.all {
+            channel.pipeline.fireUserInboundEventTriggered(GatewayStopping())
+        }
         let loop = group.next()
         let allClosed = connections.whenEmpty(on: loop)
         let timer = loop.scheduleTask(in: TimeAmount(deadline)) { [connections] in
-            connections.forEach { $0.close(promise: nil) }
+            for channel in connections.all { channel.close(promise: nil) }
         }
         try? await allClosed.get()
         timer.cancel()
@@ -204,9 +206,7 @@ final class ConnectionRegistry: Sendable {
         promise?.succeed()
     }
 
-    func forEach(_ body: (any Channel) -> Void) {
-        for channel in state.withLock({ Array($0.channels.values) }) { body(channel) }
-    }
+    var all: [any Channel] { state.withLock { Array($0.channels.values) } }
 
     /// Completes when there is no connection left.
     func whenEmpty(on loop: any EventLoop) -> EventLoopFuture<Void> {

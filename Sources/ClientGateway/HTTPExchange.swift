@@ -157,6 +157,23 @@ struct HTTPAnswer {
         }
     }
 
+    func head(for exchange: HTTPExchange?, keepAlive: Bool) -> HTTPResponseHead {
+        var head = HTTPResponseHead(version: .http1_1, status: status)
+        head.headers.add(name: "content-type", value: "application/json")
+        head.headers.add(name: "content-length", value: String(body.count))
+        if let exchange { head.headers.add(name: "x-request-id", value: exchange.requestID) }
+        if !allow.isEmpty { head.headers.add(name: "allow", value: allow.joined(separator: ", ")) }
+        if status == .upgradeRequired {
+            head.headers.add(name: "upgrade", value: "websocket")
+            head.headers.add(name: "connection", value: keepAlive ? "upgrade" : "upgrade, close")
+        } else if !keepAlive {
+            head.headers.add(name: "connection", value: "close")
+        } else if exchange?.isHTTP10 == true {
+            head.headers.add(name: "connection", value: "keep-alive")
+        }
+        return head
+    }
+
     private static func wrap(_ before: String, _ payload: [UInt8]) -> [UInt8] {
         var body: [UInt8] = []
         body.reserveCapacity(before.utf8.count + payload.count + 1)

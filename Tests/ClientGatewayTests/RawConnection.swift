@@ -72,6 +72,8 @@ final class RawConnection {
         channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
     }
     func close() async throws { try await channel.close() }
+    /// Returns when the connection is gone, whether or not this side reads.
+    func ended() async { try? await channel.closeFuture.get() }
     func stopReading() async throws { try await channel.setOption(.autoRead, value: false).get() }
     func resumeReading() async throws {
         try await channel.setOption(.autoRead, value: true).get()

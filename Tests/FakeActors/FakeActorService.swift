@@ -4,7 +4,8 @@ import Synchronization
 
 /// An `ActorService` in memory, for tests of the edge: counters with the deduplication that a host must do.
 ///
-/// Kind `counter`: actions `increment`, `count`, `echo`, `fail`, `crash`, and `hold`, which answers when the
+/// Kind `counter`: actions `increment`, `count`, `echo`, `large`, `fail`, `crash`, and `hold`, which answers
+/// when the
 /// test says so; queue `requests`, whose requests the test completes; event `changed`.
 public final class FakeActorService: ActorService {
     /// What the service was asked to do, in order.
@@ -175,6 +176,7 @@ public final class FakeActorService: ActorService {
             state.counters[address] = count
             return .success(.output(Payload("\(count)")))
         case "count": return .success(.output(Payload("\(state.counters[address, default: 0])")))
+        case "large": return .success(.output(largeOutput))
         case "echo": return .success(.output(input))
         case "fail":
             return .failure(ActorError("out_of_paint", "no \"paint\" left", metadata: ["colour": "blue"]))
@@ -182,6 +184,9 @@ public final class FakeActorService: ActorService {
         default: return .failure(.actionNotFound(name, kind: address.kind, known: ["increment", "count"]))
         }
     }
+
+    /// 64 KiB.
+    private static let largeOutput = Payload("\"" + String(repeating: "x", count: 64 << 10) + "\"")
 
     public func abandon(_ token: RequestToken) {
         let held = state.withLock { $0.held.removeValue(forKey: token) }
