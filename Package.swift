@@ -27,6 +27,8 @@ let package = Package(
         .library(name: "Apus", targets: ["Apus"]),
         .library(name: "ApusNode", targets: ["ApusNode"]),
         .library(name: "ApusClient", targets: ["ApusClient"]),
+        .executable(name: "apus", targets: ["ApusCommand"]),
+        .executable(name: "demo", targets: ["Demo"]),
         .executable(name: "announced", targets: ["Announced"]),
         .executable(name: "outside-world", targets: ["OutsideWorld"]),
     ],
@@ -89,6 +91,11 @@ let package = Package(
         .target(
             name: "ApusNode", dependencies: ["ActorHost", "Apus", "NodeAssembly", logging, arguments], swiftSettings: house),
 
+        .target(
+            name: "OperatorCommands", dependencies: ["ClientProtocol", "Identifiers", arguments] + nio,
+            swiftSettings: house),
+        .executableTarget(name: "ApusCommand", dependencies: ["OperatorCommands", arguments], swiftSettings: house),
+
         // Examples
         .target(name: "AnnouncedPrograms", dependencies: ["Apus"], path: "Examples/AnnouncedPrograms"),
         .executableTarget(
@@ -99,6 +106,10 @@ let package = Package(
         .executableTarget(
             name: "OutsideWorld", dependencies: ["OutsideWorldServer", arguments],
             path: "Examples/OutsideWorld", swiftSettings: house),
+        // Not dependencies, but siblings that the demo starts: see the goal `run` of the Makefile.
+        .executableTarget(
+            name: "Demo", dependencies: ["OperatorCommands", .product(name: "NIOHTTP1", package: "swift-nio")],
+            path: "Examples/Demo", swiftSettings: house),
 
         // Tests
         .target(
@@ -143,6 +154,10 @@ let package = Package(
             dependencies: ["ClientGateway", "SessionCore", "ClientProtocol", "Identifiers", "FakeActors", logging]
                 + nio,
             swiftSettings: house),
+        .testTarget(
+            name: "OperatorTests", dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
+            swiftSettings: house),
+        .testTarget(name: "ReadmeTests", swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
