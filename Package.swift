@@ -157,7 +157,8 @@ let package = Package(
         .testTarget(
             name: "OperatorTests", dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
             swiftSettings: house),
-        .testTarget(name: "ReadmeTests", swiftSettings: house),
+        .testTarget(
+            name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]

@@ -8,7 +8,10 @@ struct ActorsCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists the actors of a node, sorted by kind and key.",
-            discussion: "The list is read from the tables on disk; the last second may be missing from it.")
+            discussion: """
+                The list is read from the tables on disk: the last second may be missing from it, and an actor in
+                memory stands there as it was last stored. What it does right now is told by `actors show`.
+                """)
 
         @OptionGroup var common: CommonOptions
 

@@ -31,7 +31,7 @@ package struct RunText: Sendable {
         if run.hasEnded {
             facts.append(("ended", "\(Phrases.time(run.since)), after \(Phrases.duration(run.since - run.startedAt))"))
         }
-        facts += ActorText.facts(actor)
+        facts += ActorText.facts(actor).filter { $0.0 != "created" }
         return facts
     }
 
