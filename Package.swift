@@ -29,6 +29,10 @@ let package = Package(
         .library(name: "ApusClient", targets: ["ApusClient"]),
         .executable(name: "apus", targets: ["ApusCommand"]),
         .executable(name: "demo", targets: ["Demo"]),
+        // For Benchmarks/, a package of its own; not an interface for anybody else.
+        .library(
+            name: "ApusInternals",
+            targets: ["NodeAssembly", "ActorHost", "SQLiteDriver", "ClientProtocol", "Identifiers"]),
         .executable(name: "announced", targets: ["Announced"]),
         .executable(name: "outside-world", targets: ["OutsideWorld"]),
     ],
@@ -55,10 +59,11 @@ let package = Package(
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
 
         // Floor 3: drivers
-        .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: house),
         .target(
-            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
-            swiftSettings: house),
+            name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers"],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 4: authoring
         .target(
@@ -122,7 +127,7 @@ let package = Package(
             name: "WorkflowTrials",
             dependencies: [
                 "Apus", "ActorHost", "PartitionStore", "ByteCoding", "Identifiers", "ClientProtocol",
-                "TimeAndChance", logging,
+                "TimeAndChance", "WorkflowCore", logging,
             ], path: "Tests/WorkflowTrials", swiftSettings: house),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"], path: "Tests/Fuzz/FuzzTests",

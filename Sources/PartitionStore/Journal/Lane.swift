@@ -34,10 +34,12 @@ final class Lane: Sendable {
 
     /// Queues the records. Never waits for the disk.
     func append(_ records: [SealedRecord]) {
+        applier.addBacklog(records.reduce(0) { $0 + $1.bytes.count })
         let mustWake = inbox.withLock { inbox in
             for record in records {
                 let index = Int(record.partition.rawValue)
-                // A gap or a repetition would be found as damage at the next start, when it is too late (D17).
+                // A gap or a repetition would be found as damage at the next start, when it is too late
+                // (D17).
                 precondition(
                     record.position == inbox.ends[index].next,
                     """
@@ -50,7 +52,6 @@ final class Lane: Sendable {
             defer { inbox.isAsleep = false }
             return inbox.isAsleep
         }
-        applier.addBacklog(records.reduce(0) { $0 + $1.bytes.count })
         if mustWake { bell.ring() }
     }
 
