@@ -71,7 +71,9 @@ struct Show {
         try await startPrograms()
         let asks = Ask.all
         let runs = Set(Plan.finite.flatMap { kind, keys in keys.map { "/actors/\(kind)/\($0)" } })
-        screen.say("sending \(asks.count) requests: \(runs.count) runs that end, and work for \(loops) that go on for ever")
+        screen.say(
+            "sending \(asks.count) requests: \(runs.count) runs that end, work for \(loops) that go on for ever"
+        )
         let traffic = Traffic(caller: caller, ledger: ledger, duration: Self.trafficTime)
         let sending = Task { await traffic.run(asks) }
         defer { sending.cancel() }
@@ -90,11 +92,15 @@ struct Show {
 
     private mutating func startPrograms() async throws {
         outside = try await stage.start("outside-world", ["--listen", "127.0.0.1:0"], [:])
-        screen.say("started the outside world (pid \(outside.pid)): it stands in for payments, mail, shipping")
+        screen.say(
+            "started the outside world (pid \(outside.pid)): it stands in for payments, mail, shipping")
         let world = HTTPCaller(host: "127.0.0.1", port: outside.port)
         try await world.tell("/_fail", #"{"path":"/jobs/","times":\#(Self.failingJobs),"status":500}"#)
-        try await world.tell("/_fail", #"{"path":"/","times":-1,"status":200,"delayMs":\#(Self.outsideDelayMs)}"#)
-        screen.say("it answers each call \(Self.outsideDelayMs) ms late, and fails \(Self.failingJobs) times to begin with")
+        try await world.tell(
+            "/_fail", #"{"path":"/","times":-1,"status":200,"delayMs":\#(Self.outsideDelayMs)}"#)
+        screen.say(
+            "it answers each call \(Self.outsideDelayMs) ms late, and fails \(Self.failingJobs) times at first"
+        )
         node = try await startNode(port: 0)
         screen.say("started a node with the announced programs (pid \(node.pid)) on port \(node.port)")
     }
@@ -102,7 +108,10 @@ struct Show {
     private func startNode(port: Int) async throws -> Child {
         try await stage.start(
             "announced",
-            ["serve", "--data", stage.directory.appendingPathComponent("data").path, "--listen", "127.0.0.1:\(port)"],
+            [
+                "serve", "--data", stage.directory.appendingPathComponent("data").path, "--listen",
+                "127.0.0.1:\(port)",
+            ],
             [
                 "APUS_OUTSIDE_URL": "http://127.0.0.1:\(outside.port)",
                 "APUS_EXAMPLE_DAY_SECONDS": Self.daySeconds,
@@ -114,7 +123,8 @@ struct Show {
             try checkNode()
             let figures = ledger.now
             screen.progress(
-                "\(Screen.bar(figures.acknowledged, of: all)) \(figures.acknowledged) of \(all) requests acknowledged")
+                "\(Screen.bar(figures.acknowledged, of: all)) \(figures.acknowledged) of \(all) requests done"
+            )
             try await Task.sleep(for: .milliseconds(100))
         }
     }
@@ -125,11 +135,14 @@ struct Show {
         await stage.kill(node)
         let figures = ledger.now
         screen.say(
-            screen.style(.red, "killed the node (pid \(pid), SIGKILL) with \(picture.isUnderWay) runs under way")
-                + ": \(picture.inStep) in the middle of a step, \(picture.asleep) asleep, \(picture.waiting) waiting for a message")
+            screen.style(
+                .red, "killed the node (pid \(pid), SIGKILL) with \(picture.isUnderWay) runs under way")
+                + ": \(picture.inStep) in the middle of a step, \(picture.asleep) asleep, "
+                + "\(picture.waiting) waiting for a message"
+        )
         screen.say(
-            "until then: \(figures.acknowledged) requests acknowledged, \(picture.completed) runs completed, "
-                + "\(figures.unanswered) requests unanswered (they are repeated under the same identity)")
+            "until then: \(figures.acknowledged) requests acknowledged, \(picture.completed) runs completed; "
+                + "unanswered requests are repeated under their identity")
         try await Task.sleep(for: .milliseconds(500))
         return picture
     }
@@ -138,7 +151,8 @@ struct Show {
         let begin = ContinuousClock.now
         node = try await startNode(port: node.port)
         let took = (ContinuousClock.now - begin) / .milliseconds(1)
-        screen.say(screen.style(.green, "started the node again (pid \(node.pid)), serving after \(Int(took)) ms"))
+        screen.say(
+            screen.style(.green, "started the node again (pid \(node.pid)), serving after \(Int(took)) ms"))
     }
 
     /// Shows the runs finish, until all have and every queue is worked off.
@@ -158,14 +172,19 @@ struct Show {
                 "\(Screen.bar(done, of: runs.count)) \(done) of \(runs.count) runs completed, "
                     + "\(figures.acknowledged) of \(asks) requests acknowledged")
             if left.isEmpty, isSent, backlog == 0 {
-                screen.say("all \(runs.count) runs completed, all \(asks) requests acknowledged, all queues worked off")
+                screen.say(
+                    "all \(runs.count) runs completed, all \(asks) requests acknowledged, all queues empty"
+                )
                 return
             }
             if !figures.refusals.isEmpty { break }
             try await Task.sleep(for: .milliseconds(250))
         }
         for refusal in ledger.now.refusals.prefix(5) { screen.say("refused: \(refusal)") }
-        screen.say(screen.style(.red, "gave up waiting: \(left.count) runs have not ended, \(backlog) jobs or prompts are open"))
+        screen.say(
+            screen.style(
+                .red,
+                "gave up waiting: \(left.count) runs have not ended, \(backlog) jobs or prompts are open"))
     }
 
     private func checkNode() throws {

@@ -7,14 +7,18 @@ extension HTTPCaller {
     func json<Value: Decodable>(_ path: String, as type: Value.Type = Value.self) async throws -> Value {
         let reply = try await send(.GET, path, timeout: .seconds(30))
         guard reply.isSuccess else {
-            throw StageFailure(description: "\(path) answered with \(reply.status): \(String(decoding: reply.body, as: UTF8.self))")
+            throw StageFailure(
+                description:
+                    "\(path) answered with \(reply.status): \(String(decoding: reply.body, as: UTF8.self))")
         }
         return try JSONDecoder().decode(type, from: Data(reply.body))
     }
 
     func tell(_ path: String, _ body: String) async throws {
         let reply = try await send(.POST, path, body: Array(body.utf8))
-        guard reply.isSuccess else { throw StageFailure(description: "\(path) answered with \(reply.status)") }
+        guard reply.isSuccess else {
+            throw StageFailure(description: "\(path) answered with \(reply.status)")
+        }
     }
 }
 

@@ -9,8 +9,10 @@ extension Show {
             ("EFFECTS REPEATED", .right), ("RESULTS LOST", .right), ("DONE TWICE", .right),
         ])
         for tally in tallies {
-            table.add(Self.row(tally.program, tally.runs, tally.work, tally.called, tally.repeated,
-                tally.lost.count, tally.doubled.count))
+            table.add(
+                Self.row(
+                    tally.program, tally.runs, tally.work, tally.called, tally.repeated,
+                    tally.lost.count, tally.doubled.count))
         }
         func sum(_ figure: (Tally) -> Int) -> Int { tallies.reduce(0) { $0 + figure($1) } }
         let lost = sum(\.lost.count)
@@ -22,8 +24,8 @@ extension Show {
             screen.print(["  " + screen.style(.red, problem)])
         }
         screen.print([
-            "  Steps include turns. An effect is repeated when the kill came between its call and its record:",
-            "  it is asked for again under the same idempotency key, by which the service knows it.", "",
+            "  Steps include turns. An effect is repeated if the kill came between its call and its record: it",
+            "  is asked for again under the same idempotency key, by which the service knows it.", "",
         ])
         if lost == 0, doubled == 0 {
             screen.print([
@@ -31,7 +33,11 @@ extension Show {
                 "  Compared: the outside world's record, every reply, every state and every history.",
             ])
         } else {
-            screen.print(["  " + screen.style(.red, "NOT AS PROMISED: \(lost) results lost, \(doubled) things done twice.")])
+            screen.print([
+                "  "
+                    + screen.style(
+                        .red, "NOT AS PROMISED: \(lost) results lost, \(doubled) things done twice.")
+            ])
         }
         return lost == 0 && doubled == 0
     }

@@ -11,9 +11,12 @@ struct Screen {
 
     mutating func say(_ text: String) {
         endProgress()
-        let seconds = Double((ContinuousClock.now - begin).components.seconds)
+        let seconds =
+            Double((ContinuousClock.now - begin).components.seconds)
             + Double((ContinuousClock.now - begin).components.attoseconds) * 1e-18
-        let time = String(repeating: " ", count: seconds < 10 ? 1 : 0) + String(Double(Int(seconds * 10)) / 10) + " s"
+        let time =
+            String(repeating: " ", count: seconds < 10 ? 1 : 0) + String(Double(Int(seconds * 10)) / 10)
+            + " s"
         put(style(.faint, time) + "  " + text + "\n")
     }
 

@@ -32,10 +32,13 @@ final class Stage: Sendable {
     }
 
     /// Starts a sibling and waits until it says where it listens.
-    func start(_ program: String, _ arguments: [String], _ environment: [String: String]) async throws -> Child {
+    func start(
+        _ program: String, _ arguments: [String], _ environment: [String: String]
+    ) async throws -> Child {
         let path = programs.appendingPathComponent(program).path
         guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw StageFailure(description: "\(path) is not there; build it: swift build --product \(program)")
+            throw StageFailure(
+                description: "\(path) is not there; build it: swift build --product \(program)")
         }
         let log = directory.appendingPathComponent("\(program)-\(UUID().uuidString.prefix(8)).log").path
         let pid = try Self.spawn(path, arguments, environment, log: log)
@@ -121,7 +124,9 @@ final class Stage: Sendable {
         posix_spawnattr_setpgroup(&attributes, 0)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
         // The programs talk to each other on this machine; no proxy may come in between.
-        var variables = ProcessInfo.processInfo.environment.filter { !$0.key.lowercased().hasSuffix("_proxy") }
+        var variables = ProcessInfo.processInfo.environment.filter {
+            !$0.key.lowercased().hasSuffix("_proxy")
+        }
         variables.merge(environment) { $1 }
         let words = ([path] + arguments).map { strdup($0) } + [nil]
         let settings = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]

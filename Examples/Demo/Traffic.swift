@@ -57,44 +57,57 @@ struct Ask: Sendable {
             let end = kind == "emailDrip" ? 0.3 : 0.7
             for (index, key) in keys.enumerated() {
                 let moment = spread(index, of: keys.count, from: 0, to: end)
-                asks.append(Ask(purpose: .create, method: .PUT, path: "/actors/\(kind)/\(key)", body: "", moment: moment))
+                asks.append(
+                    Ask(
+                        purpose: .create, method: .PUT, path: "/actors/\(kind)/\(key)", body: "",
+                        moment: moment))
             }
         }
         for order in 1...Plan.orders {
             // Every second one is decided soon; the others wait through the crash.
             let moment = spread(order, of: Plan.orders, from: 0, to: 0.7) + 0.1
             asks.append(
-                send("order/o-\(order)", "approval", #"{"approved":\#(Plan.isApproved(order))}"#,
+                send(
+                    "order/o-\(order)", "approval", #"{"approved":\#(Plan.isApproved(order))}"#,
                     at: order % 2 == 0 ? moment : max(moment, 0.75)))
         }
         for index in 0..<Plan.changesOfCounter * Plan.counters {
             let counter = "c-\(index % Plan.counters + 1)"
             let moment = spread(index, of: Plan.changesOfCounter * Plan.counters, from: 0, to: 1)
             asks.append(
-                Ask(purpose: .count(counter), method: .POST, path: "/actors/counter/\(counter)/actions/increment",
+                Ask(
+                    purpose: .count(counter), method: .POST,
+                    path: "/actors/counter/\(counter)/actions/increment",
                     body: "1", moment: moment))
             asks.append(
-                Ask(purpose: .count(counter), method: .POST, path: "/actors/counter/\(counter)/queues/requests",
+                Ask(
+                    purpose: .count(counter), method: .POST,
+                    path: "/actors/counter/\(counter)/queues/requests",
                     body: #"{"body":{"delta":1},"wait":true,"timeoutMs":30000}"#, moment: moment))
         }
         for worker in 1...Plan.workers {
             for job in 1...Plan.jobsOfWorker {
                 let moment = spread(job, of: Plan.jobsOfWorker + 1, from: 0, to: 0.8)
-                asks.append(send("worker/w-\(worker)", "tasks", #"{"url":"\#(Plan.job(worker, job))"}"#, at: moment))
+                asks.append(
+                    send("worker/w-\(worker)", "tasks", #"{"url":"\#(Plan.job(worker, job))"}"#, at: moment))
             }
         }
         for agent in 1...Plan.agents {
             for prompt in 1...Plan.promptsOfAgent {
                 let moment = spread(prompt, of: Plan.promptsOfAgent + 1, from: 0, to: 0.9)
                 asks.append(
-                    send("agent/a-\(agent)", "prompts", #"{"content":"\#(Plan.prompt(agent, prompt))"}"#, at: moment))
+                    send(
+                        "agent/a-\(agent)", "prompts", #"{"content":"\#(Plan.prompt(agent, prompt))"}"#,
+                        at: moment))
             }
         }
         return asks.sorted { $0.moment < $1.moment }
     }
 
     private static func send(_ actor: String, _ queue: String, _ message: String, at moment: Double) -> Ask {
-        Ask(purpose: .send, method: .POST, path: "/actors/\(actor)/queues/\(queue)", body: #"{"body":\#(message)}"#,
+        Ask(
+            purpose: .send, method: .POST, path: "/actors/\(actor)/queues/\(queue)",
+            body: #"{"body":\#(message)}"#,
             moment: moment)
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import OperatorCommands
 
-/// The program `apus`. Its folder is not called so because file systems that ignore case would mix it up with `Apus`.
+/// The program `apus`. Its folder is not called so: file systems that ignore case would take it for `Apus`.
 @main
 enum ApusCommand {
     static func main() async { await OperatorCommand.main() }

@@ -37,8 +37,9 @@ struct ActorTextTests {
     @Test func anActorShowsItsWholeState() throws {
         let actor: ActorDocument = try decode(
             """
-            {"kind":"counter","key":["c"],"createdAt":"2026-11-23T03:00:00.000Z","awake":false,"input":{"b":[1.5,true]},
-            "state":{"z":"\(String(repeating: "x", count: 100))","a":9007199254740993},"queues":{"requests":3}}
+            {"kind":"counter","key":["c"],"createdAt":"2026-11-23T03:00:00.000Z","awake":false,
+            "input":{"b":[1.5,true]},"queues":{"requests":3},
+            "state":{"z":"\(String(repeating: "x", count: 100))","a":9007199254740993}}
             """)
         #expect(
             ActorText.show(actor, now: Self.now, .plain) == [
@@ -53,7 +54,8 @@ struct ActorTextTests {
             """
             {"node":1,"cluster":"c","store":"s","incarnation":4,"partitions":256,"future":1,
             "startedAt":"2026-11-23T03:00:00.000Z","kinds":["a","b"],"actorsAwake":3,"timers":2,"records":18,
-            "requests":13,"steps":4,"wakes":1,"creations":3,"hibernations":5,"repliesRepeated":2,"backlogBytes":20480}
+            "requests":13,"steps":4,"wakes":1,"creations":3,"hibernations":5,"repliesRepeated":2,
+            "backlogBytes":20480}
             """)
         let lines = ActorText.status(
             status, at: .standard, now: Instant(seconds: status.startedAt.seconds + 93_600), .plain)
@@ -64,7 +66,8 @@ struct ActorTextTests {
     }
 
     @Test(arguments: [
-        (0.0, "0 ms"), (0.0004, "0 ms"), (0.34, "340 ms"), (0.9996, "1.0 s"), (4.25, "4.3 s"), (59.99, "1m 00s"),
+        (0.0, "0 ms"), (0.0004, "0 ms"), (0.34, "340 ms"), (0.9996, "1.0 s"), (4.25, "4.3 s"),
+        (59.99, "1m 00s"),
         (192, "3m 12s"), (18_180, "5h 03m"), (187_200, "2d 04h"), (-5, "0 ms"),
     ])
     func durationsAreShort(_ seconds: Double, _ text: String) {

@@ -7,7 +7,8 @@ import Testing
 struct CommandLineTests {
     @Test(arguments: [
         ("http://127.0.0.1:7420", "127.0.0.1", 7420), ("http://node.example:80/", "node.example", 80),
-        ("localhost:9", "localhost", 9), ("http://[::1]:7420", "::1", 7420), ("http://node.example", "node.example", 80),
+        ("localhost:9", "localhost", 9), ("http://[::1]:7420", "::1", 7420),
+        ("http://node.example", "node.example", 80),
         ("[::1]", "::1", 80),
     ])
     func nodesAreNamedByURLOrHostAndPort(_ text: String, _ host: String, _ port: Int) {
@@ -30,8 +31,10 @@ struct CommandLineTests {
     }
 
     @Test(arguments: [
-        ["actors", "list", "--limit", "0"], ["actors", "list", "--after", "order"], ["actors", "list", "--kind", "a b"],
-        ["actors", "show", "order"], ["runs", "show", "no/kind", "x"], ["runs", "watch", "order", "o", "--every", "0"],
+        ["actors", "list", "--limit", "0"], ["actors", "list", "--after", "order"],
+        ["actors", "list", "--kind", "a b"],
+        ["actors", "show", "order"], ["runs", "show", "no/kind", "x"],
+        ["runs", "watch", "order", "o", "--every", "0"],
         ["runs", "show", "order", "1", "2", "3", "4", "5", "6", "7", "8", "9"], ["nonsense"],
         ["status", "--node", "ftp://x"],
     ])
@@ -47,7 +50,8 @@ struct CommandLineTests {
 
     @Test func helpSaysTheExitCodes() {
         let help = OperatorCommand.helpMessage()
-        for text in ["0   done", "1   the node says no", "64  wrong arguments", "69  no node can be reached"] {
+        for text in ["0   done", "1   the node says no", "64  wrong arguments", "69  no node can be reached"]
+        {
             #expect(help.contains(text))
         }
     }
@@ -67,6 +71,8 @@ struct CommandLineTests {
         // Port 1 needs rights that no test has.
         let node = NodeConnection(NodeLocation(host: "127.0.0.1", port: 1))
         await #expect(throws: OperatorFailure.self) { _ = try await node.get("/status") }
-        do throws(OperatorFailure) { _ = try await node.get("/status") } catch { #expect(error.exitCode == 69) }
+        do throws(OperatorFailure) { _ = try await node.get("/status") } catch {
+            #expect(error.exitCode == 69)
+        }
     }
 }

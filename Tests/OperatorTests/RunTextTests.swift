@@ -81,15 +81,18 @@ struct RunTextTests {
             "  waits for   its time, until 2026-11-25 07:45:00 UTC (in 2d 04h)"
         ),
         (
-            #""status":"running","since":"2026-11-23T03:44:59.500Z","waitingFor":"step \"a\", attempt 2""#, "",
+            #""status":"running","since":"2026-11-23T03:44:59.500Z","waitingFor":"step \"a\", attempt 2""#,
+            "",
             #"  now in      step "a", attempt 2"#
         ),
         (
-            #""status":"stalled","since":"2026-11-23T03:44:59.500Z","reason":"the history has\nno \"a\"""#, "",
+            #""status":"stalled","since":"2026-11-23T03:44:59.500Z","reason":"the history has\nno \"a\"""#,
+            "",
             #"  stalled by  the history has no "a""#
         ),
         (
-            #""status":"failed","since":"2026-11-23T03:43:29.717Z","failure":{"type":"Oops","message":"no"}"#, "",
+            #""status":"failed","since":"2026-11-23T03:43:29.717Z","failure":{"type":"Oops","message":"no"}"#,
+            "",
             "  failed with Oops: no"
         ),
         (
@@ -108,17 +111,20 @@ struct RunTextTests {
         let first = try Self.look(run: Self.waiting, entries: Self.retriedStep)
         #expect(
             changes.take(first, now: Self.now, .plain) == [
-                "03:43:26.417  validate-order  step completed in 700 ms, 3 tries  2 times Refused: answered 500",
+                "03:43:26.417  validate-order  step completed in 700 ms, 3 tries"
+                    + "  2 times Refused: answered 500",
                 #"03:43:26.424  run waiting, waits for a message in "approval""#,
             ])
         #expect(changes.take(first, now: Self.now, .plain) == [])
-        let ended = #""status":"completed","since":"2026-11-23T03:44:25.717Z","startedAt":"2026-11-23T03:43:25.717Z""#
+        let ended =
+            #""status":"completed","since":"2026-11-23T03:44:25.717Z","startedAt":"2026-11-23T03:43:25.717Z""#
         let last = try Self.look(run: ended, entries: Self.retriedStep)
         #expect(changes.take(last, now: Self.now, .plain) == ["03:44:25.717  run completed after 1m 00s"])
     }
 
     @Test func whatIsStoredCannotMoveTheCursor() throws {
-        let entry = #"{"sequence":1,"path":"a\u001b[2J","kind":"turn","at":"2026-11-23T03:43:26.417Z","#
+        let entry =
+            #"{"sequence":1,"path":"a\u001b[2J","kind":"turn","at":"2026-11-23T03:43:26.417Z","#
             + #""status":"completed","value":"x\u001b[2J\u009b"}"#
         let text = try Self.look(run: Self.waiting, entries: entry).lines(now: Self.now, .plain).joined()
         #expect(!text.unicodeScalars.contains { $0.properties.generalCategory == .control })

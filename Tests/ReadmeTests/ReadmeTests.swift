@@ -58,7 +58,11 @@ private struct Readme {
             } else if line == "```swift" {
                 let body = lines.prefix { $0 != "```" }
                 lines = lines.dropFirst(body.count + 1)
-                if let name { blocks[name] = body.joined(separator: "\n") + "\n" } else { unnamed.append(String(body.first ?? "")) }
+                if let name {
+                    blocks[name] = body.joined(separator: "\n") + "\n"
+                } else {
+                    unnamed.append(String(body.first ?? ""))
+                }
                 name = nil
             } else {
                 name = nil
@@ -73,7 +77,7 @@ private enum Products {
     static func compilerFlags() throws -> [String] {
         let products = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
             .deletingLastPathComponent()
-        // Importing a module loads what it is made of, so the C modules of the dependencies must be found too.
+        // Importing a module loads what it is made of, the C modules of the dependencies included.
         let checkouts = products.deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("checkouts")
         var maps: [URL] = [Readme.root.appendingPathComponent("Sources/CSQLite/module.modulemap")]
@@ -87,7 +91,9 @@ private enum Products {
         }
         let found = maps.filter { FileManager.default.fileExists(atPath: $0.path) }
         return ["-I", products.appendingPathComponent("Modules").path]
-            + found.flatMap { ["-Xcc", "-fmodule-map-file=\($0.path)", "-Xcc", "-I\($0.deletingLastPathComponent().path)"] }
+            + found.flatMap {
+                ["-Xcc", "-fmodule-map-file=\($0.path)", "-Xcc", "-I\($0.deletingLastPathComponent().path)"]
+            }
     }
 
     private static func contents(_ folder: URL) throws -> [URL] {
@@ -100,7 +106,8 @@ private struct Folder {
     let url: URL
 
     init() throws {
-        url = FileManager.default.temporaryDirectory.appendingPathComponent("apus-readme-\(UUID().uuidString)")
+        url = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "apus-readme-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     }
 

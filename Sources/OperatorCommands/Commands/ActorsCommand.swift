@@ -9,8 +9,8 @@ struct ActorsCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists the actors of a node, sorted by kind and key.",
             discussion: """
-                The list is read from the tables on disk: the last second may be missing from it, and an actor in
-                memory stands there as it was last stored. What it does right now is told by `actors show`.
+                The list is read from the tables on disk: the last second may be missing from it, and an actor
+                in memory stands there as it was last stored. What it does right now is told by `actors show`.
                 """)
 
         @OptionGroup var common: CommonOptions
@@ -21,7 +21,8 @@ struct ActorsCommand: AsyncParsableCommand {
         @Option(help: "How many at most, 1 to 1000.")
         var limit = 100
 
-        @Option(help: ArgumentHelp("Only what follows this one: KIND/KEY as in the list.", valueName: "actor"))
+        @Option(
+            help: ArgumentHelp("Only what follows this one: KIND/KEY as in the list.", valueName: "actor"))
         var after: String?
 
         func validate() throws {

@@ -4,7 +4,8 @@ import Identifiers
 
 struct RunsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "runs", abstract: "Shows and watches the runs of actors.", subcommands: [Show.self, Watch.self])
+        commandName: "runs", abstract: "Shows and watches the runs of actors.",
+        subcommands: [Show.self, Watch.self])
 
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -143,8 +144,8 @@ struct PictureDisplay: RunDisplay {
     mutating func note(_ text: String) { draw(shown + [style(.yellow, text)]) }
 
     private mutating func draw(_ lines: [String]) {
-        // Up to the first line of the last picture, then everything below is cleared. Long lines are cut by the
-        // terminal and not wrapped (7l), so that a line is a row.
+        // Up to the first line of the last picture, then everything below is cleared. Long lines are cut by
+        // the terminal and not wrapped (7l), so that a line is a row.
         let up = shown.isEmpty ? "" : "\u{1B}[\(shown.count)A\r"
         Console.print(up + "\u{1B}[J\u{1B}[?7l" + lines.joined(separator: "\n") + "\u{1B}[?7h")
         shown = lines

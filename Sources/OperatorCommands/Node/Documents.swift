@@ -18,7 +18,8 @@ package struct Instant: Hashable, Comparable, Sendable, Decodable {
         }
         let text = try container.decode(String.self)
         do {
-            seconds = try Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(text).timeIntervalSince1970
+            seconds = try Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(text)
+                .timeIntervalSince1970
         } catch {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "\"\(text)\" is no time")
         }

@@ -57,7 +57,8 @@ package indirect enum JSONValue: Hashable, Sendable, Decodable, CustomStringConv
         case .string(let value): Self.quoted(value)
         case .array(let values): "[" + values.map(\.description).joined(separator: ",") + "]"
         case .object(let members):
-            "{" + members.sorted { $0.key < $1.key }.map { "\(Self.quoted($0.key)):\($0.value)" }
+            "{"
+                + members.sorted { $0.key < $1.key }.map { "\(Self.quoted($0.key)):\($0.value)" }
                 .joined(separator: ",") + "}"
         }
     }

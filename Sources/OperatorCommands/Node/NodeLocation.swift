@@ -35,6 +35,8 @@ package struct NodeLocation: Hashable, Sendable, ExpressibleByArgument, CustomSt
         host.first == "[" && host.last == "]" ? String(host.dropFirst().dropLast()) : String(host)
     }
 
-    package var description: String { host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)" }
+    package var description: String {
+        host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)"
+    }
     package var defaultValueDescription: String { description }
 }

@@ -47,9 +47,11 @@ package enum ActorText {
             let run = actor.run
             let detail = run.map { $0.failure.map(RunText.phrase) ?? $0.reason ?? $0.waitingFor ?? "" } ?? ""
             table.add([
-                .init(name(actor)), .init(run?.status ?? "", run.flatMap { Style.colour(ofStatus: $0.status) }),
+                .init(name(actor)),
+                .init(run?.status ?? "", run.flatMap { Style.colour(ofStatus: $0.status) }),
                 .init(run.map { Phrases.duration(now - $0.since) } ?? ""),
-                .init(Phrases.cut(Phrases.oneLine(detail), 40)), .init(Phrases.brief(actor.state, 40), .faint),
+                .init(Phrases.cut(Phrases.oneLine(detail), 40)),
+                .init(Phrases.brief(actor.state, 40), .faint),
             ])
         }
         var lines = table.lines(style)
@@ -67,9 +69,15 @@ package enum ActorText {
             ("up", "\(Phrases.duration(now - status.startedAt)), since \(Phrases.time(status.startedAt))"),
             ("kinds", status.kinds.isEmpty ? "none" : status.kinds.joined(separator: ", ")),
             ("actors", "\(status.actorsAwake) in memory, \(status.timers) timers pending"),
-            ("requests", "\(status.requests), of which \(status.repliesRepeated) were answered from the record"),
+            (
+                "requests",
+                "\(status.requests), of which \(status.repliesRepeated) were answered from the record"
+            ),
             ("work", "\(status.records) records, \(status.steps) steps"),
-            ("turnover", "\(status.creations) created, \(status.wakes) woken, \(status.hibernations) hibernated"),
+            (
+                "turnover",
+                "\(status.creations) created, \(status.wakes) woken, \(status.hibernations) hibernated"
+            ),
             ("backlog", "\(backlog) durable and not yet in the tables"),
             ("partitions", String(status.partitions)),
             ("identity", "cluster \(status.cluster), store \(status.store), start \(status.incarnation)"),

@@ -17,7 +17,9 @@ struct HistoryTree {
         }
     }
 
-    private static func insert(_ entry: EntryDocument, _ path: ArraySlice<String>, into branches: inout [Branch]) {
+    private static func insert(
+        _ entry: EntryDocument, _ path: ArraySlice<String>, into branches: inout [Branch]
+    ) {
         guard let name = path.first else { return }
         // The newest scope is where most operations belong, so it is looked for from the end.
         let found = branches.lastIndex { $0.name == name }

@@ -40,7 +40,9 @@ package struct RunChanges: Sendable {
 
     private static func line(_ run: RunDocument, _ text: RunText, _ now: Instant, _ style: Style) -> String {
         var line = style(.faint, Phrases.clock(run.since)) + "  run " + style.status(run.status)
-        if let (label, what) = RunText.waiting(run, text.history.entries, now) { line += ", \(label) \(what)" }
+        if let (label, what) = RunText.waiting(run, text.history.entries, now) {
+            line += ", \(label) \(what)"
+        }
         if let reason = run.reason { line += ": \(Phrases.oneLine(reason))" }
         if let failure = run.failure { line += ": " + style(.red, RunText.phrase(failure)) }
         if run.hasEnded { line += " after \(Phrases.duration(run.since - run.startedAt))" }

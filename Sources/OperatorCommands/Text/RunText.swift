@@ -29,7 +29,8 @@ package struct RunText: Sendable {
         if let failure = run.failure { facts.append(("failed with", Self.phrase(failure))) }
         facts.append(("started", Phrases.time(run.startedAt)))
         if run.hasEnded {
-            facts.append(("ended", "\(Phrases.time(run.since)), after \(Phrases.duration(run.since - run.startedAt))"))
+            facts.append(
+                ("ended", "\(Phrases.time(run.since)), after \(Phrases.duration(run.since - run.startedAt))"))
         }
         facts += ActorText.facts(actor).filter { $0.0 != "created" }
         return facts
@@ -73,7 +74,8 @@ package struct RunText: Sendable {
 
     /// A step's time from its first attempt to its end, all retries included.
     static func took(_ entry: EntryDocument) -> String {
-        guard let start = entry.startedAt, start.seconds > 0, ["completed", "failed", "timedOut"].contains(entry.status)
+        guard let start = entry.startedAt, start.seconds > 0,
+            ["completed", "failed", "timedOut"].contains(entry.status)
         else { return "" }
         return Phrases.duration(entry.at - start)
     }
@@ -82,7 +84,8 @@ package struct RunText: Sendable {
         switch entry.kind {
         case "sleep":
             guard let until = entry.until else { return "" }
-            return entry.status == "sleeping" ? "wakes \(Phrases.until(until, now))" : "until \(Phrases.clock(until))"
+            return entry.status == "sleeping"
+                ? "wakes \(Phrases.until(until, now))" : "until \(Phrases.clock(until))"
         case "loop":
             let iteration = entry.iteration.map { "iteration \($0)" } ?? ""
             return entry.status == "completed" ? Phrases.brief(entry.value) : iteration
@@ -103,10 +106,15 @@ package struct RunText: Sendable {
     static func failures(_ entry: EntryDocument) -> [String] {
         var groups: [(failure: FailureDocument, count: Int)] = []
         for failure in entry.failures ?? [] {
-            if groups.last?.failure == failure { groups[groups.count - 1].count += 1 } else { groups.append((failure, 1)) }
+            if groups.last?.failure == failure {
+                groups[groups.count - 1].count += 1
+            } else {
+                groups.append((failure, 1))
+            }
         }
         if let failure = entry.failure, groups.last?.failure != failure { groups.append((failure, 1)) }
-        return groups.map { group in (group.count > 1 ? "\(group.count) times " : "") + phrase(group.failure) }
+        return groups.map { group in (group.count > 1 ? "\(group.count) times " : "") + phrase(group.failure)
+        }
     }
 }
 

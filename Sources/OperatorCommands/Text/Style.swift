@@ -14,7 +14,9 @@ package struct Style: Sendable {
 
     /// Colours on a terminal only, and not if `NO_COLOR` is set to anything (https://no-color.org).
     package static var automatic: Style {
-        Style(isColoured: isTerminal && (environment("NO_COLOR") ?? "").isEmpty && environment("TERM") != "dumb")
+        Style(
+            isColoured: isTerminal && (environment("NO_COLOR") ?? "").isEmpty && environment("TERM") != "dumb"
+        )
     }
 
     package static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }

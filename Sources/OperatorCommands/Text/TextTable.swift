@@ -28,7 +28,9 @@ package struct TextTable: Sendable {
     package mutating func add(_ cells: [Cell]) { rows.append(.cells(cells)) }
     package mutating func add(_ texts: [String]) { rows.append(.cells(texts.map { Cell($0) })) }
     /// A line that does not care about the columns.
-    package mutating func note(_ text: String, _ colour: Style.Colour? = nil) { rows.append(.note(text, colour)) }
+    package mutating func note(_ text: String, _ colour: Style.Colour? = nil) {
+        rows.append(.note(text, colour))
+    }
     package mutating func rule() { rows.append(.rule) }
 
     package func lines(_ style: Style, indent: String = "") -> [String] {
