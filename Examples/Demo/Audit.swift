@@ -167,8 +167,8 @@ struct Audit: Sendable {
 
     private func orderProcessor() async throws -> Tally {
         var tally = Tally("orderProcessor")
-        for look in try await runs(&tally, steps: 3) where look.actor.state?["status"]?.string != "fulfilled"
-        {
+        for look in try await runs(&tally, steps: 3)
+        where look.actor.state?["status"]?.string != "fulfilled" {
             tally.lost.append("\(ActorText.name(look.actor)) is not fulfilled")
         }
         for path in ["/orders/validate", "/v1/charges", "/orders/ship"] {
@@ -181,8 +181,8 @@ struct Audit: Sendable {
 
     private func calls(_ path: String) -> [OutsideCall] { byPath[path] ?? [] }
 
-    /// Counts the successful calls of some steps. Each step has one idempotency key for all its attempts in all
-    /// its lives, so there are as many keys as steps; a key that comes again is the same effect asked for again.
+    /// Counts the successful calls of some steps. Each step has one idempotency key for all its attempts in
+    /// all its lives, so there are as many keys as steps; a key that comes again is the same effect again.
     private func effects(_ calls: [OutsideCall], expected: Int, _ what: String, _ tally: inout Tally) {
         let keys = Dictionary(grouping: calls) { $0.idempotencyKey ?? "" }
         tally.called += calls.count

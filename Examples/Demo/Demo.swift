@@ -72,8 +72,7 @@ struct Show {
         let asks = Ask.all
         let runs = Set(Plan.finite.flatMap { kind, keys in keys.map { "/actors/\(kind)/\($0)" } })
         screen.say(
-            "sending \(asks.count) requests: \(runs.count) runs that end, work for \(loops) that go on for ever"
-        )
+            "sending \(asks.count) requests: \(runs.count) runs that end, work for \(loops) that never do")
         let traffic = Traffic(caller: caller, ledger: ledger, duration: Self.trafficTime)
         let sending = Task { await traffic.run(asks) }
         defer { sending.cancel() }
@@ -99,8 +98,7 @@ struct Show {
         try await world.tell(
             "/_fail", #"{"path":"/","times":-1,"status":200,"delayMs":\#(Self.outsideDelayMs)}"#)
         screen.say(
-            "it answers each call \(Self.outsideDelayMs) ms late, and fails \(Self.failingJobs) times at first"
-        )
+            "it answers \(Self.outsideDelayMs) ms late, and fails \(Self.failingJobs) jobs at first")
         node = try await startNode(port: 0)
         screen.say("started a node with the announced programs (pid \(node.pid)) on port \(node.port)")
     }

@@ -24,8 +24,8 @@ extension Show {
             screen.print(["  " + screen.style(.red, problem)])
         }
         screen.print([
-            "  Steps include turns. An effect is repeated if the kill came between its call and its record: it",
-            "  is asked for again under the same idempotency key, by which the service knows it.", "",
+            "  Steps include turns. An effect is repeated if the kill came between its call and its record:",
+            "  it is asked for again under the same idempotency key, by which the service knows it.", "",
         ])
         if lost == 0, doubled == 0 {
             screen.print([
