@@ -11,12 +11,8 @@ struct Screen {
 
     mutating func say(_ text: String) {
         endProgress()
-        let seconds =
-            Double((ContinuousClock.now - begin).components.seconds)
-            + Double((ContinuousClock.now - begin).components.attoseconds) * 1e-18
-        let time =
-            String(repeating: " ", count: seconds < 10 ? 1 : 0) + String(Double(Int(seconds * 10)) / 10)
-            + " s"
+        let tenths = Int((ContinuousClock.now - begin) / .milliseconds(100))
+        let time = (tenths < 100 ? " " : "") + "\(tenths / 10).\(tenths % 10) s"
         put(style(.faint, time) + "  " + text + "\n")
     }
 
