@@ -14,8 +14,10 @@ deps: ## Install the C libraries that are missing
 	@./Scripts/install-missing $(DEBIAN_PACKAGES)
 
 run: deps ## Start a node, kill it in the middle of its work, and watch nothing get lost
-	swift build -c release --product demo
-	.build/release/demo
+	@for product in announced outside-world apus demo; do \
+		swift build -c release --product $$product || exit 1; \
+	done
+	@.build/release/demo
 
 test: deps ## Build and run all tests
 	swift build --build-tests

@@ -27,6 +27,8 @@ let package = Package(
         .library(name: "Apus", targets: ["Apus"]),
         .library(name: "ApusNode", targets: ["ApusNode"]),
         .library(name: "ApusClient", targets: ["ApusClient"]),
+        .executable(name: "apus", targets: ["ApusCommand"]),
+        .executable(name: "demo", targets: ["Demo"]),
         // For Benchmarks/, a package of its own; not an interface for anybody else.
         .library(
             name: "ApusInternals",
@@ -99,6 +101,11 @@ let package = Package(
         .target(
             name: "ApusNode", dependencies: ["ActorHost", "Apus", "NodeAssembly", logging, arguments], swiftSettings: house),
 
+        .target(
+            name: "OperatorCommands", dependencies: ["ClientProtocol", "Identifiers", arguments] + nio,
+            swiftSettings: house),
+        .executableTarget(name: "ApusCommand", dependencies: ["OperatorCommands", arguments], swiftSettings: house),
+
         // Examples
         .target(name: "AnnouncedPrograms", dependencies: ["Apus"], path: "Examples/AnnouncedPrograms"),
         .executableTarget(
@@ -109,6 +116,10 @@ let package = Package(
         .executableTarget(
             name: "OutsideWorld", dependencies: ["OutsideWorldServer", arguments],
             path: "Examples/OutsideWorld", swiftSettings: house),
+        // Not dependencies, but siblings that the demo starts: see the goal `run` of the Makefile.
+        .executableTarget(
+            name: "Demo", dependencies: ["OperatorCommands", .product(name: "NIOHTTP1", package: "swift-nio")],
+            path: "Examples/Demo", swiftSettings: house),
 
         // Tests
         .target(
@@ -158,6 +169,11 @@ let package = Package(
             dependencies: ["ApusClient", "ClientGateway", "ClientProtocol", "Identifiers", "FakeActors", logging]
                 + nio,
             swiftSettings: house),
+        .testTarget(
+            name: "OperatorTests", dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
+            swiftSettings: house),
+        .testTarget(
+            name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]

@@ -19,6 +19,13 @@ public struct Outside: Sendable {
 
     let base: String
 
+    /// Some hundred runs call at a time, and the shared session holds six connections to a host.
+    private static let session: URLSession = {
+        let configuration = URLSessionConfiguration.ephemeral
+        configuration.httpMaximumConnectionsPerHost = 256
+        return URLSession(configuration: configuration)
+    }()
+
     /// - Parameter base: by default from `APUS_OUTSIDE_URL`, or `http://127.0.0.1:7500`.
     public init(base: String? = nil) {
         self.base = base ?? ProcessInfo.processInfo.environment["APUS_OUTSIDE_URL"] ?? "http://127.0.0.1:7500"
@@ -35,7 +42,7 @@ public struct Outside: Sendable {
         request.setValue("application/json", forHTTPHeaderField: "Content-Type")
         request.setValue(StepAttempt.current?.idempotencyKey, forHTTPHeaderField: "Idempotency-Key")
         request.httpBody = try JSONEncoder().encode(body)
-        let (data, response) = try await URLSession.shared.data(for: request)
+        let (data, response) = try await Self.session.data(for: request)
         let status = (response as? HTTPURLResponse)?.statusCode ?? 0
         guard 200..<300 ~= status else { throw Refused(description: "\(path) answered \(status)") }
         return try JSONDecoder().decode(Answer.self, from: data)

@@ -13,7 +13,7 @@ enum Floors {
         ["Apus"],
         ["ActorHost", "ClientGateway", "Inspector", "NodeAssembly"],
         ["ApusClient"],
-        ["ApusNode", "ApusCommand", "apus", "simulate", "apus-load", "Simulator", "ApusTesting"],
+        ["ApusNode", "OperatorCommands", "ApusCommand", "simulate", "apus-load", "Simulator", "ApusTesting"],
     ]
 
     static func floor(of target: String) -> Int? { table.firstIndex { $0.contains(target) } }
