@@ -36,7 +36,7 @@ enum Sections {
         let bench = try await BenchNode()
         defer { bench.remove() }
         let runs = 1_000
-        let rounds = 20
+        let rounds = ProcessInfo.processInfo.environment["BENCH_ROUNDS"].flatMap { Int($0) } ?? 20
         // The first rounds make the partitions' files, which a node does once in its life.
         for round in 0..<3 { _ = try await timed(bench, "tenSteps", prefix: "w\(round)-", count: runs) }
         let before = ThreadTimes.now()

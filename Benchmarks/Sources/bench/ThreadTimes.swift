@@ -21,7 +21,7 @@ struct ThreadTimes {
     }
 
     private static func part(_ name: String) -> String {
-        if name.hasPrefix("apus-shard") { return "engine and encoding (shards)" }
+        if name.contains("shard") { return "engine and encoding (shards)" }
         if name.contains("lane") { return "journal: SQLite and fsync (lane)" }
         if name.contains("apply") { return "tables: SQLite (apply)" }
         return "clients and the rest"
