@@ -11,9 +11,9 @@ struct ChecksumTests {
         #expect(CRC32C.checksum((0..<32).map { UInt8($0) }) == 0x46DD_794E)
         #expect(CRC32C.checksum((0..<32).reversed().map { UInt8($0) }) == 0x113F_DB5C)
         let iscsiRead: [UInt8] =
-            [0x01, 0xC0] + [UInt8](repeating: 0, count: 14) + [0, 0, 0, 0x14, 0, 0, 0x04, 0, 0, 0, 0, 0x14]
-            + [0, 0, 0, 0x18, 0x28] + [UInt8](repeating: 0, count: 7) + [0x02]
-            + [UInt8](repeating: 0, count: 7)
+            [0x01, 0xC0] + [UInt8](repeating: 0, count: 14)
+            + [0x14, 0, 0, 0, 0, 0, 0x04, 0, 0, 0, 0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0]
+            + [0x02, 0, 0, 0, 0, 0, 0, 0]
         #expect(iscsiRead.count == 48)
         #expect(CRC32C.checksum(iscsiRead) == 0xD996_3A56)
         #expect(CRC32C.checksum(Array("123456789".utf8)) == 0xE306_9283)
@@ -47,12 +47,14 @@ struct ChecksumTests {
 
     /// The sanity checks of the reference implementation (github.com/Cyan4973/xxHash, tests/sanity_test.c): a
     /// buffer filled by a 64-bit generator from PRIME32, hashed at several lengths without and with a seed.
-    @Test(arguments: [
-        (0, 0 as UInt64, 0xEF46_DB37_51D8_E999 as UInt64), (0, 0x9E37_79B1, 0xAC75_FDA2_929B_17EF),
-        (1, 0, 0xE934_A84A_DB05_2768), (1, 0x9E37_79B1, 0x5014_607A_9B4A_8A67 &- 0),
-        (4, 0, 0x9136_A0DC_A574_57EE), (14, 0, 0x8282_DCC4_994E_35C8), (14, 0x9E37_79B1, 0xC3BD_6BF6_3DEB_6DF0),
-        (222, 0, 0xB641_AE8C_B691_C174), (222, 0x9E37_79B1, 0x20CB_8AB7_AE10_C14A),
-    ])
+    @Test(
+        arguments: [
+            (0, 0, 0xEF46_DB37_51D8_E999), (0, 0x9E37_79B1, 0xAC75_FDA2_929B_17EF),
+            (1, 0, 0xE934_A84A_DB05_2768), (1, 0x9E37_79B1, 0x5014_6076_43A9_B4C3),
+            (4, 0, 0x9136_A0DC_A574_57EE), (14, 0, 0x8282_DCC4_994E_35C8),
+            (14, 0x9E37_79B1, 0xC3BD_6BF6_3DEB_6DF0),
+            (222, 0, 0xB641_AE8C_B691_C174), (222, 0x9E37_79B1, 0x20CB_8AB7_AE10_C14A),
+        ] as [(Int, UInt64, UInt64)])
     func xxh64YieldsTheReferenceVectors(count: Int, seed: UInt64, hash: UInt64) {
         var generator: UInt64 = 0x9E37_79B1
         let buffer = (0..<count).map { _ -> UInt8 in

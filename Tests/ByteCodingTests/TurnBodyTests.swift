@@ -5,7 +5,8 @@ import TimeAndChance
 
 @Suite("The body of a turn's record")
 struct TurnBodyTests {
-    /// Every operation beside its bytes. These never change: journals on disk are read by every later version.
+    /// Every operation beside its bytes. These never change: journals on disk are read by every later
+    /// version.
     static let golden: [(operation: TurnOperation, bytes: [UInt8])] = [
         (
             .create(address("order", ["a/b", ""]), time: 300),
@@ -65,7 +66,9 @@ struct TurnBodyTests {
             if ends.contains(count) {
                 #expect(try TurnBody.decode(Array(bytes[..<count])).operations.count < Self.golden.count)
             } else {
-                #expect(throws: WireError.self, "\(count) bytes") { try TurnBody.decode(Array(bytes[..<count])) }
+                #expect(throws: WireError.self, "\(count) bytes") {
+                    try TurnBody.decode(Array(bytes[..<count]))
+                }
             }
         }
     }
@@ -73,8 +76,12 @@ struct TurnBodyTests {
     @Test func unknownTagsAreErrors() {
         #expect(throws: WireError.unknown(what: "turn operation", value: 0)) { try TurnBody.decode([0, 0]) }
         #expect(throws: WireError.unknown(what: "turn operation", value: 8)) { try TurnBody.decode([0, 8]) }
-        #expect(throws: WireError.unknown(what: "actor field", value: 4)) { try TurnBody.decode([0, 2, 4, 0]) }
-        #expect(throws: WireError.unknown(what: "item space", value: 5)) { try TurnBody.decode([0, 5, 5, 0]) }
+        #expect(throws: WireError.unknown(what: "actor field", value: 4)) {
+            try TurnBody.decode([0, 2, 4, 0])
+        }
+        #expect(throws: WireError.unknown(what: "item space", value: 5)) {
+            try TurnBody.decode([0, 5, 5, 0])
+        }
         #expect(throws: WireError.tooLong(what: "actor key", count: 9, limit: 8)) {
             try TurnBody.decode([0, 1, 1, 97, 9])
         }

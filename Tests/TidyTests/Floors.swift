@@ -30,7 +30,8 @@ enum Floors {
 
     /// What a core must not touch: its inputs come as arguments, its outputs are values.
     static let modulesKeptFromCores = [
-        "Foundation", "FoundationEssentials", "FoundationNetworking", "Logging", "Dispatch", "Synchronization",
+        "Foundation", "FoundationEssentials", "FoundationNetworking", "Logging", "Dispatch",
+        "Synchronization",
         "Glibc", "Darwin", "Musl",
     ]
     static let wordsKeptFromCores = [

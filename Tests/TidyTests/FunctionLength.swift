@@ -30,14 +30,16 @@ extension StyleRules {
             {
                 return true
             }
-            let isModifier = word.hasPrefix("@") || modifiers.contains { word == $0 || word.hasPrefix($0 + "(") }
+            let isModifier =
+                word.hasPrefix("@") || modifiers.contains { word == $0 || word.hasPrefix($0 + "(") }
             if !isModifier { return false }
         }
         return false
     }
 
     private static let modifiers = [
-        "public", "package", "internal", "fileprivate", "private", "open", "static", "class", "final", "mutating",
+        "public", "package", "internal", "fileprivate", "private", "open", "static", "class", "final",
+        "mutating",
         "nonmutating", "consuming", "borrowing", "override", "nonisolated", "isolated", "required",
         "convenience", "prefix", "postfix", "infix", "dynamic", "indirect", "optional",
     ]

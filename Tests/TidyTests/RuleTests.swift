@@ -20,7 +20,8 @@ struct RuleTests {
             head + " {\n" + String(repeating: "    work()\n", count: lines - 2) + "}\n"
         }
         for head in [
-            "func f()", "    public static func f(a: Int = { 1 }()) throws -> [Int]", "init(a: Int)", "init?()",
+            "func f()", "    public static func f(a: Int = { 1 }()) throws -> [Int]", "init(a: Int)",
+            "init?()",
             "    @discardableResult private mutating func f<T>()\n    where T: Sendable", "deinit",
             "subscript(index: Int) -> Int",
         ] {
@@ -28,15 +29,20 @@ struct RuleTests {
             #expect(StyleRules.functionLength(source(function(head, 70 - extra))).isEmpty, "\(head)")
             #expect(StyleRules.functionLength(source(function(head, 71 - extra))).count == 1, "\(head)")
         }
-        let requirement = "protocol P {\n    func f()\n    var x: Int { get }\n}\n" + function("struct S", 100)
+        let requirement =
+            "protocol P {\n    func f()\n    var x: Int { get }\n}\n" + function("struct S", 100)
         #expect(StyleRules.functionLength(source(requirement)).isEmpty)
-        let braces = "func f() {\n    let a = \"{\" // {\n    let b = #\"\\\"{\"#\n}\n" + function("struct S", 100)
+        let braces =
+            "func f() {\n    let a = \"{\" // {\n    let b = #\"\\\"{\"#\n}\n" + function("struct S", 100)
         #expect(StyleRules.functionLength(source(braces)).isEmpty)
     }
 
     @Test func lineLength() {
         #expect(StyleRules.lineLength(source(String(repeating: "é", count: 110) + "\n")).isEmpty)
-        #expect(StyleRules.lineLength(source("a\n" + String(repeating: "x", count: 111) + "\n")).map(\.line) == [2])
+        #expect(
+            StyleRules.lineLength(source("a\n" + String(repeating: "x", count: 111) + "\n")).map(\.line) == [
+                2
+            ])
     }
 
     @Test(arguments: ["\tlet a = 1\n", "let a = 1 \n", "let a = 1", "let a = 1\r\n", "let a = 1\n\n"])
@@ -47,7 +53,8 @@ struct RuleTests {
     }
 
     @Test(arguments: [
-        "struct StringUtils {}", "public final class LaneManager: Sendable {", "enum Helpers {}", "actor Manager {}",
+        "struct StringUtils {}", "public final class LaneManager: Sendable {", "enum Helpers {}",
+        "actor Manager {}",
     ])
     func names(text: String) {
         #expect(StyleRules.names(source(text + "\n")).count == 1)
@@ -56,7 +63,10 @@ struct RuleTests {
     @Test func namesOfFilesAndWhatOnlyLooksLikeThem() {
         #expect(StyleRules.names(source("", path: "Sources/Apus/StringUtils.swift")).count == 1)
         #expect(StyleRules.names(source("", path: "Sources/Apus/Helpers/A.swift")).count == 1)
-        for text in ["extension FileManager {}", "let manager = FileManager.default", "// struct Utils", "struct Util1 {}"] {
+        for text in [
+            "extension FileManager {}", "let manager = FileManager.default", "// struct Utils",
+            "struct Util1 {}",
+        ] {
             #expect(StyleRules.names(source(text + "\n")).isEmpty, "\(text)")
         }
     }
@@ -75,7 +85,9 @@ struct RuleTests {
             "let b = unsafe f()", "let url = \"http://a\"; precondition(a)", "preconditionFailure(\"x\")",
         ] {
             #expect(StyleRules.escapeHatches(source("let a = 1\n\n" + text + "\n")).count == 1, "\(text)")
-            #expect(StyleRules.escapeHatches(source("// Only one thread ever sees it.\n\n\n" + text + "\n")).isEmpty)
+            #expect(
+                StyleRules.escapeHatches(source("// Only one thread ever sees it.\n\n\n" + text + "\n"))
+                    .isEmpty)
             #expect(StyleRules.escapeHatches(source("// Too far away.\n\n\n\n" + text + "\n")).count == 1)
             #expect(StyleRules.escapeHatches(source(text + " // Sound, because.\n")).isEmpty)
         }
@@ -102,7 +114,8 @@ struct RuleTests {
 
     @Test(arguments: [
         ("Apus", "WorkflowCore"), ("Apus", "Identifiers"), ("PartitionStore", "SQLiteDriver"),
-        ("ApusClient", "Apus"), ("NodeAssembly", "ActorHost"), ("SQLiteDriver", "CSQLite"), ("ApusNode", "NIOCore"),
+        ("ApusClient", "Apus"), ("NodeAssembly", "ActorHost"), ("SQLiteDriver", "CSQLite"),
+        ("ApusNode", "NIOCore"),
         ("WorkflowCore", "ByteCoding"), ("ClientGateway", "NIOHTTP1"), ("ByteCoding", "Identifiers"),
     ])
     func importsOfLowerFloors(target: String, module: String) {

@@ -7,8 +7,8 @@ struct SourceText {
     let text: String
     /// The lines as they are.
     let lines: [String]
-    /// The lines with comments and the insides of string literals blanked out; as many as `lines`, with the same
-    /// offsets in bytes.
+    /// The lines with comments and string literals blanked out; as many as `lines`, with the same offsets in
+    /// bytes.
     let code: [[UInt8]]
 
     init(path: String, text: String) {
@@ -47,8 +47,8 @@ struct SourceText {
         return code.indices.filter { code[$0].contains(word: bytes) }
     }
 
-    /// Replaces comments and literals by blanks. Interpolations are blanked with their string: the rules look for
-    /// declarations and calls, which do not belong there.
+    /// Replaces comments and literals by blanks. Interpolations are blanked with their string: the rules look
+    /// for declarations and calls, which do not belong there.
     static func blanked(_ source: [UInt8]) -> [UInt8] {
         var result = source
         var index = 0
@@ -85,8 +85,8 @@ struct SourceText {
         return result
     }
 
-    /// The place behind the string literal that begins at `start`, with any number of `#` and quotes; nil if none
-    /// begins there.
+    /// The place behind the string literal that begins at `start`, with any number of `#` and quotes; nil if
+    /// none begins there.
     private static func literalEnd(_ source: [UInt8], from start: Int) -> Int? {
         var place = start
         while place < source.count, source[place] == UInt8(ascii: "#") { place += 1 }
@@ -136,7 +136,8 @@ struct SourceText {
 }
 
 extension [UInt8] {
-    /// Whether the word occurs. A word that begins or ends with a letter, digit or `_` must do so at a boundary.
+    /// Whether the word occurs. A word that begins or ends with a letter, digit or `_` must do so at a
+    /// boundary.
     func contains(word: [UInt8]) -> Bool {
         guard let first = word.first, let last = word.last, count >= word.count else { return false }
         for start in 0...(count - word.count) where self[start] == first {

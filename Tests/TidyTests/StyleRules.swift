@@ -23,7 +23,7 @@ enum StyleRules {
     static let columnsMax = 110
 
     /// Each rule with its name.
-    static let all: [(name: String, check: (SourceText) -> [Breach])] = [
+    static let all: [(name: String, check: @Sendable (SourceText) -> [Breach])] = [
         ("file length", fileLength), ("function length", functionLength), ("line length", lineLength),
         ("whitespace", whitespace), ("names", names), ("unfinished work", unfinished),
         ("escape hatches", escapeHatches), ("foreign words", foreignWords),
@@ -33,7 +33,8 @@ enum StyleRules {
         guard source.isSwift || source.isC else { return [] }
         let limit = source.isTest ? testLinesMax : linesMax
         let count = source.text.hasSuffix("\n") ? source.lines.count - 1 : source.lines.count
-        return count > limit ? [Breach(source, limit, "the file has \(count) lines, the limit is \(limit)")] : []
+        return count > limit
+            ? [Breach(source, limit, "the file has \(count) lines, the limit is \(limit)")] : []
     }
 
     static func lineLength(_ source: SourceText) -> [Breach] {
@@ -77,7 +78,9 @@ enum StyleRules {
         guard source.isSwift else { return breaches }
         for keyword in ["struct", "class", "enum", "actor", "protocol", "typealias", "extension"] {
             for line in source.codeLines(with: keyword) {
-                let words = source.code[line].split { !$0.isWordByte }.map { String(decoding: $0, as: UTF8.self) }
+                let words = source.code[line].split { !$0.isWordByte }.map {
+                    String(decoding: $0, as: UTF8.self)
+                }
                 guard let place = words.firstIndex(of: keyword), place + 1 < words.count else { continue }
                 if keyword != "extension", offends(words[place + 1]) {
                     breaches.append(Breach(source, line, "\(words[place + 1]) does not say what it is"))
@@ -91,7 +94,8 @@ enum StyleRules {
         guard source.folder == "Sources" || source.folder == "Examples" else { return [] }
         var breaches: [Breach] = []
         for word in ["TODO", "FIXME", "XXX"] where source.text.contains(word) {
-            for (line, text) in source.lines.enumerated() where Array(text.utf8).contains(word: Array(word.utf8)) {
+            for (line, text) in source.lines.enumerated()
+            where Array(text.utf8).contains(word: Array(word.utf8)) {
                 breaches.append(Breach(source, line, word))
             }
         }
@@ -102,7 +106,9 @@ enum StyleRules {
     /// What switches the compiler's checks off, or stops the process, says why that is right.
     static func escapeHatches(_ source: SourceText) -> [Breach] {
         guard source.isSwift, source.folder == "Sources" || source.folder == "Examples" else { return [] }
-        let words = ["@unchecked Sendable", "unsafe", "unsafeBitCast", "precondition(", "preconditionFailure("]
+        let words = [
+            "@unchecked Sendable", "unsafe", "unsafeBitCast", "precondition(", "preconditionFailure(",
+        ]
         return words.flatMap { word in
             source.codeLines(with: word).compactMap { line in
                 let near = max(0, line - 3)...line
@@ -118,7 +124,7 @@ enum StyleRules {
         let code = source.code[line]
         for place in text.indices.dropLast() where text[place] == UInt8(ascii: "/") {
             guard text[place + 1] == UInt8(ascii: "/"), code[place] == UInt8(ascii: " ") else { continue }
-            // Blanked slashes stand in a comment or in a literal; in front of a comment all quotes are closed.
+            // Blanked slashes stand in a comment or in a literal; before a comment all quotes are closed.
             let quotes = text[..<place].reduce(0) { $0 + ($1 == UInt8(ascii: "\"") ? 1 : 0) }
             if quotes % 2 == 0 { return true }
         }

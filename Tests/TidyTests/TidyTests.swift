@@ -31,14 +31,21 @@ enum Repository {
     static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    private static let folders = ["Sources", "Tests", "Examples", "Benchmarks", "Scripts", "docs", "deploy", ".ci"]
-    private static let files = [
-        "Package.swift", "Makefile", "README.md", "CONTRIBUTING.md", ".swift-format", ".editorconfig", ".gitignore",
+    private static let folders = [
+        "Sources", "Tests", "Examples", "Benchmarks", "Scripts", "docs", "deploy", ".ci",
     ]
-    private static let endings = ["swift", "c", "h", "md", "sh", "yml", "yaml", "json", "modulemap", "css", "js", "ts"]
+    private static let files = [
+        "Package.swift", "Makefile", "README.md", "CONTRIBUTING.md", ".swift-format", ".editorconfig",
+        ".gitignore",
+    ]
+    private static let endings = [
+        "swift", "c", "h", "md", "sh", "yml", "yaml", "json", "modulemap", "css", "js", "ts",
+    ]
 
     static func sources() throws -> [SourceText] {
-        var paths = files.filter { FileManager.default.fileExists(atPath: root.appendingPathComponent($0).path) }
+        var paths = files.filter {
+            FileManager.default.fileExists(atPath: root.appendingPathComponent($0).path)
+        }
         for folder in folders { paths += listing(folder) }
         return try paths.map { try SourceText(root: root, path: $0) }
     }
@@ -55,10 +62,14 @@ enum Repository {
             }
             let pieces = name.split(separator: ".")
             // A file without an ending is a script.
-            let isText = pieces.count == 1 ? folder == "Scripts" || folder == ".ci" : endings.contains(String(pieces[pieces.count - 1]))
+            let isText =
+                pieces.count == 1
+                ? ["Scripts", ".ci"].contains(folder) : endings.contains(String(pieces.last ?? ""))
             var isFolder: ObjCBool = false
             let full = url.appendingPathComponent(path).path
-            guard isText, FileManager.default.fileExists(atPath: full, isDirectory: &isFolder) else { continue }
+            guard isText, FileManager.default.fileExists(atPath: full, isDirectory: &isFolder) else {
+                continue
+            }
             if !isFolder.boolValue { paths.append("\(folder)/\(path)") }
         }
         return paths

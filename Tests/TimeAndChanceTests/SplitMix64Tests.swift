@@ -12,9 +12,10 @@ struct SplitMix64Tests {
                 4_593_380_528_125_082_431, 16_408_922_859_458_223_821,
             ])
         var zero = SplitMix64(seed: 0)
-        #expect((0..<3).map { _ in zero.next() } == [
-            0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F,
-        ])
+        #expect(
+            (0..<3).map { _ in zero.next() } == [
+                0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F,
+            ])
     }
 
     @Test func aCopyGoesItsOwnWay() {

@@ -3,23 +3,24 @@ import TimeAndChance
 
 @Suite("Timestamps and durations")
 struct TimestampTests {
-    @Test(arguments: [
-        (Duration.zero, 0 as Int64),
-        (.microseconds(1), 1),
-        (.nanoseconds(1), 1),
-        (.nanoseconds(999), 1),
-        (.nanoseconds(1000), 1),
-        (.nanoseconds(1001), 2),
-        (.seconds(1) + .nanoseconds(1), 1_000_001),
-        (.microseconds(-1), -1),
-        (.nanoseconds(-1), 0),
-        (.nanoseconds(-1500), -1),
-        (.nanoseconds(-2000), -2),
-        (.seconds(-1) - .nanoseconds(1), -1_000_000),
-        (Duration(secondsComponent: 0, attosecondsComponent: 1), 1),
-        (Duration(secondsComponent: 0, attosecondsComponent: -1), 0),
-        (.seconds(9_223_372_036_854), 9_223_372_036_854_000_000),
-    ])
+    @Test(
+        arguments: [
+            (.zero, 0),
+            (.microseconds(1), 1),
+            (.nanoseconds(1), 1),
+            (.nanoseconds(999), 1),
+            (.nanoseconds(1000), 1),
+            (.nanoseconds(1001), 2),
+            (.seconds(1) + .nanoseconds(1), 1_000_001),
+            (.microseconds(-1), -1),
+            (.nanoseconds(-1), 0),
+            (.nanoseconds(-1500), -1),
+            (.nanoseconds(-2000), -2),
+            (.seconds(-1) - .nanoseconds(1), -1_000_000),
+            (Duration(secondsComponent: 0, attosecondsComponent: 1), 1),
+            (Duration(secondsComponent: 0, attosecondsComponent: -1), 0),
+            (.seconds(9_223_372_036_854), 9_223_372_036_854_000_000),
+        ] as [(Duration, Int64)])
     func wholeMicrosecondsRoundUp(duration: Duration, micros: Int64) {
         #expect(duration.wholeMicroseconds == micros)
     }

@@ -2,9 +2,10 @@ import ByteCoding
 
 /// A decoder under attack: bytes go in, and nothing may happen but a value or a typed error.
 ///
-/// The same bodies run twice: in `swift test` over seeded mutations of the corpus, and under libFuzzer for as long
-/// as wanted (`make fuzz SECONDS_EACH=600`). To add a decoder, write a body and put it into `FuzzTarget.all`; if it
-/// lives in another module, add the module to `Scripts/fuzz` and to this target in Package.swift.
+/// The same bodies run twice: in `swift test` over seeded mutations of the corpus, and under libFuzzer for as
+/// long as wanted (`make fuzz SECONDS_EACH=600`). To add a decoder, write a body and put it into
+/// `FuzzTarget.all`; if it lives in another module, add the module to `Scripts/fuzz` and to this target in
+/// Package.swift.
 public struct FuzzTarget: Sendable {
     /// Also the name of the decoder's corpus under `.build/fuzz`.
     public let name: String

@@ -14,7 +14,8 @@ extension FuzzTarget {
     }
 
     /// Records behind one another, as in a batch on disk or on the wire.
-    public static let recordRun = FuzzTarget("RecordRun", corpus: [Samples.records.flatMap(\.self)]) { bytes in
+    public static let recordRun = FuzzTarget("RecordRun", corpus: [Samples.records.flatMap(\.self)]) {
+        bytes in
         var reader = ByteReader(bytes)
         var again: [UInt8] = []
         while !reader.isAtEnd {
@@ -26,13 +27,15 @@ extension FuzzTarget {
         return again.elementsEqual(bytes[..<again.count]) ? nil : "a run of records encodes to other bytes"
     }
 
-    /// A turn's body. Lengths may come in more than one form, so what is accepted has to decode alike once it was
-    /// encoded anew.
+    /// A turn's body. Lengths may come in more than one form, so what is accepted has to decode alike once it
+    /// was encoded anew.
     public static let turnBody = FuzzTarget("TurnBody", corpus: Samples.turns) { bytes in
         guard let (actor, operations) = try? TurnBody.decode(bytes) else { return nil }
         var body = TurnBody(actor: actor)
         for operation in operations { body.append(operation) }
-        guard let again = try? TurnBody.decode(body.bytes) else { return "an accepted turn does not decode again" }
+        guard let again = try? TurnBody.decode(body.bytes) else {
+            return "an accepted turn does not decode again"
+        }
         guard again.actor == actor, again.operations == operations else { return "a turn changed on its way" }
         return body.byteCount <= bytes.count ? nil : "a turn grew by being encoded anew"
     }

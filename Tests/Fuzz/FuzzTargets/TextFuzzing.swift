@@ -4,7 +4,9 @@ extension FuzzTarget {
     /// The path form of a key: what is accepted has one written form, which reads back as the same key.
     public static let actorKeyPath = FuzzTarget(
         "ActorKeyPath",
-        corpus: ["a", "", "/", "a%2Fb/%C3%BC/%F0%9F%9B%92", "1/2/3/4/5/6/7/8", "a//b", "%25"].map { Array($0.utf8) }
+        corpus: ["a", "", "/", "a%2Fb/%C3%BC/%F0%9F%9B%92", "1/2/3/4/5/6/7/8", "a//b", "%25"].map {
+            Array($0.utf8)
+        }
     ) { bytes in
         guard let key = ActorKey(path: String(decoding: bytes, as: UTF8.self)) else { return nil }
         let path = key.description

@@ -29,7 +29,8 @@ struct FuzzTests {
             switch random.next() % 7 {
             case 0 where place < bytes.count: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
             case 1 where place < bytes.count: bytes[place] = UInt8.random(in: 0...255, using: &random)
-            case 2 where place < bytes.count: bytes[place] = [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &random)!
+            case 2 where place < bytes.count:
+                bytes[place] = [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &random)!
             case 3: bytes.removeLast(bytes.count - place)
             case 4 where place < bytes.count: bytes.remove(at: place)
             case 5: bytes.insert(UInt8.random(in: 0...255, using: &random), at: place)
