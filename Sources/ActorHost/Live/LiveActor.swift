@@ -126,13 +126,15 @@ final class LiveActor: @unchecked Sendable {
     var now: Timestamp { shard.now(in: partition) }
 
     /// Cluster, actor, and which life of the actor.
-    func nameRun() {
+    func nameRun() { runName = Self.runName(shard.store.identity, address, id) }
+
+    static func runName(_ store: StoreIdentity, _ address: ActorAddress, _ id: ActorID) -> [UInt8] {
         var writer = ByteWriter(capacity: 96)
-        writer.fixed(shard.store.identity.cluster.high)
-        writer.fixed(shard.store.identity.cluster.low)
+        writer.fixed(store.cluster.high)
+        writer.fixed(store.cluster.low)
         writer.string(address.description)
         writer.varint(id.rawValue)
-        runName = writer.bytes
+        return writer.bytes
     }
 
     // MARK: Life

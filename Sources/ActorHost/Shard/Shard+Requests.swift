@@ -93,7 +93,8 @@ extension Shard {
         }
         let payload = try history
             ? ActorDescription.history(
-                of: stored, items: store.items(of: stored.id, in: request.partition, space: .history))
+                of: stored, items: store.items(of: stored.id, in: request.partition, space: .history),
+                in: store.identity)
             : ActorDescription.of(
                 stored, messages: store.items(of: stored.id, in: request.partition, space: .message))
         request.reply(.success(.document(payload)))
