@@ -81,8 +81,8 @@ final class ProcessFixture: Sendable {
 
     /// Starts the node and waits until it serves.
     @discardableResult
-    func startNode(data: String? = nil) async throws -> ChildProcess {
-        let process = try spawnNode(data: data)
+    func startNode(data: String? = nil, environment: [String: String] = [:]) async throws -> ChildProcess {
+        let process = try spawnNode(data: data, environment: environment)
         node.withLock { $0 = RunningNode(process: process, port: 0) }
         let port = try Self.port(in: try await process.line(containing: "listening on "))
         node.withLock { $0 = RunningNode(process: process, port: port) }
@@ -97,6 +97,9 @@ final class ProcessFixture: Sendable {
         portWhenUp.withLock { $0 = Promise() }
         try await process.waitForEnd()
     }
+
+    /// The node has ended by itself.
+    func forgetNode() { portWhenUp.withLock { $0 = Promise() } }
 
     /// SIGTERM, and waits for the orderly end.
     func stopNode() async throws -> ProcessEnd {
