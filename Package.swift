@@ -27,6 +27,10 @@ let package = Package(
         .library(name: "Apus", targets: ["Apus"]),
         .library(name: "ApusNode", targets: ["ApusNode"]),
         .library(name: "ApusClient", targets: ["ApusClient"]),
+        // For Benchmarks/, a package of its own; not an interface for anybody else.
+        .library(
+            name: "ApusInternals",
+            targets: ["NodeAssembly", "ActorHost", "SQLiteDriver", "ClientProtocol", "Identifiers"]),
         .executable(name: "announced", targets: ["Announced"]),
         .executable(name: "outside-world", targets: ["OutsideWorld"]),
     ],
@@ -46,17 +50,21 @@ let package = Package(
         .target(name: "TimeAndChance", swiftSettings: house),
 
         // Floor 2: cores
-        .target(name: "ClientProtocol", dependencies: ["Identifiers"], swiftSettings: house),
-        .target(name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house),
+        .target(
+            name: "ClientProtocol", dependencies: ["Identifiers"], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], exclude: ["README.md"],
+            swiftSettings: house),
         .target(name: "WorkflowCore", dependencies: ["ByteCoding"], swiftSettings: house),
         .target(name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
 
         // Floor 3: drivers
-        .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: house),
         .target(
-            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
-            swiftSettings: house),
+            name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers"],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 4: authoring
         .target(
@@ -74,7 +82,8 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "ClientGateway",
-            dependencies: ["ClientProtocol", "SessionCore", "Identifiers", logging] + nio, swiftSettings: house),
+            dependencies: ["ClientProtocol", "SessionCore", "Identifiers", logging] + nio, exclude: ["README.md"],
+            swiftSettings: house),
         .target(
             name: "NodeAssembly",
             dependencies: ["ActorHost", "Apus", "ClientGateway", "PartitionStore", "Identifiers", logging],
@@ -83,6 +92,7 @@ let package = Package(
         // Floor 6: clients
         .target(
             name: "ApusClient", dependencies: ["Apus", "ClientProtocol", "Identifiers", logging] + nio,
+            exclude: ["README.md"],
             swiftSettings: house),
 
         // Floor 7: programs
@@ -111,7 +121,7 @@ let package = Package(
             name: "WorkflowTrials",
             dependencies: [
                 "Apus", "ActorHost", "PartitionStore", "ByteCoding", "Identifiers", "ClientProtocol",
-                "TimeAndChance", logging,
+                "TimeAndChance", "WorkflowCore", logging,
             ], path: "Tests/WorkflowTrials", swiftSettings: house),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"], path: "Tests/Fuzz/FuzzTests",
@@ -141,6 +151,11 @@ let package = Package(
         .testTarget(
             name: "ClientGatewayTests",
             dependencies: ["ClientGateway", "SessionCore", "ClientProtocol", "Identifiers", "FakeActors", logging]
+                + nio,
+            swiftSettings: house),
+        .testTarget(
+            name: "ApusClientTests",
+            dependencies: ["ApusClient", "ClientGateway", "ClientProtocol", "Identifiers", "FakeActors", logging]
                 + nio,
             swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),

@@ -191,6 +191,11 @@ public final class ActorHost: ActorService {
         return Payload(json.bytes)
     }
 
+    /// Ends the threads and forgets everything, like a crash; for tests.
+    package func abandon() {
+        for shard in shards { shard.executor.stop() }
+    }
+
     /// Settles every actor, waits for the records, and closes the store (A7: nothing that was accepted is lost).
     public func stop() async throws {
         for shard in shards { await shard.executor.run { shard.beginStop() } }

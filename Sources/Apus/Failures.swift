@@ -72,6 +72,8 @@ public struct StepAttempt: Sendable {
     public var idempotencyKey: String { StableNames.idempotencyKey(run: run, path: path) }
     /// 1 for the first try.
     public let number: Int
+    /// The step's path in its run, for logs.
+    public var step: String { path.description }
     private let run: [UInt8]
     private let path: HistoryPath
 

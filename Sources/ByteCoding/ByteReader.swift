@@ -6,12 +6,14 @@ public struct ByteReader: Sendable {
     @usableFromInline var index: Int
     @usableFromInline let end: Int
 
+    /// Reads all of the bytes.
     public init(_ bytes: [UInt8]) {
         self.bytes = bytes
         index = 0
         end = bytes.count
     }
 
+    /// Reads a copy of the slice; offsets count from its beginning.
     public init(_ slice: ArraySlice<UInt8>) {
         self.init(Array(slice))
     }
@@ -24,6 +26,7 @@ public struct ByteReader: Sendable {
         end = range.upperBound
     }
 
+    /// How many bytes are left.
     @inlinable public var remaining: Int { end - index }
     @inlinable public var isAtEnd: Bool { index == end }
     /// The position in the underlying bytes.
@@ -34,6 +37,7 @@ public struct ByteReader: Sendable {
         if index != end { throw .trailing(count: end - index) }
     }
 
+    /// A little-endian number of fixed width.
     @inlinable
     public mutating func fixed<Number: FixedWidthInteger & BitwiseCopyable>(
         _ type: Number.Type = Number.self
@@ -45,6 +49,7 @@ public struct ByteReader: Sendable {
         return Number(littleEndian: value)
     }
 
+    /// An unsigned LEB128 number of at most 64 bits.
     @inlinable
     public mutating func varint() throws(WireError) -> UInt64 {
         var value: UInt64 = 0
@@ -68,11 +73,14 @@ public struct ByteReader: Sendable {
         return Int(value)
     }
 
+    /// A zigzag-mapped number.
     public mutating func signed() throws(WireError) -> Int64 {
         let value = try varint()
         return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
     }
 
+    /// One byte, 0 or 1 and nothing else.
+    @inlinable
     public mutating func bool() throws(WireError) -> Bool {
         switch try byte() {
         case 0: false
@@ -97,16 +105,20 @@ public struct ByteReader: Sendable {
         return range
     }
 
+    /// Length-prefixed bytes. The length is checked against what is left before anything is allocated.
     public mutating func blob() throws(WireError) -> [UInt8] {
         Array(bytes[try blobRange()])
     }
 
+    /// Length-prefixed text, which must be UTF-8.
     public mutating func string() throws(WireError) -> String {
         let range = try blobRange()
         guard let text = String(validating: bytes[range], as: UTF8.self) else { throw .notUTF8 }
         return text
     }
 
+    /// A presence byte, then the value if there is one.
+    @inlinable
     public mutating func optional<Value>(
         _ read: (inout ByteReader) throws(WireError) -> Value
     ) throws(WireError) -> Value? {

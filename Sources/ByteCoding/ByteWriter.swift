@@ -1,62 +1,71 @@
 /// Appends binary values: fixed-width integers in little-endian order, and LEB128 variable-length ones.
 public struct ByteWriter: Sendable {
-    public private(set) var bytes: [UInt8] = []
+    // Visible to inlined callers, like the reader's; only this file changes it.
+    @usableFromInline var storage: [UInt8] = []
 
-    public init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+    /// - Parameter capacity: bytes to make room for at once.
+    public init(capacity: Int = 0) { storage.reserveCapacity(capacity) }
 
-    public var count: Int { bytes.count }
+    /// What was written so far.
+    @inlinable public var bytes: [UInt8] { storage }
+    @inlinable public var count: Int { storage.count }
 
     /// Forgets what was written and keeps the memory.
-    public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+    public mutating func removeAll() { storage.removeAll(keepingCapacity: true) }
 
+    /// The number's bytes, little-endian.
     @inlinable
-    public mutating func fixed<Number: FixedWidthInteger>(_ value: Number) {
-        withUnsafeBytes(of: value.littleEndian) { append(raw: $0) }
+    public mutating func fixed<Number: FixedWidthInteger & BitwiseCopyable>(_ value: Number) {
+        withUnsafeBytes(of: value.littleEndian) { storage.append(contentsOf: $0) }
     }
 
     /// Unsigned LEB128 (DWARF 5, section 7.6): seven bits a byte, least significant first.
+    @inlinable
     public mutating func varint(_ value: UInt64) {
         var rest = value
         while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            storage.append(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
-        bytes.append(UInt8(truncatingIfNeeded: rest))
+        storage.append(UInt8(truncatingIfNeeded: rest))
     }
 
-    public mutating func varint(_ value: Int) { varint(UInt64(value)) }
+    /// A length or count as a variable-length integer; it is never negative.
+    @inlinable public mutating func varint(_ value: Int) { varint(UInt64(value)) }
 
     /// A signed integer, zigzag-mapped so that small magnitudes are short.
     public mutating func signed(_ value: Int64) { varint(UInt64(bitPattern: value << 1 ^ value >> 63)) }
 
-    public mutating func bool(_ value: Bool) { bytes.append(value ? 1 : 0) }
+    /// One byte, 0 or 1.
+    @inlinable public mutating func bool(_ value: Bool) { storage.append(value ? 1 : 0) }
 
-    public mutating func byte(_ value: UInt8) { bytes.append(value) }
+    @inlinable public mutating func byte(_ value: UInt8) { storage.append(value) }
 
     /// The length, then the bytes.
+    @inlinable
     public mutating func blob(_ value: some Collection<UInt8>) {
         varint(value.count)
-        bytes.append(contentsOf: value)
+        storage.append(contentsOf: value)
     }
 
+    /// The length in bytes, then the text as UTF-8.
     public mutating func string(_ value: String) {
         varint(value.utf8.count)
-        bytes.append(contentsOf: value.utf8)
+        storage.append(contentsOf: value.utf8)
     }
 
     /// A presence byte, then the value if there is one.
+    @inlinable
     public mutating func optional<Value>(_ value: Value?, _ write: (inout ByteWriter, Value) -> Void) {
         bool(value != nil)
         if let value { write(&self, value) }
     }
 
-    public mutating func raw(_ value: some Collection<UInt8>) { bytes.append(contentsOf: value) }
-
-    @usableFromInline
-    mutating func append(raw value: UnsafeRawBufferPointer) { bytes.append(contentsOf: value) }
+    /// The bytes without a length.
+    @inlinable public mutating func raw(_ value: some Collection<UInt8>) { storage.append(contentsOf: value) }
 
     /// Overwrites four bytes written before, for lengths and checksums known only at the end.
     public mutating func patch(_ value: UInt32, at offset: Int) {
-        for shift in 0..<4 { bytes[offset + shift] = UInt8(truncatingIfNeeded: value >> UInt32(shift * 8)) }
+        for shift in 0..<4 { storage[offset + shift] = UInt8(truncatingIfNeeded: value >> UInt32(shift * 8)) }
     }
 }

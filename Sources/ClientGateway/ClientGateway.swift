@@ -7,7 +7,8 @@ import NIOWebSocket
 import SessionCore
 import Synchronization
 
-/// The port where clients reach a node: HTTP/1.1, and WebSocket at `/connect`. The protocol is in `docs/protocol.md`.
+/// The port where clients reach a node: HTTP/1.1, and WebSocket at `/connect`. The protocol is in
+/// `docs/protocol.md`.
 ///
 /// Everything malformed ends one request or one connection with its error, never more.
 public final class ClientGateway: Sendable {
@@ -55,6 +56,8 @@ public final class ClientGateway: Sendable {
             .serverChannelOption(.backlog, value: configuration.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A client that vanished without a word is found even while it waits for a reply without a limit.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 64 << 10))
             .childChannelInitializer { [inboxes] channel in
@@ -65,7 +68,9 @@ public final class ClientGateway: Sendable {
                     }
                     try Self.addHandlers(to: channel, context: context, inbox: inbox)
                 }.flatMapError { error in
-                    guard error is ConnectionLimitReached else { return channel.eventLoop.makeFailedFuture(error) }
+                    guard error is ConnectionLimitReached else {
+                        return channel.eventLoop.makeFailedFuture(error)
+                    }
                     return Self.refuse(channel, linger: configuration.linger)
                 }
             }
@@ -82,8 +87,8 @@ public final class ClientGateway: Sendable {
         }
     }
 
-    /// Stops accepting, lets requests under way finish, closes WebSockets with code 1001, and ends.
-    /// A second call waits for the first.
+    /// Stops accepting, lets requests under way finish, closes WebSockets with code 1001, and ends. A second
+    /// call waits for the first.
     /// - Parameter deadline: after that long whatever is left is cut off.
     public func stop(within deadline: Duration) async {
         let task = stopping.withLock { stopping in
@@ -96,11 +101,13 @@ public final class ClientGateway: Sendable {
 
     private func performStop(within deadline: Duration) async {
         try? await server.close().get()
-        connections.forEach { $0.pipeline.fireUserInboundEventTriggered(GatewayStopping()) }
+        for channel in connections.all {
+            channel.pipeline.fireUserInboundEventTriggered(GatewayStopping())
+        }
         let loop = group.next()
         let allClosed = connections.whenEmpty(on: loop)
         let timer = loop.scheduleTask(in: TimeAmount(deadline)) { [connections] in
-            connections.forEach { $0.close(promise: nil) }
+            for channel in connections.all { channel.close(promise: nil) }
         }
         try? await allClosed.get()
         timer.cancel()
@@ -113,11 +120,13 @@ public final class ClientGateway: Sendable {
 
     /// One connection too many: say so in the one protocol that every client reads, and close.
     private static func refuse(_ channel: any Channel, linger: Duration) -> EventLoopFuture<Void> {
-        let body = Array("{\"error\":".utf8) + {
-            var bytes: [UInt8] = []
-            JSONWriter.append(error: .overloaded, to: &bytes)
-            return bytes
-        }() + Array("}".utf8)
+        let body =
+            Array("{\"error\":".utf8)
+            + {
+                var bytes: [UInt8] = []
+                JSONWriter.append(error: .overloaded, to: &bytes)
+                return bytes
+            }() + Array("}".utf8)
         var answer = ByteBuffer(
             string: "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
                 + "connection: close\r\ncontent-length: \(body.count)\r\n\r\n")
@@ -145,7 +154,8 @@ public final class ClientGateway: Sendable {
         let pipeline = HTTPServerPipelineHandler()
         let handler = HTTPConnectionHandler(gateway: context, inbox: inbox, activity: activity)
         let activityBound = NIOLoopBound(activity, eventLoop: channel.eventLoop)
-        let upgrader = WebSocketUpgrader(path: ClientWire.path, subprotocol: ClientWire.subprotocol) { channel in
+        let upgrader = WebSocketUpgrader(path: ClientWire.path, subprotocol: ClientWire.subprotocol) {
+            channel in
             let decoder = BoundaryFrameDecoder(frameBytesMax: context.configuration.session.messageBytesMax)
             let handler = WebSocketConnectionHandler(
                 gateway: context, inbox: inbox, activity: activityBound.value, decoder: decoder)
@@ -154,7 +164,9 @@ public final class ClientGateway: Sendable {
         let upgrade = HTTPServerUpgradeHandler(
             upgraders: [upgrader], httpEncoder: encoder, extraHTTPHandlers: [handler, pipeline, decoder],
             upgradeCompletionHandler: { _ in })
-        try channel.pipeline.syncOperations.addHandlers([activity, encoder, decoder, pipeline, upgrade, handler])
+        try channel.pipeline.syncOperations.addHandlers([
+            activity, encoder, decoder, pipeline, upgrade, handler,
+        ])
     }
 }
 
@@ -194,9 +206,7 @@ final class ConnectionRegistry: Sendable {
         promise?.succeed()
     }
 
-    func forEach(_ body: (any Channel) -> Void) {
-        for channel in state.withLock({ Array($0.channels.values) }) { body(channel) }
-    }
+    var all: [any Channel] { state.withLock { Array($0.channels.values) } }
 
     /// Completes when there is no connection left.
     func whenEmpty(on loop: any EventLoop) -> EventLoopFuture<Void> {

@@ -28,7 +28,8 @@ extension ActorError {
         switch (group, code) {
         case ("user", _): 422
         case ("actor", "not_found"), ("actor", "kind_not_found"), ("actor", "action_not_found"),
-            ("queue", "unknown"), ("event", "unknown"), ("request", "not_found"): 404
+            ("queue", "unknown"), ("event", "unknown"), ("request", "not_found"):
+            404
         case ("actor", "duplicate_key"): 409
         case ("actor", "action_timed_out"): 504
         case ("message", "too_large"): 413

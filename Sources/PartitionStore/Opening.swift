@@ -23,15 +23,15 @@ struct Opening {
         let lock = try DirectoryLock(directory: directory)
         let identity = try nextIdentity()
         let template = try StateFile.template(scratch: partsPath + "/template")
-        let tables = (0..<configuration.partitionCount).map {
-            PartitionTables(partition: PartitionID($0), parts: partsPath)
-        }
+        let tables = TableSet(
+            partitionCount: configuration.partitionCount, parts: partsPath,
+            openMax: configuration.openTablesMax)
         let applied = try openTables(tables)
         let recovered = try RecoveredJournal.read(
-            directory: lanePath, pagesMax: configuration.journalPagesMax, applied: applied)
+            directory: lanePath, configuration: configuration, applied: applied)
         try replay(recovered.unapplied, into: tables, template: template)
-        // Starts the log file from its beginning, so that what an interrupted commit left behind cannot later be
-        // taken for lost commits.
+        // Starts the log file from its beginning, so that what an interrupted commit left behind cannot later
+        // be taken for lost commits.
         try recovered.database.checkpoint()
         let witness = try WitnessFile(path: lanePath + "/witness")
         try witness.write(Witness(sequence: recovered.sequence, hash: recovered.hash))
@@ -41,7 +41,7 @@ struct Opening {
         let positions = ends.map(\.position)
         let applier = Applier(
             tables: tables, applied: positions, template: template, configuration: configuration,
-            stopping: stopping)
+            stopping: stopping, lock: lock)
         let writer = LaneWriter(
             recovered: recovered, witness: witness, applier: applier, configuration: configuration)
         let lane = Lane(
@@ -70,7 +70,7 @@ struct Opening {
 
     /// Lays out a new directory. The identity comes last: a directory without one was never in use.
     private func format() throws(StoreError) -> StoreIdentity {
-        let used = DurableFile.names(in: partsPath).contains { Int($0, radix: 16) != nil }
+        let used = try DurableFile.names(in: partsPath).contains { Int($0, radix: 16) != nil }
         let witness = try DurableFile.read(lanePath + "/witness").flatMap { Witness($0) }
         guard !used, witness?.sequence ?? 0 == 0 else {
             throw .damaged(what: "the data directory \(directory)", detail: "the file identity is missing")
@@ -94,20 +94,21 @@ struct Opening {
 
     /// Opens the tables that exist.
     /// - Returns: how far each partition was applied.
-    private func openTables(_ tables: [PartitionTables]) throws(StoreError) -> [LogEnd] {
+    private func openTables(_ tables: TableSet) throws(StoreError) -> [LogEnd] {
         var applied = [LogEnd](repeating: .empty, count: tables.count)
-        for name in DurableFile.names(in: partsPath) {
+        for name in try DurableFile.names(in: partsPath) {
             guard let index = Int(name, radix: 16) else { continue }
-            guard tables.indices.contains(index) else {
+            guard 0..<tables.count ~= index else {
                 throw .damaged(what: partsPath, detail: "there is no partition \(name)")
             }
             applied[index] = try tables[index].openIfPresent()
+            tables.closeIdle()
         }
         return applied
     }
 
     private func replay(
-        _ unapplied: [[SealedRecord]], into tables: [PartitionTables], template: [UInt8]
+        _ unapplied: [[SealedRecord]], into tables: TableSet, template: [UInt8]
     ) throws(StoreError) {
         for (index, records) in unapplied.enumerated() where !records.isEmpty {
             var start = 0
@@ -116,6 +117,7 @@ struct Opening {
                 _ = try tables[index].apply(Array(records[start..<end]), template: template)
                 start = end
             }
+            tables.closeIdle()
         }
     }
 }

@@ -2,12 +2,12 @@ import ByteCoding
 import Identifiers
 import Synchronization
 
-/// One node's data directory: a journal that makes records durable, and tables for each partition that committed
-/// records are applied to.
+/// One node's data directory: a journal that makes records durable, and tables for each partition that
+/// committed records are applied to.
 ///
-/// A record goes through `append`, is durable when `onDurable` names its position, counts as committed when the
-/// caller says so with `commit`, and is then applied. After the first error of the journal or the tables, nothing
-/// is acknowledged any more (R14).
+/// A record goes through `append`, is durable when `onDurable` names its position, counts as committed when
+/// the caller says so with `commit`, and is then applied. After the first error of the journal or the tables,
+/// nothing is acknowledged any more (R14).
 public final class PartitionStore: Sendable {
     /// Who the directory belongs to.
     public let identity: StoreIdentity
@@ -15,10 +15,10 @@ public final class PartitionStore: Sendable {
     private let lane: Lane
     private let applier: Applier
     private let stopping: Stopping
-    private let life: Mutex<Life>
+    private let lock: DirectoryLock
+    private let life = Mutex(Life())
 
     private struct Life {
-        var lock: DirectoryLock?
         var isStarted = false
         var isClosed = false
     }
@@ -32,20 +32,21 @@ public final class PartitionStore: Sendable {
         self.lane = lane
         self.applier = applier
         self.stopping = stopping
-        life = Mutex(Life(lock: lock))
+        self.lock = lock
     }
 
-    /// Ends the threads of a store that nobody closed; they finish what was appended, but nobody waits for them.
+    /// Ends the threads of a store that nobody closed; they finish what was appended, but nobody waits for
+    /// them.
     deinit {
         guard life.withLock({ $0.isStarted && !$0.isClosed }) else { return }
         lane.requestStop()
         applier.requestStop()
     }
 
-    /// Locks the directory, counts up its incarnation, proves the journal and applies what the tables lack. Makes
-    /// the directory if it does not exist.
-    /// - Throws: `.locked`, `.readOnly`, `.full`, `.newerFormat`, `.configuration`, `.io`, and `.damaged` if any
-    ///   acknowledged record cannot be shown.
+    /// Locks the directory, counts up its incarnation, proves the journal and applies what the tables lack.
+    /// Makes the directory if it does not exist.
+    /// - Throws: `.locked`, `.readOnly`, `.full`, `.newerFormat`, `.configuration`, `.io`, and `.damaged` if
+    ///   any acknowledged record cannot be shown.
     public static func open(_ configuration: StoreConfiguration) throws(StoreError) -> PartitionStore {
         try Opening(configuration).open()
     }
@@ -55,10 +56,11 @@ public final class PartitionStore: Sendable {
 
     /// Starts the journal's and the apply thread.
     /// - Parameters:
-    ///   - onDurable: called by the journal's thread once for each group commit, after its sync, with the highest
-    ///     position of each partition in it. It should only pass the news on: the next commit waits for it.
-    ///   - onFailure: called once, by either thread, with the error that stopped the store. The process should
-    ///     end: records in flight may or may not be found at the next start.
+    ///   - onDurable: called by the journal's thread once for each group commit, after its sync, with the
+    ///     highest position of each partition in it. It should only pass the news on: the next commit waits
+    ///     for it.
+    ///   - onFailure: called once, by either thread, with the error that stopped the store. The process
+    ///     should end: records in flight may or may not be found at the next start.
     /// - Precondition: called once.
     public func start(
         onDurable: @escaping @Sendable ([DurableMark]) -> Void,
@@ -83,12 +85,18 @@ public final class PartitionStore: Sendable {
         lane.append(records)
     }
 
-    /// Says that everything of a partition up to a position is committed, on all replicas. Only then, and once it
-    /// is durable here, is it applied.
+    /// Says that everything of a partition up to a position is committed, on all replicas. Only then, and
+    /// once it is durable here, is it applied.
     public func commit(_ marks: [DurableMark]) { applier.commit(marks) }
 
     /// Bytes of records that were appended and are not yet applied; refuse work when it grows too large.
     public var backlogBytes: Int { applier.backlogBytes }
+
+    /// Group commits of the journal since the start; each is one fsync.
+    public var commitCount: UInt64 { lane.commits.load(ordering: .relaxed) }
+
+    /// How many partitions' tables are open now.
+    public var openTablesCount: Int { applier.tables.openCount }
 
     /// How far a partition's tables have come.
     public func appliedPosition(of partition: PartitionID) -> LogPosition { applier.applied(partition) }
@@ -114,45 +122,48 @@ public final class PartitionStore: Sendable {
         applier.requestStop()
         if !isStarted { applier.run() }
         applier.waitForEnd()
-        for tables in applier.tables { tables.close() }
-        defer { life.withLock { $0.lock = nil } }
+        applier.tables.end()
+        defer { lock.release() }
         try lane.close()
         if let error = stopping.error { throw error }
     }
 
-    // MARK: Reading what is applied
+    // MARK: Reading what is applied (from any thread; `.closed` after closing)
 
     /// The actor at an address.
     public func actor(
         at address: ActorAddress, in partition: PartitionID
     ) throws(StoreError) -> StoredActor? {
-        try tables(partition).read { (file) throws(StoreError) in try file.actor(at: address) }
+        try read(partition) { (file) throws(StoreError) in try file.actor(at: address) }
     }
 
     /// The actor with an identifier.
     public func actor(_ id: ActorID, in partition: PartitionID) throws(StoreError) -> StoredActor? {
-        try tables(partition).read { (file) throws(StoreError) in try file.actor(id) }
+        try read(partition) { (file) throws(StoreError) in try file.actor(id) }
     }
 
     /// An actor's items of one space, in the byte order of their identifiers.
     public func items(
         of actor: ActorID, in partition: PartitionID, space: ItemSpace
     ) throws(StoreError) -> [StoredItem] {
-        try tables(partition).read { (file) throws(StoreError) in try file.items(of: actor, space: space) } ?? []
+        try read(partition) { (file) throws(StoreError) in
+            try file.items(of: actor, space: space)
+        } ?? []
     }
 
-    /// At most `limit` actors that must be woken at or before `time` (microseconds since 1970), earliest first.
+    /// At most `limit` actors that must be woken at or before `time` (microseconds since 1970), earliest
+    /// first.
     public func dueActors(
         in partition: PartitionID, through time: UInt64, limit: Int
     ) throws(StoreError) -> [(id: ActorID, address: ActorAddress, wakeAt: UInt64)] {
-        try tables(partition).read { (file) throws(StoreError) in
+        try read(partition) { (file) throws(StoreError) in
             try file.dueActors(through: time, limit: limit)
         } ?? []
     }
 
     /// When the first actor of the partition must be woken (microseconds since 1970); nil if none must.
     public func nextWake(in partition: PartitionID) throws(StoreError) -> UInt64? {
-        try tables(partition).read { (file) throws(StoreError) in try file.nextWake() }
+        try read(partition) { (file) throws(StoreError) in try file.nextWake() }
     }
 
     /// At most `limit` actors in the order of kind and key.
@@ -162,10 +173,15 @@ public final class PartitionStore: Sendable {
     public func actors(
         in partition: PartitionID, kind: String?, limit: Int, after: ActorAddress?
     ) throws(StoreError) -> [StoredActor] {
-        try tables(partition).read { (file) throws(StoreError) in
+        try read(partition) { (file) throws(StoreError) in
             try file.actors(kind: kind, limit: limit, after: after)
         } ?? []
     }
 
-    private func tables(_ partition: PartitionID) -> PartitionTables { applier.tables[Int(partition.rawValue)] }
+    private func read<Result: Sendable>(
+        _ partition: PartitionID, _ body: (StateFile) throws(StoreError) -> Result?
+    ) throws(StoreError) -> Result? {
+        defer { applier.tables.closeIdle() }
+        return try applier.tables[Int(partition.rawValue)].read(body)
+    }
 }

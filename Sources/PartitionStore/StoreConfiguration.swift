@@ -4,7 +4,8 @@ public struct StoreConfiguration: Sendable {
     public var directory: String
     /// The number of partitions of a new directory; an existing one must have been made with the same.
     public var partitionCount = 256
-    /// A group commit takes no further record once it holds this many bytes; one larger record still goes alone.
+    /// A group commit takes no further record once it holds this many bytes; one larger record still goes
+    /// alone.
     public var batchBytesMax = 1 << 20
     /// A group commit takes at most this many records.
     public var batchRecordsMax = 16_384
@@ -20,6 +21,9 @@ public struct StoreConfiguration: Sendable {
     public var journalLogBytesMax = 16 << 20
     /// Above this many bytes, a partition's write-ahead log is copied into its database.
     public var stateLogBytesMax = 1 << 20
+    /// At most about this many partitions' tables are open at once; each takes two file descriptors and some
+    /// memory. Others are opened when they are used, which takes well below a millisecond.
+    public var openTablesMax = 512
     /// How often the witness of the journal's end is synced; it is written after every commit.
     public var witnessInterval: Duration = .seconds(1)
     /// Stops the journal's file from growing above this many pages of 4 KiB, as if the disk were full.

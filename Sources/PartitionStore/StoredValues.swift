@@ -8,6 +8,16 @@ public struct StoreIdentity: Sendable {
     /// Counts the openings of the directory; durable before `open` returns.
     public var incarnation: Incarnation
     public var ring: HashRing
+
+    public init(
+        cluster: ClusterID, node: NodeID, store: StoreID, incarnation: Incarnation, ring: HashRing
+    ) {
+        self.cluster = cluster
+        self.node = node
+        self.store = store
+        self.incarnation = incarnation
+        self.ring = ring
+    }
 }
 
 /// The end of a partition's log.
@@ -69,10 +79,28 @@ public struct StoredActor: Hashable, Sendable {
     public var input: [UInt8]?
     /// Microseconds since 1970; nil never, 0 at once.
     public var wakeAt: UInt64?
+
+    public init(
+        id: ActorID, address: ActorAddress, createdAt: UInt64, state: [UInt8]?, run: [UInt8]?, input: [UInt8]?,
+        wakeAt: UInt64?
+    ) {
+        self.id = id
+        self.address = address
+        self.createdAt = createdAt
+        self.state = state
+        self.run = run
+        self.input = input
+        self.wakeAt = wakeAt
+    }
 }
 
 /// One of an actor's items.
 public struct StoredItem: Hashable, Sendable {
     public var id: [UInt8]
     public var body: [UInt8]
+
+    public init(id: [UInt8], body: [UInt8]) {
+        self.id = id
+        self.body = body
+    }
 }

@@ -1,7 +1,7 @@
 import CSQLite
 
-/// One open database file. Not thread-safe (`SQLITE_OPEN_NOMUTEX`): whoever owns it guards it with a lock or keeps
-/// it on one thread; the type is not `Sendable`, so the compiler watches over that.
+/// One open database file. Not thread-safe (`SQLITE_OPEN_NOMUTEX`): whoever owns it guards it with a lock or
+/// keeps it on one thread; the type is not `Sendable`, so the compiler watches over that.
 public final class Connection {
     let handle: OpaquePointer
     /// The file's path, as given.
@@ -11,7 +11,8 @@ public final class Connection {
 
     /// Opens `path` for reading and writing with extended result codes.
     /// - Parameter create: makes the file if it does not exist.
-    /// - Throws: `isCannotOpen` for a missing or forbidden file. A file that is no database shows at the first use.
+    /// - Throws: `isCannotOpen` for a missing or forbidden file. A file that is no database shows at the
+    ///   first use.
     public init(path: String, create: Bool) throws(SQLiteError) {
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
             | (create ? SQLITE_OPEN_CREATE : 0)
@@ -88,13 +89,14 @@ public final class Connection {
     }
 
     /// Copies the write-ahead log's pages into the database as far as readers allow, and syncs both files.
-    /// - Returns: whether everything was copied, so that the next commit starts the log file from its beginning.
+    /// - Returns: whether everything was copied, so that the next commit starts the log file from its
+    ///   beginning.
     @discardableResult
     public func checkpoint() throws(SQLiteError) -> Bool {
         var inLog: Int32 = 0
         var copied: Int32 = 0
         let code = sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_PASSIVE, &inLog, &copied)
-        guard code == SQLITE_OK else { throw SQLiteError(code, on: handle, operation: "wal_checkpoint \(path)") }
+        guard code == SQLITE_OK else { throw SQLiteError(code, on: handle, operation: "checkpoint \(path)") }
         if inLog == copied { pagesInLog.pointee = 0 }
         return inLog == copied
     }
@@ -105,7 +107,7 @@ public final class Connection {
         let code = sqlite3_file_control(handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on)
         guard code == SQLITE_OK else { throw SQLiteError(code, on: handle, operation: "persist wal \(path)") }
         let second = apus_keep_log_on_close(handle)
-        guard second == SQLITE_OK else { throw SQLiteError(second, on: handle, operation: "keep wal \(path)") }
+        guard second == SQLITE_OK else { throw SQLiteError(second, on: handle, operation: "keep \(path)") }
     }
 
     /// Sizes the pool of small allocations; must come before the first statement.

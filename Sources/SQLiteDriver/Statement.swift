@@ -1,7 +1,7 @@
 import CSQLite
 
-/// A prepared statement, kept for many uses (`SQLITE_PREPARE_PERSISTENT`). Parameters count from 1, columns from 0.
-/// It must not be used after its connection is gone.
+/// A prepared statement, kept for many uses (`SQLITE_PREPARE_PERSISTENT`). Parameters count from 1, columns
+/// from 0. It must not be used after its connection is gone.
 public final class Statement {
     private let handle: OpaquePointer
     private let sql: String
@@ -28,7 +28,7 @@ public final class Statement {
     }
 
     private func check(_ code: Int32) throws(SQLiteError) {
-        guard code == SQLITE_OK else { throw SQLiteError(code, on: sqlite3_db_handle(handle), operation: sql) }
+        if code != SQLITE_OK { throw SQLiteError(code, on: sqlite3_db_handle(handle), operation: sql) }
     }
 
     // MARK: Parameters
@@ -49,11 +49,14 @@ public final class Statement {
     /// Binds a copy of the bytes.
     public func bind(copying bytes: [UInt8], at index: Int32) throws(SQLiteError) {
         guard !bytes.isEmpty else { return try check(sqlite3_bind_zeroblob(handle, index, 0)) }
-        try check(bytes.withUnsafeBytes { apus_bind_blob_copy(handle, index, $0.baseAddress, Int32($0.count)) })
+        let code = bytes.withUnsafeBytes { raw in
+            apus_bind_blob_copy(handle, index, raw.baseAddress, Int32(raw.count))
+        }
+        try check(code)
     }
 
-    /// Binds the memory itself. The caller keeps it in place and unchanged until `reset()` or `run()`, which both
-    /// let go of it; call this inside of `withUnsafeBufferPointer` only.
+    /// Binds the memory itself. The caller keeps it in place and unchanged until `reset()` or `run()`, which
+    /// both let go of it; call this inside of `withUnsafeBufferPointer` only.
     public func bind(borrowing bytes: UnsafeBufferPointer<UInt8>, at index: Int32) throws(SQLiteError) {
         guard let base = bytes.baseAddress, !bytes.isEmpty else {
             return try check(sqlite3_bind_zeroblob(handle, index, 0))

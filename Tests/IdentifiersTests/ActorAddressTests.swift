@@ -16,7 +16,9 @@ struct ActorAddressTests {
 
     @Test func refusesEmptyAndLongKinds() {
         #expect(throws: AddressError.kindEmpty) { try ActorKind("") }
-        #expect(throws: AddressError.kindTooLong(bytes: 65)) { try ActorKind(String(repeating: "k", count: 65)) }
+        #expect(throws: AddressError.kindTooLong(bytes: 65)) {
+            try ActorKind(String(repeating: "k", count: 65))
+        }
     }
 
     @Test(arguments: [
@@ -83,7 +85,8 @@ struct ActorAddressTests {
         for _ in 0..<5000 {
             let key = try ActorKey(
                 (0..<Int.random(in: 1...8, using: &random)).map { _ -> String in
-                    let scalars = (0..<Int.random(in: 0...30, using: &random)).compactMap { _ -> UnicodeScalar? in
+                    let scalars = (0..<Int.random(in: 0...30, using: &random)).compactMap {
+                        _ -> UnicodeScalar? in
                         let largest: UInt32 = Bool.random(using: &random) ? 0x7F : 0x10FFFF
                         return UnicodeScalar(UInt32.random(in: 0...largest, using: &random))
                     }

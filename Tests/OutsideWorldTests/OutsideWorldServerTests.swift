@@ -10,7 +10,8 @@ import FoundationNetworking
 struct OutsideWorldServerTests {
     @Test func recordsEachCallInOrderAndAnswersJSON() async throws {
         try await withServer { server, client async throws in
-            let first = try await client.send("POST", "/v1/charges?n=1", body: #"{"cents":5}"#, key: "order-1")
+            let first = try await client.send(
+                "POST", "/v1/charges?n=1", body: #"{"cents":5}"#, key: "order-1")
             #expect(first.status == 200)
             let answer = try JSONDecoder().decode(ServiceAnswer.self, from: first.body)
             #expect(answer.ok)

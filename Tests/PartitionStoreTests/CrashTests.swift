@@ -53,7 +53,7 @@ import TimeAndChance
         try store.close()
     }
 
-    @Test func `Records that are not committed stay out of the tables, and replay applies them after a crash`() throws {
+    @Test func `Records not committed stay out of the tables, and a replay applies them`() throws {
         let scratch = Scratch()
         let store = try PartitionStore.open(.test(scratch.sub("data")))
         let listener = Listener()
@@ -99,7 +99,8 @@ import TimeAndChance
             if let parts {
                 try FileManager.default.copyItem(atPath: parts, toPath: crash + "/parts")
             } else {
-                try FileManager.default.createDirectory(atPath: crash + "/parts", withIntermediateDirectories: false)
+                try FileManager.default.createDirectory(
+                    atPath: crash + "/parts", withIntermediateDirectories: false)
             }
             let copy = try PartitionStore.open(.test(crash))
             #expect(copy.logEnd(of: create.partition) == log.end)
@@ -113,7 +114,7 @@ import TimeAndChance
         var log = LogMaker(0)
         for round in 0..<6 {
             let store = try PartitionStore.open(.test(scratch.sub("data")))
-            #expect(store.logEnd(of: log.partition) == log.end)
+            try #require(store.logEnd(of: log.partition) == log.end)
             let listener = Listener()
             listener.start(store)
             var last: SealedRecord?
@@ -145,7 +146,8 @@ import TimeAndChance
         for number in 0..<10_000 {
             let home = address("A", "\(number)")
             store.append([
-                logs[number % 64].turn(nil, .create(home, time: 1), .set(.state, [1]), .wake(at: UInt64(number)))
+                logs[number % 64].turn(
+                    nil, .create(home, time: 1), .set(.state, [1]), .wake(at: UInt64(number)))
             ])
         }
         store.commit(logs.map { DurableMark(partition: $0.partition, position: $0.end.position) })

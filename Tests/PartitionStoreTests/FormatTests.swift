@@ -11,8 +11,8 @@ import Testing
         let header = BatchHeader.seal(&row, recordCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
         #expect(
             row == [
-                1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 41, 239, 57, 84, 5, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
-                2, 1, 0, 0, 0, 0, 0, 0, 1, 2, 3,
+                1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 41, 239, 57, 84, 5, 0, 0, 0, 0, 0, 0, 0,
+                4, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 1, 2, 3,
             ])
         #expect(header.hash == 8_331_098_697_365_854_381)
         #expect(try BatchHeader.decode(row) == header)
@@ -28,7 +28,9 @@ import Testing
                 #expect(throws: WireError.self) { try BatchHeader.decode(broken) }
             }
         }
-        for count in row.indices { #expect(throws: WireError.self) { try BatchHeader.decode(Array(row[..<count])) } }
+        for count in row.indices {
+            #expect(throws: WireError.self) { try BatchHeader.decode(Array(row[..<count])) }
+        }
     }
 
     @Test func `The bytes of a witness never change (R13)`() {

@@ -64,6 +64,7 @@ import Testing
         #expect(try second.actor(at: home, in: PartitionID(3))?.id == ActorID(rawValue: 2))
         try second.close()
         #expect(throws: StoreError.closed) { try second.close() }
+        #expect(throws: StoreError.closed) { try second.nextWake(in: PartitionID(3)) }
         configuration.partitionCount = 8
         #expect(throws: StoreError.self) { try PartitionStore.open(configuration) }
     }
@@ -107,6 +108,30 @@ import Testing
         listener.waitUntilApplied(record)
         #expect(try store.actor(ActorID(rawValue: 1), in: PartitionID(0)) != nil)
         try store.close()
+    }
+
+    @Test func `Only a few tables are open at once, and all can be read (bound on open databases)`() throws {
+        let scratch = Scratch()
+        var configuration = StoreConfiguration.test(scratch.sub("data"), partitions: 64)
+        configuration.openTablesMax = 5
+        configuration.stateLogBytesMax = 1
+        for round in 0..<2 {
+            let store = try PartitionStore.open(configuration)
+            for partition in 0..<64 {
+                var log = LogMaker(partition, end: store.logEnd(of: PartitionID(partition)))
+                let home = address("A", "\(round)")
+                store.append([log.turn(nil, .create(home, time: 1), .wake(at: UInt64(partition)))])
+                store.commit([DurableMark(partition: log.partition, position: log.end.position)])
+            }
+            try store.close()
+            let again = try PartitionStore.open(configuration)
+            for partition in (0..<64).reversed() {
+                #expect(try again.nextWake(in: PartitionID(partition)) == UInt64(partition))
+                #expect(again.logEnd(of: PartitionID(partition)).position.rawValue == UInt64(round + 1))
+                #expect(again.openTablesCount <= 6)
+            }
+            try again.close()
+        }
     }
 
     @Test func `A directory that cannot be used is refused with a sentence`() throws {

@@ -1,11 +1,13 @@
 import Foundation
+import Synchronization
 
-/// Keeps a second process, or a second store of this one, away from a directory for as long as it lives (D30).
+/// Keeps a second process, or a second store of this one, away from a directory for as long as it lives
+/// (D30).
 ///
-/// An open-file-description lock belongs to the descriptor: unlike a POSIX record lock it is not lost when some
-/// other descriptor of the same file closes (D23), and it goes away with the process, however that ends.
+/// An open-file-description lock belongs to the descriptor: unlike a POSIX record lock it is not lost when
+/// some other descriptor of the same file closes (D23), and it goes away with the process, however that ends.
 final class DirectoryLock: Sendable {
-    private let descriptor: Int32
+    private let descriptor: Atomic<Int32>
 
     init(directory: String) throws(StoreError) {
         let path = directory + "/identity.lock"
@@ -21,10 +23,16 @@ final class DirectoryLock: Sendable {
             close(opened)
             throw failure
         }
-        descriptor = opened
+        descriptor = Atomic(opened)
     }
 
-    deinit { close(descriptor) }
+    deinit { release() }
+
+    /// Lets others have the directory. Everything of this store must have stopped before.
+    func release() {
+        let held = descriptor.exchange(-1, ordering: .acquiringAndReleasing)
+        if held >= 0 { close(held) }
+    }
 
     #if canImport(Darwin)
         private static let setLock: Int32 = 90

@@ -54,6 +54,7 @@ enum DurableFile {
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         var done = 0
         while done < bytes.count {
+            // There is an address because the buffer is not empty here.
             let count = bytes.withUnsafeMutableBytes { buffer in
                 Foundation.read(descriptor, buffer.baseAddress! + done, buffer.count - done)
             }
@@ -80,9 +81,12 @@ enum DurableFile {
         if syncName { try syncDirectory(parent(of: path)) }
     }
 
-    static func writeAll(_ descriptor: Int32, _ bytes: [UInt8], at offset: Int, path: String) throws(StoreError) {
+    static func writeAll(
+        _ descriptor: Int32, _ bytes: [UInt8], at offset: Int, path: String
+    ) throws(StoreError) {
         var done = 0
         while done < bytes.count {
+            // There is an address because the buffer is not empty here.
             let count = bytes.withUnsafeBytes { buffer in
                 pwrite(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
             }
@@ -96,7 +100,12 @@ enum DurableFile {
     }
 
     /// The names in a directory; empty if there is none.
-    static func names(in path: String) -> [String] {
-        (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    static func names(in path: String) throws(StoreError) -> [String] {
+        guard exists(path) else { return [] }
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: path)
+        } catch {
+            throw .io(operation: "listing the directory", path: path, reason: "\(error)")
+        }
     }
 }

@@ -5,8 +5,9 @@ import ByteCoding
 ///     version u8 | zero u8 | zero u16 | records u32 | bytes u32 | crc32c u32
 ///     | sequence u64 | oldest u64 | previousHash u64 | records, one after the other
 ///
-/// The CRC covers the header without itself and all records. `oldest` is the lowest sequence that the journal holds
-/// once this row is in, so that rows lost at the front are noticed; `previousHash` is the hash of the row before.
+/// The CRC covers the header without itself and all records. `oldest` is the lowest sequence that the journal
+/// holds once this row is in, so that rows lost at the front are noticed; `previousHash` is the hash of the
+/// row before.
 struct BatchHeader: Hashable, Sendable {
     static let version: UInt8 = 1
     static let byteCount = 40
@@ -32,7 +33,8 @@ struct BatchHeader: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// The row's link in the chain of rows. It covers the records through the CRC; they have hashes of their own.
+    /// The row's link in the chain of rows. It covers the records through the CRC; they have hashes of their
+    /// own.
     var hash: UInt64 { XXH64.hash(encoded) }
 
     /// Puts the header over the first bytes of a row and seals the row.

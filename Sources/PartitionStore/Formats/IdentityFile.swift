@@ -1,7 +1,8 @@
 import ByteCoding
 import Identifiers
 
-/// The text of the file `identity`: one word and one value a line, the last line is the CRC-32C of those before.
+/// The text of the file `identity`: one word and one value a line, the last line is the CRC-32C of those
+/// before.
 enum IdentityFile {
     static let version = 1
     static let what = "the file identity"

@@ -2,7 +2,8 @@ import Identifiers
 
 /// The form of an actor's key in the tables, whose byte order is the order of `ActorKey`.
 ///
-/// Each part's UTF-8 with 0x00 written as 0x00 0xFF, then 0x00. (The tuple layer of FoundationDB does the same.)
+/// Each part's UTF-8 with 0x00 written as 0x00 0xFF, then 0x00. (The tuple layer of FoundationDB does the
+/// same.)
 enum KeyCoding {
     static func encode(_ key: ActorKey) -> [UInt8] {
         var bytes: [UInt8] = []

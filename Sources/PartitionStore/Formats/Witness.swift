@@ -1,7 +1,7 @@
 import ByteCoding
 
-/// The journal's last row, told to a file beside it after every commit: a journal that ends before its witness has
-/// lost acknowledged records, whatever SQLite thinks of it (R13).
+/// The journal's last row, told to a file beside it after every commit: a journal that ends before its
+/// witness has lost acknowledged records, whatever SQLite thinks of it (R13).
 ///
 /// 64 bytes, integers little-endian: "APUSWIT1" | sequence u64 | hash u64 | 36 zero bytes | crc32c u32.
 /// They lie in one sector, so that a power failure leaves the old or the new ones.

@@ -1,8 +1,8 @@
 import ByteCoding
 import Identifiers
 
-/// Proves that the journal's rows follow each other, that the records of each partition do, and that they fit what
-/// the partition's tables say was applied.
+/// Proves that the journal's rows follow each other, that the records of each partition do, and that they fit
+/// what the partition's tables say was applied.
 struct ChainVerifier {
     private struct Chain {
         var applied: LogEnd

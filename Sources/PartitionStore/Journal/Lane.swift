@@ -34,10 +34,12 @@ final class Lane: Sendable {
 
     /// Queues the records. Never waits for the disk.
     func append(_ records: [SealedRecord]) {
+        applier.addBacklog(records.reduce(0) { $0 + $1.bytes.count })
         let mustWake = inbox.withLock { inbox in
             for record in records {
                 let index = Int(record.partition.rawValue)
-                // A gap or a repetition would be found as damage at the next start, when it is too late (D17).
+                // A gap or a repetition would be found as damage at the next start, when it is too late
+                // (D17).
                 precondition(
                     record.position == inbox.ends[index].next,
                     """
@@ -50,9 +52,11 @@ final class Lane: Sendable {
             defer { inbox.isAsleep = false }
             return inbox.isAsleep
         }
-        applier.addBacklog(records.reduce(0) { $0 + $1.bytes.count })
         if mustWake { bell.ring() }
     }
+
+    /// Group commits since the start.
+    let commits = Atomic<UInt64>(0)
 
     func start(onDurable: @escaping @Sendable ([DurableMark]) -> Void) {
         let thread = Thread { [self] in run(onDurable: onDurable) }
@@ -102,6 +106,7 @@ final class Lane: Sendable {
             var start = 0
             while start < taken.count, stopping.error == nil {
                 let (end, marks) = try writer.commit(taken, from: start)
+                commits.add(1, ordering: .relaxed)
                 applier.add(taken[start..<end], marks: marks)
                 onDurable(marks)
                 start = end

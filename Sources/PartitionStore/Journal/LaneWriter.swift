@@ -15,7 +15,9 @@ struct LaneWriter {
     private var nextWitnessSync: ContinuousClock.Instant
     private var nextSyncRequest = ContinuousClock.now
 
-    init(recovered: RecoveredJournal, witness: WitnessFile, applier: Applier, configuration: StoreConfiguration) {
+    init(
+        recovered: RecoveredJournal, witness: WitnessFile, applier: Applier, configuration: StoreConfiguration
+    ) {
         journal = recovered.database
         retention = recovered.retention
         sequence = recovered.sequence
@@ -63,8 +65,8 @@ struct LaneWriter {
         nextWitnessSync = .now + configuration.witnessInterval
     }
 
-    /// Chooses rows to delete with the row that is about to be written: once the journal is above its limit, about
-    /// twice as much as comes in until half is left, so that no commit waits long for it.
+    /// Chooses rows to delete with the row that is about to be written: once the journal is above its limit,
+    /// about twice as much as comes in until half is left, so that no commit waits long for it.
     private mutating func trim() -> UInt64? {
         let target = configuration.journalBytesMax / 2
         if retention.bytes > configuration.journalBytesMax { isTrimming = true }

@@ -1,10 +1,11 @@
 import Foundation
 
-/// Looks into an SQLite write-ahead log for transactions that SQLite will not recover although a later one proves
-/// that they were synced (D15): it stops at the first frame whose checksum fails and forgets all after it.
+/// Looks into an SQLite write-ahead log for transactions that SQLite will not recover although a later one
+/// proves that they were synced (D15): it stops at the first frame whose checksum fails and forgets all after
+/// it.
 ///
-/// File format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log. Every commit of the journal is synced
-/// before the next one is written, so only the last transaction in the file may rightly be torn.
+/// File format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log. Every commit of the journal is
+/// synced before the next one is written, so only the last transaction in the file may rightly be torn.
 struct LogScan: Hashable {
     /// Frames that SQLite will recover.
     private(set) var soundFrames = 0

@@ -13,11 +13,11 @@ struct RecoveredJournal {
     /// Records that are not in the tables yet, by partition.
     let unapplied: [[SealedRecord]]
 
-    /// Opens the lane's files in `directory` and proves every byte of the journal against itself, the witness and
-    /// the tables.
+    /// Opens the lane's files in `directory` and proves every byte of the journal against itself, the witness
+    /// and the tables.
     /// - Parameter applied: the end of what each partition's tables have.
     static func read(
-        directory: String, pagesMax: Int?, applied: [LogEnd]
+        directory: String, configuration: StoreConfiguration, applied: [LogEnd]
     ) throws(StoreError) -> RecoveredJournal {
         let path = directory + "/journal.db"
         let witness = try readWitness(directory + "/witness")
@@ -27,11 +27,13 @@ struct RecoveredJournal {
             throw damage(
                 scan.isHeaderBroken
                     ? "the header of \(path)-wal is broken"
-                    : "\(path)-wal breaks after frame \(scan.soundFrames), before \(scan.commitsAfter) commits")
+                    : "\(path)-wal breaks after frame \(scan.soundFrames), "
+                        + "before \(scan.commitsAfter) commits")
         }
-        let database = try JournalDatabase(path: path, pagesMax: pagesMax)
+        let database = try JournalDatabase(path: path, pagesMax: configuration.journalPagesMax)
+        try database.check()
         var verifier = ChainVerifier(applied: applied)
-        var retention = Retention()
+        var retention = Retention(runBytesMax: min(512 << 10, configuration.journalBytesMax / 32))
         var unapplied = [[SealedRecord]](repeating: [], count: applied.count)
         try database.forEachRow { (key, row) throws(StoreError) in
             do {
@@ -80,5 +82,7 @@ struct RecoveredJournal {
         return witness
     }
 
-    private static func damage(_ detail: String) -> StoreError { .damaged(what: "the journal", detail: detail) }
+    private static func damage(_ detail: String) -> StoreError {
+        .damaged(what: "the journal", detail: detail)
+    }
 }

@@ -1,9 +1,11 @@
 import Identifiers
 
-/// Which rows the journal still holds, in runs of neighbouring rows, and which of them nothing needs any more.
+/// Which rows the journal still holds, in runs of neighbouring rows, and which of them nothing needs any
+/// more.
 ///
-/// A row is needed until every record in it is applied to its partition's tables and those are synced: the tables'
-/// own log is not synced at commit, so a power failure may take back what was applied since their last checkpoint.
+/// A row is needed until every record in it is applied to its partition's tables and those are synced: the
+/// tables' own log is not synced at commit, so a power failure may take back what was applied since their
+/// last checkpoint.
 struct Retention {
     /// Neighbouring rows that are deleted together.
     struct Run: Hashable {
@@ -20,7 +22,7 @@ struct Retention {
     /// All retained records and headers.
     private(set) var bytes = 0
 
-    init(runBytesMax: Int = 512 << 10) { self.runBytesMax = runBytesMax }
+    init(runBytesMax: Int) { self.runBytesMax = runBytesMax }
 
     mutating func add(sequence: UInt64, bytes count: Int, marks: [DurableMark]) {
         bytes += count
@@ -44,7 +46,8 @@ struct Retention {
         return found.sorted()
     }
 
-    /// Forgets the oldest run if nothing needs it. The last one stays, so that the journal always shows its end.
+    /// Forgets the oldest run if nothing needs it. The last one stays, so that the journal always shows its
+    /// end.
     /// - Returns: the last sequence of the run; all rows up to it may be deleted.
     mutating func trim(synced: (PartitionID) -> LogPosition) -> UInt64? {
         guard runs.count > 1, let run = runs.first, run.ends.allSatisfy({ synced($0.key) >= $0.value }) else {

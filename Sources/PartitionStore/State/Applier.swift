@@ -11,22 +11,25 @@ final class Applier: Sendable {
         var tell: (@Sendable ([DurableMark]) -> Void)?
     }
 
-    let tables: [PartitionTables]
+    let tables: TableSet
     private let queue: Mutex<ApplyQueue>
     private let progress: Mutex<Progress>
     private let backlog = Atomic<Int>(0)
     private let bell = Doorbell()
     private let ended = DispatchSemaphore(value: 0)
     private let stopping: Stopping
+    /// Kept as long as either thread runs, also if nobody closes the store.
+    private let lock: DirectoryLock
     private let template: [UInt8]
     private let interval: Duration
     private let recordsMax: Int
     private let logBytesMax: Int
 
     init(
-        tables: [PartitionTables], applied: [LogPosition], template: [UInt8], configuration: StoreConfiguration,
-        stopping: Stopping
+        tables: TableSet, applied: [LogPosition], template: [UInt8],
+        configuration: StoreConfiguration, stopping: Stopping, lock: DirectoryLock
     ) {
+        self.lock = lock
         self.tables = tables
         self.template = template
         self.stopping = stopping
@@ -127,6 +130,7 @@ final class Applier: Sendable {
                 let synced = try tables[index].checkpoint()
                 progress.withLock { $0.synced[index] = synced }
             }
+            tables.closeIdle()
         }
         guard !marks.isEmpty else { return }
         progress.withLock { $0.tell }?(marks)

@@ -101,7 +101,9 @@ struct ApplyQueue {
     mutating func take(_ index: Int, recordsMax: Int) -> ArraySlice<SealedRecord> {
         let slot = slots[index]
         var end = slot.head
-        while end < slot.records.count, end - slot.head < recordsMax, slot.records[end].position <= slot.committed {
+        while end < slot.records.count, end - slot.head < recordsMax,
+            slot.records[end].position <= slot.committed
+        {
             end += 1
         }
         let taken = slot.records[slot.head..<end]

@@ -2,8 +2,8 @@ import Identifiers
 import SQLiteDriver
 
 extension StateFile {
-    /// Writes the changes of many actors. Ends come first, so that their keys are free for new actors; then the
-    /// rest in the order of the tables, which touches each page once.
+    /// Writes the changes of many actors. Ends come first, so that their keys are free for new actors; then
+    /// the rest in the order of the tables, which touches each page once.
     func write(_ changes: [TurnCoalescer.Change]) throws(SQLiteError) {
         let sorted = changes.sorted { $0.id < $1.id }
         for change in sorted where change.isDestroyed && change.created == nil {

@@ -7,7 +7,8 @@ extension StateFile {
 
     func actor(at address: ActorAddress) throws(StoreError) -> StoredActor? {
         let row = try attempt { () throws(SQLiteError) in
-            let row = try connection.statement("SELECT \(Self.columns) FROM actor WHERE kind = ?1 AND key = ?2")
+            let row = try connection.statement(
+                "SELECT \(Self.columns) FROM actor WHERE kind = ?1 AND key = ?2")
             try row.bind(text: address.kind.name, at: 1)
             try row.bind(copying: KeyCoding.encode(address.key), at: 2)
             return row
@@ -89,7 +90,8 @@ extension StateFile {
             let id = ActorID(rawValue: UInt64(bitPattern: rows.integer(at: 0)))
             actors.append(
                 StoredActor(
-                    id: id, address: try address(rows, of: id), createdAt: UInt64(clamping: rows.integer(at: 3)),
+                    id: id, address: try address(rows, of: id),
+                    createdAt: UInt64(clamping: rows.integer(at: 3)),
                     state: rows.optionalBlob(at: 6), run: rows.optionalBlob(at: 5),
                     input: rows.optionalBlob(at: 7),
                     wakeAt: rows.optionalInteger(at: 4).map { UInt64(clamping: $0) }))

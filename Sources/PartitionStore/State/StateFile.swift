@@ -2,8 +2,9 @@ import ByteCoding
 import Identifiers
 import SQLiteDriver
 
-/// The tables of one partition: what its committed records add up to. Not durable at commit (`synchronous=NORMAL`);
-/// a power failure takes back the latest transactions as a whole, and the journal still has their records.
+/// The tables of one partition: what its committed records add up to. Not durable at commit
+/// (`synchronous=NORMAL`); a power failure takes back the latest transactions as a whole, and the journal
+/// still has their records.
 final class StateFile {
     let connection: Connection
     let path: String
@@ -14,12 +15,12 @@ final class StateFile {
     private static let version = 1
     private static let schema = """
         CREATE TABLE meta(
-            id INTEGER PRIMARY KEY CHECK(id = 1), appliedPosition INTEGER NOT NULL, appliedHash INTEGER NOT NULL,
-            appliedEpoch INTEGER NOT NULL, appliedTime INTEGER NOT NULL);
+            id INTEGER PRIMARY KEY CHECK(id = 1), appliedPosition INTEGER NOT NULL,
+            appliedHash INTEGER NOT NULL, appliedEpoch INTEGER NOT NULL, appliedTime INTEGER NOT NULL);
         INSERT INTO meta VALUES(1, 0, 0, 0, 0);
         CREATE TABLE actor(
-            id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key BLOB NOT NULL, created INTEGER NOT NULL, wake INTEGER,
-            run BLOB, state BLOB, input BLOB, UNIQUE(kind, key));
+            id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key BLOB NOT NULL, created INTEGER NOT NULL,
+            wake INTEGER, run BLOB, state BLOB, input BLOB, UNIQUE(kind, key));
         CREATE INDEX actor_wake ON actor(wake) WHERE wake IS NOT NULL;
         CREATE TABLE item(
             actor INTEGER NOT NULL, space INTEGER NOT NULL, id BLOB NOT NULL, body BLOB NOT NULL,
@@ -32,6 +33,8 @@ final class StateFile {
         try DurableFile.remove(scratch)
         do {
             let connection = try Connection(path: scratch, create: true)
+            // The copies are synced, not the template.
+            try connection.pragma("synchronous=OFF")
             try connection.pragma("page_size=4096")
             try connection.execute(schema)
             try connection.pragma("user_version=\(version)")
@@ -72,6 +75,7 @@ final class StateFile {
                 position: LogPosition(rawValue: UInt64(bitPattern: meta.integer(at: 1))),
                 hash: UInt64(bitPattern: meta.integer(at: 2)), time: UInt64(bitPattern: meta.integer(at: 3)))
             meta.reset()
+            connection.releaseMemory()
         } catch let error as SQLiteError {
             throw StoreError(error, what: what, path: path)
         } catch let error as StoreError {
@@ -100,11 +104,13 @@ final class StateFile {
         var end = applied
         do {
             for record in records {
-                // The bytes were proven when they were sealed or read back; only the parts needed here are parsed.
+                // The bytes were proven when they were sealed or read back; only the parts needed here are
+                // parsed.
                 var reader = ByteReader(record.bytes)
                 _ = try reader.skip(8)
                 end = LogEnd(
-                    epoch: Epoch(rawValue: try reader.fixed()), position: record.position, hash: record.hash, time: 0)
+                    epoch: Epoch(rawValue: try reader.fixed()), position: record.position,
+                    hash: record.hash, time: 0)
                 _ = try reader.skip(8)
                 end.time = try reader.fixed()
                 guard record.bytes[1] == JournalRecord.Kind.turn.rawValue else { continue }

@@ -1,8 +1,8 @@
 import ByteCoding
 import Identifiers
 
-/// Reduces the turns of many records to the least that must be written: the last value of each field, no item that
-/// is deleted later, nothing of an actor that ends.
+/// Reduces the turns of many records to the least that must be written: the last value of each field, no item
+/// that is deleted later, nothing of an actor that ends.
 struct TurnCoalescer {
     struct ItemKey: Hashable, Comparable {
         var space: UInt8
