@@ -108,9 +108,12 @@ final class ChildProcess: Sendable {
 
     func send(_ signal: Int32) { isReaped.withLock { if !$0 { kill(pid, signal) } } }
 
+    /// Waits until the process is gone and its output read to the end.
     @discardableResult
     func waitForEnd(within limit: Duration = .seconds(20)) async throws -> ProcessEnd {
-        try await end.value(within: limit, "the end of \(name)")
+        let end = try await end.value(within: limit, "the end of \(name)")
+        _ = try await output.end.value(within: limit, "the end of the output of \(name)")
+        return end
     }
 
     /// SIGKILL, and waits until nothing of the process is left.
@@ -144,6 +147,8 @@ final class ProcessOutput: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Fulfilled when nobody can write any more.
+    let end = Promise<Bool>()
 
     var text: String { state.withLock { $0.lines.joined(separator: "\n") } }
 
@@ -178,6 +183,7 @@ final class ProcessOutput: Sendable {
             for watcher in state.watchers { watcher.promise.fulfil(nil) }
             state.watchers = []
         }
+        end.fulfil(true)
     }
 
     private func take(_ bytes: ArraySlice<UInt8>) {

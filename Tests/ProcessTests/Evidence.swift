@@ -43,6 +43,8 @@ struct Evidence: Sendable {
         /// Tries that each job's step may take.
         var attemptsMax = 6
         var leftMessages = 0
+        /// The step that ended the worker's run, if it failed.
+        var failedStep: Step?
     }
 
     /// A line of the outside world's record.

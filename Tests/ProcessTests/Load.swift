@@ -227,6 +227,8 @@ final class Load: Sendable {
         let delay = Int.random(in: 0...60, using: &random)
         let status = Int.random(in: 0..<4, using: &random) == 0 ? 500 : 200
         let fault = #"{"path": "\#(path)", "times": 1, "status": \#(status), "delayMs": \#(delay)}"#
+        // One at a time: faults that gather while the node is down would use up a step's attempts in a row.
+        try expect(try await fixture.outside(client, .DELETE, "/_fail"), 200, to: "DELETE /_fail")
         try expect(try await fixture.outside(client, .POST, "/_fail", fault), 200, to: fault)
         try await Task.sleep(for: .milliseconds(Int.random(in: 50...250, using: &random)))
     }
@@ -254,9 +256,10 @@ final class Load: Sendable {
             evidence.runs.append(final)
         }
         for var jobs in book.jobs {
-            let (_, state, left) = try await end(client, jobs.worker)
+            let (status, state, left) = try await end(client, jobs.worker)
             jobs.processed = state["processed"] as? Int ?? 0
             jobs.leftMessages = left
+            if status == "failed" { jobs.failedStep = try await steps(client, jobs.worker).last }
             evidence.jobs.append(jobs)
         }
         evidence.lines = try await lines(client)

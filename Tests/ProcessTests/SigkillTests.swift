@@ -48,12 +48,13 @@ extension ProcessTests {
                 group.addTask { try await load.run() }
                 group.addTask {
                     var random = SplitMix64(seed: seed)
-                    for _ in 0..<kills {
+                    for number in 1...max(1, kills) {
                         // The random moment is what is tested; nothing is waited for.
                         let pause = Int.random(in: 100...700, using: &random)
                         try await Task.sleep(for: .milliseconds(pause))
                         try await fixture.killNode()
                         try await fixture.startNode()
+                        if number % 50 == 0 { print("\(number) of \(kills) kills") }
                     }
                     load.finish()
                 }

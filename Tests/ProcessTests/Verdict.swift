@@ -155,15 +155,27 @@ struct Verdict: Sendable {
     // MARK: Jobs
 
     private mutating func judge(_ jobs: Evidence.Jobs, _ record: Record) {
-        if jobs.processed < jobs.sent.count {
-            faults.append(.lost("\(jobs.worker) processed \(jobs.processed) of \(jobs.sent.count) jobs"))
+        var due = jobs.sent
+        if let failed = jobs.failedStep {
+            exhausted += 1
+            let end = jobs.sent.firstIndex { record.keys[$0] == [failed.key] }
+            guard let end, failed.attempts >= jobs.attemptsMax else {
+                return faults.append(.wrong("\(jobs.worker) failed with tries left: \(failed)"))
+            }
+            due = Array(jobs.sent[..<end])
         }
-        if jobs.processed > jobs.sent.count || jobs.leftMessages > 0 {
+        // A failed run takes no more messages; those behind its end, it must not lose either.
+        let left = jobs.failedStep == nil ? 0 : jobs.sent.count - due.count - 1
+        if jobs.processed < due.count || jobs.leftMessages < left {
             faults.append(
-                .doubled("\(jobs.worker) processed \(jobs.processed) of \(jobs.sent.count), left \(jobs.leftMessages)"))
+                .lost("\(jobs.worker) processed \(jobs.processed) of \(due.count) jobs, left \(jobs.leftMessages)"))
+        }
+        if jobs.processed > due.count || jobs.leftMessages > left {
+            faults.append(
+                .doubled("\(jobs.worker) processed \(jobs.processed) of \(due.count) jobs, left \(jobs.leftMessages)"))
         }
         var steps: [(path: String, key: String)] = []
-        for path in jobs.sent {
+        for path in due {
             let keys = record.keys[path] ?? []
             if keys.isEmpty { faults.append(.lost("\(jobs.worker): \(path) was never called")) }
             if keys.count > 1 { faults.append(.doubled("\(jobs.worker): \(path) was \(keys.count) messages")) }

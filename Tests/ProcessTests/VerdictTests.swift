@@ -115,15 +115,31 @@ extension ProcessTests {
             #expect(faults { $0.runs[1].steps[0].attempts = 3 }.contains { $0.contains("tries left") })
         }
 
+        @Test func aWorkerThatFailed() {
+            let failed = Evidence.Step(path: "loop/#1/process", key: "j1", status: "failed", attempts: 6)
+            func end(_ evidence: inout Evidence, attempts: Int = 6) {
+                evidence.jobs[0].processed = 1
+                evidence.jobs[0].failedStep = failed
+                evidence.jobs[0].failedStep?.attempts = attempts
+            }
+            #expect(faults { end(&$0) }.isEmpty)
+            #expect(faults { end(&$0, attempts: 5) }.contains { $0.contains("tries left") })
+            let behind = faults {
+                end(&$0)
+                $0.jobs[0].sent.append("/j/2")
+            }
+            #expect(behind == ["lost: w processed 1 of 1 jobs, left 0"])
+        }
+
         @Test func aMessageThatIsLostOrDoubled() {
-            #expect(faults { $0.jobs[0].processed = 1 } == ["lost: w processed 1 of 2 jobs"])
+            #expect(faults { $0.jobs[0].processed = 1 } == ["lost: w processed 1 of 2 jobs, left 0"])
             #expect(
                 faults { $0.lines.removeAll { if case .call("j1", _, _) = $0 { true } else { false } } }
                     == ["lost: w: /j/1 was never called"])
             #expect(
                 faults { $0.lines.append(.call(key: "j2", path: "/j/1", status: 200)) }
                     == ["doubled: w: /j/1 was 2 messages"])
-            #expect(faults { $0.jobs[0].processed = 3 } == ["doubled: w processed 3 of 2, left 0"])
+            #expect(faults { $0.jobs[0].processed = 3 } == ["doubled: w processed 3 of 2 jobs, left 0"])
             #expect(
                 faults { $0.lines.append(.call(key: "j0", path: "/j/0", status: 200)) }
                     == ["doubled: w: /j/0 was called again after /j/1"])
