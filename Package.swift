@@ -175,6 +175,10 @@ let package = Package(
         .testTarget(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
+        // Runs the programs themselves, so they are built with it.
+        .testTarget(
+            name: "ProcessTests", dependencies: ["Announced", "OutsideWorld", "TimeAndChance"] + nio,
+            swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )

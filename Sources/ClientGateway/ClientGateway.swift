@@ -7,6 +7,14 @@ import NIOWebSocket
 import SessionCore
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// The port where clients reach a node: HTTP/1.1, and WebSocket at `/connect`. The protocol is in
 /// `docs/protocol.md`.
 ///
@@ -40,7 +48,7 @@ public final class ClientGateway: Sendable {
     /// - Parameters:
     ///   - host: the address to bind, such as `127.0.0.1`.
     ///   - port: 0 for any free one.
-    /// - Throws: what the system says if the address cannot be bound.
+    /// - Throws: `CannotListen` if the address cannot be bound.
     public static func start(
         service: any ActorService, host: String, port: Int, configuration: GatewayConfiguration = .init(),
         logger: Logger
@@ -83,7 +91,7 @@ public final class ClientGateway: Sendable {
                 connections: connections, logger: logger)
         } catch {
             try? await group.shutdownGracefully()
-            throw error
+            throw CannotListen(host: host, port: port, error: error)
         }
     }
 
@@ -217,5 +225,27 @@ final class ConnectionRegistry: Sendable {
         }
         if isEmpty { promise.succeed() }
         return promise.futureResult
+    }
+}
+
+/// The address for clients cannot be bound.
+public struct CannotListen: Error, CustomStringConvertible {
+    /// The address that was asked for.
+    public let host: String
+    public let port: Int
+    private let reason: String
+
+    init(host: String, port: Int, error: any Error) {
+        self.host = host
+        self.port = port
+        if let error = error as? IOError {
+            reason = String(cString: strerror(error.errnoCode))
+        } else {
+            reason = "\(error)"
+        }
+    }
+
+    public var description: String {
+        "nothing can listen on \(host):\(port): \(reason); free the address or listen on another one"
     }
 }

@@ -148,6 +148,10 @@ final class Shard: @unchecked Sendable {
         if partitions[partition]?.isCommitted ?? true { release() } else { partitions[partition]?.hold(release) }
     }
 
+    func isCommitted(_ position: LogPosition, in partition: PartitionID) -> Bool {
+        partitions[partition].map { $0.committed >= position } ?? true
+    }
+
     func committed(_ marks: [DurableMark]) {
         for mark in marks {
             for release in partitions[mark.partition]?.commit(mark.position) ?? [] { release() }
