@@ -174,6 +174,10 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
+        .testTarget(
+            name: "NodeTests",
+            dependencies: ["NodeAssembly", "ActorHost", "Apus", "ApusClient", "PartitionStore", logging],
+            swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
         // Runs the programs themselves, so they are built with it.
         .testTarget(

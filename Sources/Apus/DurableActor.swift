@@ -82,8 +82,6 @@ public struct ActorOptions: Sendable {
     }
 }
 
-/// An error that reaches the caller whole: group, code, message and metadata (A14).
-public typealias ActorError = ClientProtocol.ActorError
 
 extension Duration {
     public static func minutes(_ count: Int) -> Duration { .seconds(60 * count) }
