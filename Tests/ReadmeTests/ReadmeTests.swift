@@ -120,7 +120,7 @@ private struct Folder {
     /// Runs a program of the toolchain here; returns its status and everything that it said.
     func run(_ words: [String]) throws -> (status: Int32, output: String) {
         let log = url.appendingPathComponent("output.txt")
-        FileManager.default.createFile(atPath: log.path, contents: nil)
+        try Data().write(to: log)
         let file = try FileHandle(forWritingTo: log)
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
