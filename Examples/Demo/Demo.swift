@@ -134,12 +134,14 @@ struct Show {
         let figures = ledger.now
         screen.say(
             screen.style(
-                .red, "killed the node (pid \(pid), SIGKILL) with \(picture.isUnderWay) runs under way")
-                + ": \(picture.inStep) in the middle of a step, \(picture.asleep) asleep, "
-                + "\(picture.waiting) waiting for a message")
-        screen.say(
-            "until then: \(figures.acknowledged) requests acknowledged, \(picture.completed) runs completed; "
-                + "unanswered requests are repeated under their identity")
+                .red, "killed the node (pid \(pid), SIGKILL) with \(picture.isUnderWay) runs under way"))
+        screen.print([
+            "        \(picture.inStep) in the middle of a step, \(picture.asleep) asleep, "
+                + "\(picture.waiting) waiting for a message",
+            "        until then: \(figures.acknowledged) requests acknowledged, "
+                + "\(picture.completed) runs completed",
+            "        requests without an answer are repeated under their identity",
+        ])
         try await Task.sleep(for: .milliseconds(500))
         return picture
     }
