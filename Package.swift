@@ -52,8 +52,11 @@ let package = Package(
         .target(name: "TimeAndChance", swiftSettings: house),
 
         // Floor 2: cores
-        .target(name: "ClientProtocol", dependencies: ["Identifiers"], swiftSettings: house),
-        .target(name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house),
+        .target(
+            name: "ClientProtocol", dependencies: ["Identifiers"], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], exclude: ["README.md"],
+            swiftSettings: house),
         .target(name: "WorkflowCore", dependencies: ["ByteCoding"], swiftSettings: house),
         .target(name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
@@ -81,7 +84,8 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "ClientGateway",
-            dependencies: ["ClientProtocol", "SessionCore", "Identifiers", logging] + nio, swiftSettings: house),
+            dependencies: ["ClientProtocol", "SessionCore", "Identifiers", logging] + nio, exclude: ["README.md"],
+            swiftSettings: house),
         .target(
             name: "NodeAssembly",
             dependencies: ["ActorHost", "Apus", "ClientGateway", "PartitionStore", "Identifiers", logging],
@@ -90,6 +94,7 @@ let package = Package(
         // Floor 6: clients
         .target(
             name: "ApusClient", dependencies: ["Apus", "ClientProtocol", "Identifiers", logging] + nio,
+            exclude: ["README.md"],
             swiftSettings: house),
 
         // Floor 7: programs
@@ -160,11 +165,20 @@ let package = Package(
                 + nio,
             swiftSettings: house),
         .testTarget(
+            name: "ApusClientTests",
+            dependencies: ["ApusClient", "ClientGateway", "ClientProtocol", "Identifiers", "FakeActors", logging]
+                + nio,
+            swiftSettings: house),
+        .testTarget(
             name: "OperatorTests", dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
             swiftSettings: house),
         .testTarget(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
+        // Runs the programs themselves, so they are built with it.
+        .testTarget(
+            name: "ProcessTests", dependencies: ["Announced", "OutsideWorld", "TimeAndChance"] + nio,
+            swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )

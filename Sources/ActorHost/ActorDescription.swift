@@ -25,11 +25,14 @@ enum ActorDescription {
     }
 
     static func history(of actor: LiveActor) -> Payload {
-        history(actor.address, actor.core.entries)
+        let run = LiveActor.runName(actor.shard.store.identity, actor.address, actor.id)
+        return history(actor.address, run, actor.core.entries)
     }
 
-    static func history(of stored: StoredActor, items: [StoredItem]) throws -> Payload {
-        history(stored.address, try items.map { item throws(WireError) in try HistoryEntry.decode(item.body) })
+    static func history(of stored: StoredActor, items: [StoredItem], in store: StoreIdentity) throws -> Payload {
+        let run = LiveActor.runName(store, stored.address, stored.id)
+        let entries = try items.map { item throws(WireError) in try HistoryEntry.decode(item.body) }
+        return history(stored.address, run, entries)
     }
 
     private static func describe(
@@ -79,25 +82,30 @@ enum ActorDescription {
         }
     }
 
-    private static func history(_ address: ActorAddress, _ entries: [HistoryEntry]) -> Payload {
+    private static func history(_ address: ActorAddress, _ run: [UInt8], _ entries: [HistoryEntry]) -> Payload {
         var json = JSONText()
         json.object { json in
             addressMembers(address, &json)
             json.member("entries") { json in
                 json.array { json in
-                    for entry in entries { json.element { write(entry, &$0) } }
+                    for entry in entries { json.element { write(entry, run, &$0) } }
                 }
             }
         }
         return Payload(json.bytes)
     }
 
-    private static func write(_ entry: HistoryEntry, _ json: inout JSONText) {
+    private static func write(_ entry: HistoryEntry, _ run: [UInt8], _ json: inout JSONText) {
         json.object { json in
             json.member("sequence") { $0.raw(String(entry.sequence)) }
             json.member("path") { $0.string(entry.path.description) }
             json.member("kind") { $0.string("\(entry.operation.kind)") }
             json.member("at") { $0.time(entry.recordedAt) }
+            if entry.operation.kind == .step {
+                // What the outside world was told, to find its side of the step.
+                let key = StableNames.idempotencyKey(run: run, path: entry.path)
+                json.member("idempotencyKey") { $0.string(key) }
+            }
             write(entry.operation, &json)
         }
     }

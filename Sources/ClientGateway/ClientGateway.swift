@@ -7,7 +7,16 @@ import NIOWebSocket
 import SessionCore
 import Synchronization
 
-/// The port where clients reach a node: HTTP/1.1, and WebSocket at `/connect`. The protocol is in `docs/protocol.md`.
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// The port where clients reach a node: HTTP/1.1, and WebSocket at `/connect`. The protocol is in
+/// `docs/protocol.md`.
 ///
 /// Everything malformed ends one request or one connection with its error, never more.
 public final class ClientGateway: Sendable {
@@ -39,7 +48,7 @@ public final class ClientGateway: Sendable {
     /// - Parameters:
     ///   - host: the address to bind, such as `127.0.0.1`.
     ///   - port: 0 for any free one.
-    /// - Throws: what the system says if the address cannot be bound.
+    /// - Throws: `CannotListen` if the address cannot be bound.
     public static func start(
         service: any ActorService, host: String, port: Int, configuration: GatewayConfiguration = .init(),
         logger: Logger
@@ -55,6 +64,8 @@ public final class ClientGateway: Sendable {
             .serverChannelOption(.backlog, value: configuration.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A client that vanished without a word is found even while it waits for a reply without a limit.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 64 << 10))
             .childChannelInitializer { [inboxes] channel in
@@ -65,7 +76,9 @@ public final class ClientGateway: Sendable {
                     }
                     try Self.addHandlers(to: channel, context: context, inbox: inbox)
                 }.flatMapError { error in
-                    guard error is ConnectionLimitReached else { return channel.eventLoop.makeFailedFuture(error) }
+                    guard error is ConnectionLimitReached else {
+                        return channel.eventLoop.makeFailedFuture(error)
+                    }
                     return Self.refuse(channel, linger: configuration.linger)
                 }
             }
@@ -78,12 +91,12 @@ public final class ClientGateway: Sendable {
                 connections: connections, logger: logger)
         } catch {
             try? await group.shutdownGracefully()
-            throw error
+            throw CannotListen(host: host, port: port, error: error)
         }
     }
 
-    /// Stops accepting, lets requests under way finish, closes WebSockets with code 1001, and ends.
-    /// A second call waits for the first.
+    /// Stops accepting, lets requests under way finish, closes WebSockets with code 1001, and ends. A second
+    /// call waits for the first.
     /// - Parameter deadline: after that long whatever is left is cut off.
     public func stop(within deadline: Duration) async {
         let task = stopping.withLock { stopping in
@@ -96,11 +109,13 @@ public final class ClientGateway: Sendable {
 
     private func performStop(within deadline: Duration) async {
         try? await server.close().get()
-        connections.forEach { $0.pipeline.fireUserInboundEventTriggered(GatewayStopping()) }
+        for channel in connections.all {
+            channel.pipeline.fireUserInboundEventTriggered(GatewayStopping())
+        }
         let loop = group.next()
         let allClosed = connections.whenEmpty(on: loop)
         let timer = loop.scheduleTask(in: TimeAmount(deadline)) { [connections] in
-            connections.forEach { $0.close(promise: nil) }
+            for channel in connections.all { channel.close(promise: nil) }
         }
         try? await allClosed.get()
         timer.cancel()
@@ -113,11 +128,13 @@ public final class ClientGateway: Sendable {
 
     /// One connection too many: say so in the one protocol that every client reads, and close.
     private static func refuse(_ channel: any Channel, linger: Duration) -> EventLoopFuture<Void> {
-        let body = Array("{\"error\":".utf8) + {
-            var bytes: [UInt8] = []
-            JSONWriter.append(error: .overloaded, to: &bytes)
-            return bytes
-        }() + Array("}".utf8)
+        let body =
+            Array("{\"error\":".utf8)
+            + {
+                var bytes: [UInt8] = []
+                JSONWriter.append(error: .overloaded, to: &bytes)
+                return bytes
+            }() + Array("}".utf8)
         var answer = ByteBuffer(
             string: "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
                 + "connection: close\r\ncontent-length: \(body.count)\r\n\r\n")
@@ -145,7 +162,8 @@ public final class ClientGateway: Sendable {
         let pipeline = HTTPServerPipelineHandler()
         let handler = HTTPConnectionHandler(gateway: context, inbox: inbox, activity: activity)
         let activityBound = NIOLoopBound(activity, eventLoop: channel.eventLoop)
-        let upgrader = WebSocketUpgrader(path: ClientWire.path, subprotocol: ClientWire.subprotocol) { channel in
+        let upgrader = WebSocketUpgrader(path: ClientWire.path, subprotocol: ClientWire.subprotocol) {
+            channel in
             let decoder = BoundaryFrameDecoder(frameBytesMax: context.configuration.session.messageBytesMax)
             let handler = WebSocketConnectionHandler(
                 gateway: context, inbox: inbox, activity: activityBound.value, decoder: decoder)
@@ -154,7 +172,9 @@ public final class ClientGateway: Sendable {
         let upgrade = HTTPServerUpgradeHandler(
             upgraders: [upgrader], httpEncoder: encoder, extraHTTPHandlers: [handler, pipeline, decoder],
             upgradeCompletionHandler: { _ in })
-        try channel.pipeline.syncOperations.addHandlers([activity, encoder, decoder, pipeline, upgrade, handler])
+        try channel.pipeline.syncOperations.addHandlers([
+            activity, encoder, decoder, pipeline, upgrade, handler,
+        ])
     }
 }
 
@@ -194,9 +214,7 @@ final class ConnectionRegistry: Sendable {
         promise?.succeed()
     }
 
-    func forEach(_ body: (any Channel) -> Void) {
-        for channel in state.withLock({ Array($0.channels.values) }) { body(channel) }
-    }
+    var all: [any Channel] { state.withLock { Array($0.channels.values) } }
 
     /// Completes when there is no connection left.
     func whenEmpty(on loop: any EventLoop) -> EventLoopFuture<Void> {
@@ -207,5 +225,27 @@ final class ConnectionRegistry: Sendable {
         }
         if isEmpty { promise.succeed() }
         return promise.futureResult
+    }
+}
+
+/// The address for clients cannot be bound.
+public struct CannotListen: Error, CustomStringConvertible {
+    /// The address that was asked for.
+    public let host: String
+    public let port: Int
+    private let reason: String
+
+    init(host: String, port: Int, error: any Error) {
+        self.host = host
+        self.port = port
+        if let error = error as? IOError {
+            reason = String(cString: strerror(error.errnoCode))
+        } else {
+            reason = "\(error)"
+        }
+    }
+
+    public var description: String {
+        "nothing can listen on \(host):\(port): \(reason); free the address or listen on another one"
     }
 }

@@ -1,9 +1,12 @@
 import NIOCore
 import SessionCore
 
-/// The clock of one connection: feeds `ConnectionDeadlines` and wakes for it. Stays on the connection's event loop.
+/// The clock of one connection: feeds `ConnectionDeadlines` and wakes for it. Stays on the connection's
+/// event loop.
 ///
-/// One timer at a time, and it is moved only to an earlier moment: traffic costs no timer work.
+/// A timer is set only for an earlier moment than the running one's, so traffic costs no timer work. Timers
+/// are not cancelled, because NIO looks through all of a loop's timers for the one: they fire and find
+/// nothing to do.
 final class ConnectionWatch {
     /// Called when a deadline has passed.
     var onClose: (CloseReason) -> Void = { _ in }
@@ -12,13 +15,14 @@ final class ConnectionWatch {
 
     private let loop: any EventLoop
     private var deadlines: ConnectionDeadlines
-    private var timer: (scheduled: Scheduled<Void>, at: Duration)?
+    /// The earliest moment for which a timer runs.
+    private var armedFor: Duration?
     private var isEnded = false
 
     init(loop: any EventLoop, settings: ConnectionDeadlines.Settings) {
         self.loop = loop
         deadlines = ConnectionDeadlines(settings: settings, now: Self.now(loop))
-        check()
+        arm()
     }
 
     private static func now(_ loop: any EventLoop) -> Duration {
@@ -27,17 +31,17 @@ final class ConnectionWatch {
 
     func note(_ activity: ConnectionDeadlines.Activity) {
         deadlines.note(activity, now: Self.now(loop))
-        check()
+        arm()
     }
 
     func noteUpgraded() {
         deadlines.upgraded(now: Self.now(loop))
-        check()
+        arm()
     }
 
     func noteWrite(pending: Bool) {
         deadlines.noteWrite(pending: pending, now: Self.now(loop))
-        if pending { check() }
+        if pending { arm() }
     }
 
     func noteWriteProgress() { deadlines.noteWriteProgress(now: Self.now(loop)) }
@@ -45,19 +49,19 @@ final class ConnectionWatch {
     /// Stops the timer and lets go of the connection.
     func end() {
         isEnded = true
-        timer?.scheduled.cancel()
-        timer = nil
         onClose = { _ in }
         onPing = {}
     }
 
+    /// Called by the timer alone: a deadline that is found passed in the middle of a read or a write must not
+    /// end the connection right there, under the feet of its handlers.
     private func check() {
         guard !isEnded else { return }
         switch deadlines.check(now: Self.now(loop)) {
-        case .wait(let moment): wake(at: moment)
+        case .wait: arm()
         case .ping:
+            arm()
             onPing()
-            check()
         case .close(let reason):
             // Once: ending the connection is bounded by its own linger.
             let close = onClose
@@ -66,18 +70,22 @@ final class ConnectionWatch {
         }
     }
 
-    private func wake(at moment: Duration) {
-        if let timer {
-            guard moment < timer.at else { return }
-            timer.scheduled.cancel()
-        }
-        let nanoseconds = moment.components.seconds * 1_000_000_000 + moment.components.attoseconds / 1_000_000_000
+    private func arm() {
+        guard !isEnded else { return }
+        let moment = deadlines.next
+        if let armedFor, armedFor <= moment { return }
+        armedFor = moment
+        let nanoseconds =
+            moment.components.seconds * 1_000_000_000 + moment.components.attoseconds / 1_000_000_000
         let bound = NIOLoopBound(self, eventLoop: loop)
-        let scheduled = loop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: nanoseconds))) {
-            bound.value.timer = nil
-            bound.value.check()
+        loop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: nanoseconds))) {
+            bound.value.timerFired(moment)
         }
-        timer = (scheduled, moment)
+    }
+
+    private func timerFired(_ moment: Duration) {
+        if armedFor == moment { armedFor = nil }
+        check()
     }
 }
 

@@ -15,8 +15,8 @@ struct GatewayContext: Sendable {
     let logger: Logger
 }
 
-/// Serves the HTTP requests of one connection, one after the other; `HTTPServerPipelineHandler` in front of it
-/// keeps pipelined ones back until their turn.
+/// Serves the HTTP requests of one connection, one after the other; `HTTPServerPipelineHandler` in front of
+/// it keeps pipelined ones back until their turn.
 final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandler, DeliveryReceiver {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -25,9 +25,17 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         case idle
         case receiving(HTTPExchange)
         case answering(HTTPExchange)
+        /// The answer is written but for its end, which waits for the client to read.
+        case finishing(Ending)
         /// The last answer is out; what still comes is thrown away until the client closes.
         case draining
         case closed
+    }
+
+    private struct Ending {
+        var keepAlive: Bool
+        /// Something of the request is still to come and must be thrown away.
+        let lingers: Bool
     }
 
     private let gateway: GatewayContext
@@ -56,7 +64,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         self.context = nil
         letGo()
         activity.activity = { _ in .handshake }
-        activity.watch.onClose = { _ in }
+        // Until the WebSocket's handler is there the bare connection is what a deadline ends.
+        let channel = context.channel
+        activity.watch.onClose = { _ in channel.close(promise: nil) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -66,7 +76,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
     }
 
     private func letGo() {
-        if case .answering(let exchange) = phase, let token = exchange.token { gateway.service.abandon(token) }
+        if case .answering(let exchange) = phase, let token = exchange.token {
+            gateway.service.abandon(token)
+        }
         phase = .closed
     }
 
@@ -74,7 +86,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         switch phase {
         case .idle: hasUnfinishedBytes ? .halfHead : .betweenRequests
         case .receiving: .halfMessage
-        case .answering: .answering
+        case .answering, .finishing: .answering
         case .draining, .closed: .betweenRequests
         }
     }
@@ -124,7 +136,8 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         case .failure(let refusal): answer(HTTPAnswer(refusal))
         case .success(.connect):
             let error = ActorError(
-                "upgrade_required", "this path takes WebSocket version 13 with the subprotocol "
+                "upgrade_required",
+                "this path takes WebSocket version 13 with the subprotocol "
                     + ClientWire.subprotocol, group: "request")
             answer(HTTPAnswer(error))
         case .success(.actor(let address, let verb)): submit(exchange, address, verb)
@@ -132,7 +145,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
             guard !isStopping else { return answer(HTTPAnswer(.stopping)) }
             fetch { service in await service.status() }
         case .success(.list(let kind, let after, let limit)):
-            fetch { service throws(ActorError) in try await service.list(kind: kind, after: after, limit: limit) }
+            fetch { service throws(ActorError) in
+                try await service.list(kind: kind, after: after, limit: limit)
+            }
         }
     }
 
@@ -194,51 +209,64 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         default: exchange = nil
         }
         let keepAlive = exchange?.keepAlive == true && !closing && !isStopping
-        var head = HTTPResponseHead(version: .http1_1, status: answer.status)
-        head.headers.add(name: "content-type", value: "application/json")
-        head.headers.add(name: "content-length", value: String(answer.body.count))
-        if let exchange { head.headers.add(name: "x-request-id", value: exchange.requestID) }
-        if !answer.allow.isEmpty {
-            head.headers.add(name: "allow", value: answer.allow.joined(separator: ", "))
-        }
-        if answer.status == .upgradeRequired {
-            head.headers.add(name: "upgrade", value: "websocket")
-            head.headers.add(name: "connection", value: keepAlive ? "upgrade" : "upgrade, close")
-        } else if !keepAlive {
-            head.headers.add(name: "connection", value: "close")
-        } else if exchange?.isHTTP10 == true {
-            head.headers.add(name: "connection", value: "keep-alive")
-        }
-        // Before the writes: the next pipelined request arrives from inside the last of them.
         let isMidRequest = if case .receiving = phase { true } else { false }
-        phase = keepAlive ? .idle : .draining
+        phase = .finishing(Ending(keepAlive: keepAlive, lingers: isMidRequest || closing))
         activity.watch.noteWrite(pending: true)
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        if exchange?.method != .HEAD, !answer.body.isEmpty {
-            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: answer.body)))), promise: nil)
+        context.write(wrapOutboundOut(.head(answer.head(for: exchange, keepAlive: keepAlive))), promise: nil)
+        if exchange?.method != .HEAD, !answer.body.isEmpty { write(answer.body, context) }
+        context.flush()
+        // The next pipelined request begins with the end of this answer. A client that does not read its
+        // answers waits with it, or its requests would fill the memory with them.
+        if context.channel.isWritable { finish() }
+    }
+
+    /// Writes in pieces, so that each piece that reaches the socket counts as progress of a slow reader.
+    private func write(_ body: [UInt8], _ context: ChannelHandlerContext) {
+        var rest = ByteBuffer(bytes: body)
+        let watch = NIOLoopBound(activity.watch, eventLoop: context.eventLoop)
+        while let piece = rest.readSlice(length: min(rest.readableBytes, 256 << 10)), piece.readableBytes > 0
+        {
+            let isLast = rest.readableBytes == 0
+            let written = isLast ? nil : context.eventLoop.makePromise(of: Void.self)
+            written?.futureResult.whenComplete { _ in watch.value.noteWriteProgress() }
+            context.write(wrapOutboundOut(.body(.byteBuffer(piece))), promise: written)
         }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { finish() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Ends the answer that was written.
+    private func finish() {
+        guard case .finishing(let ending) = phase, let context else { return }
+        // Before the write: the next pipelined request arrives from inside it.
+        phase = ending.keepAlive ? .idle : .draining
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         written.futureResult.whenComplete { _ in
-            bound.value.written(closes: !keepAlive, lingers: isMidRequest || closing)
+            bound.value.written(closes: !ending.keepAlive, lingers: ending.lingers)
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
-        if keepAlive { activity.watch.note(activityNow(activity.hasUnfinishedBytes)) }
+        if ending.keepAlive { activity.watch.note(activityNow(activity.hasUnfinishedBytes)) }
     }
 
     private func written(closes: Bool, lingers: Bool) {
         activity.watch.noteWrite(pending: false)
         guard closes, let context else { return }
         guard lingers else { return context.close(promise: nil) }
-        // Closing with unread bytes would reset the connection and could destroy the answer on its way (RFC 9112
-        // section 9.6): say that nothing follows, then read and discard for a moment.
+        // Closing with unread bytes would reset the connection and could destroy the answer on its way (RFC
+        // 9112 section 9.6): say that nothing follows, then read and discard for a moment.
         context.close(mode: .output, promise: nil)
         closeAfterLinger()
     }
 
     private func closeAfterLinger() {
         guard let channel = context?.channel else { return }
-        channel.eventLoop.scheduleTask(in: TimeAmount(gateway.configuration.linger)) { channel.close(promise: nil) }
+        channel.eventLoop.scheduleTask(in: TimeAmount(gateway.configuration.linger)) {
+            channel.close(promise: nil)
+        }
     }
 
     // MARK: Endings
@@ -261,7 +289,13 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
             isStopping = true
             if case .idle = phase { context.close(promise: nil) }
         case ChannelEvent.inputClosed:
-            // A client that has said all may still read its answer, but nobody stays for a reply that may take days.
+            if case .finishing(var ending) = phase {
+                ending.keepAlive = false
+                phase = .finishing(ending)
+                return
+            }
+            // A client that has said all may still read its answer, but nobody stays for a reply that may
+            // take days.
             guard case .answering(var exchange) = phase, !exchange.waits else {
                 return context.close(promise: nil)
             }
@@ -279,7 +313,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         }
         switch phase {
         case .idle, .receiving: answer(HTTPAnswer(Self.refusal(of: failure)), closing: true)
-        case .answering, .draining, .closed: break
+        case .answering, .finishing, .draining, .closed: break
         }
     }
 

@@ -43,7 +43,8 @@ struct HTTPExchange {
         }
     }
 
-    /// The client's own request id if it is short and printable, so that it cannot forge log lines; else a new one.
+    /// The client's own request id if it is short and printable, so that it cannot forge log lines; else a
+    /// new one.
     private static func requestID(_ headers: HTTPHeaders) -> String {
         if let given = headers.first(name: "x-request-id"), 1...128 ~= given.utf8.count,
             given.utf8.allSatisfy({ 0x21...0x7E ~= $0 })
@@ -60,7 +61,8 @@ struct HTTPExchange {
         guard !bytes.isEmpty else { return nil }
         do throws(JSONError) {
             let place = try JSONScanner.validate(bytes.span)
-            return place.count == bytes.count ? Payload(bytes) : JSONSlice(place: place).payload(in: bytes.span)
+            return place.count == bytes.count
+                ? Payload(bytes) : JSONSlice(place: place).payload(in: bytes.span)
         } catch { throw .validation("the body is \(error)", field: field) }
     }
 
@@ -110,7 +112,8 @@ struct HTTPExchange {
             }
             timeoutMillis = value
         }
-        return waits ? .request(queue: name, body: payload, timeoutMillis: timeoutMillis)
+        return waits
+            ? .request(queue: name, body: payload, timeoutMillis: timeoutMillis)
             : .send(queue: name, body: payload)
     }
 }
@@ -152,6 +155,23 @@ struct HTTPAnswer {
         case .timedOut: body = Array("{\"status\":\"timedOut\"}".utf8)
         case .destroyed: body = Array("{\"destroyed\":true}".utf8)
         }
+    }
+
+    func head(for exchange: HTTPExchange?, keepAlive: Bool) -> HTTPResponseHead {
+        var head = HTTPResponseHead(version: .http1_1, status: status)
+        head.headers.add(name: "content-type", value: "application/json")
+        head.headers.add(name: "content-length", value: String(body.count))
+        if let exchange { head.headers.add(name: "x-request-id", value: exchange.requestID) }
+        if !allow.isEmpty { head.headers.add(name: "allow", value: allow.joined(separator: ", ")) }
+        if status == .upgradeRequired {
+            head.headers.add(name: "upgrade", value: "websocket")
+            head.headers.add(name: "connection", value: keepAlive ? "upgrade" : "upgrade, close")
+        } else if !keepAlive {
+            head.headers.add(name: "connection", value: "close")
+        } else if exchange?.isHTTP10 == true {
+            head.headers.add(name: "connection", value: "keep-alive")
+        }
+        return head
     }
 
     private static func wrap(_ before: String, _ payload: [UInt8]) -> [UInt8] {

@@ -53,13 +53,14 @@ enum HTTPRoute: Hashable {
     private static func notAllowed(_ method: HTTPMethod, _ allow: [String]) -> Refusal {
         Refusal(
             error: ActorError(
-                "method_not_allowed", "this path does not take \(method.rawValue.prefix(20))", group: "request",
+                "method_not_allowed", "this path does not take \(method.rawValue.prefix(20))",
+                group: "request",
                 metadata: ["allow": allow.joined(separator: ", ")]),
             allow: allow)
     }
 
-    /// `/actors/{kind}/{key…}` with its suffixes. The suffix is looked for from the right and by its literal letters:
-    /// a key that ends like one is reached by escaping a letter of it (`%61ctions`).
+    /// `/actors/{kind}/{key…}` with its suffixes. The suffix is looked for from the right and by its literal
+    /// letters: a key that ends like one is reached by escaping a letter of it (`%61ctions`).
     private static func actor(
         _ kindSegment: Substring, _ rest: ArraySlice<Substring>, _ method: HTTPMethod
     ) throws(Refusal) -> HTTPRoute {
@@ -67,7 +68,8 @@ enum HTTPRoute: Hashable {
         if count >= 3, let place = Suffix(rawValue: String(rest[rest.endIndex - 2])) {
             guard method == .POST else { throw notAllowed(method, ["POST"]) }
             let address = try address(kindSegment, rest.dropLast(2))
-            guard let name = percentDecoded(rest[rest.endIndex - 1]), !name.isEmpty, name.utf8.count <= 256 else {
+            guard let name = percentDecoded(rest[rest.endIndex - 1]), !name.isEmpty, name.utf8.count <= 256
+            else {
                 throw Refusal(error: .badRequest("the name at the end of the path is malformed"))
             }
             return .actor(address, place == .actions ? .action(name) : .queue(name))
@@ -136,7 +138,8 @@ enum HTTPRoute: Hashable {
 
     private static func address(path: String) -> ActorAddress? {
         let sides = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard sides.count == 2, let kind = try? ActorKind(String(sides[0])), let key = ActorKey(path: sides[1])
+        guard sides.count == 2, let kind = try? ActorKind(String(sides[0])),
+            let key = ActorKey(path: sides[1])
         else { return nil }
         return ActorAddress(kind: kind, key: key)
     }

@@ -20,8 +20,8 @@ protocol DeliveryReceiver: AnyObject {
 
 /// Brings deliveries from any thread to the connections of one event loop.
 ///
-/// A wake-up of another thread is the unit of cost (about 10 us), so only the first delivery of a burst wakes the
-/// loop; whatever comes until the loop runs goes along, for all of the loop's connections together.
+/// A wake-up of another thread is the unit of cost (about 10 us), so only the first delivery of a burst wakes
+/// the loop; whatever comes until the loop runs goes along, for all of the loop's connections together.
 final class LoopInbox: Sendable {
     private struct Entry: Sendable {
         var receiver: NIOLoopBound<any DeliveryReceiver>

@@ -7,8 +7,8 @@ import SessionCore
 
 /// Serves the frames of one WebSocket: does what `ClientSession` decides, and writes once per burst.
 ///
-/// Frames leave through one buffer with their heads written in place; NIO's frame encoder would pass each of them
-/// through the pipeline by itself.
+/// Frames leave through one buffer with their heads written in place; NIO's frame encoder would pass each of
+/// them through the pipeline by itself.
 final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
     typealias InboundIn = WebSocketFrame
     typealias OutboundIn = ByteBuffer
@@ -39,7 +39,8 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
     var isInBurst = false
     private var isReading = false
 
-    init(gateway: GatewayContext, inbox: LoopInbox, activity: ActivityHandler, decoder: BoundaryFrameDecoder) {
+    init(gateway: GatewayContext, inbox: LoopInbox, activity: ActivityHandler, decoder: BoundaryFrameDecoder)
+    {
         self.gateway = gateway
         self.inbox = inbox
         self.activity = activity
@@ -83,7 +84,9 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
     }
 
     private func activityNow() -> ConnectionDeadlines.Activity {
-        if decoder.isInsideFrame || assembler.isInsideMessage { return session.isGreeted ? .halfMessage : .handshake }
+        if decoder.isInsideFrame || assembler.isInsideMessage {
+            return session.isGreeted ? .halfMessage : .handshake
+        }
         return session.isGreeted ? .open : .handshake
     }
 
@@ -95,7 +98,8 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
         let frame = unwrapInboundIn(data)
         let decision = assembler.received(
             MessageAssembler.Frame(
-                opcode: UInt8(webSocketOpcode: frame.opcode), isFinal: frame.fin, isMasked: frame.maskKey != nil,
+                opcode: UInt8(webSocketOpcode: frame.opcode), isFinal: frame.fin,
+                isMasked: frame.maskKey != nil,
                 hasReservedBits: frame.rsv1 || frame.rsv2 || frame.rsv3, byteCount: frame.length))
         switch decision {
         case .message, .lastFragment:
@@ -250,7 +254,9 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
         context.close(mode: .output, promise: nil)
         resumeReading()
         let channel = context.channel
-        context.eventLoop.scheduleTask(in: TimeAmount(gateway.configuration.linger)) { channel.close(promise: nil) }
+        context.eventLoop.scheduleTask(in: TimeAmount(gateway.configuration.linger)) {
+            channel.close(promise: nil)
+        }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

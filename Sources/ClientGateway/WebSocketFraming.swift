@@ -2,8 +2,8 @@ import NIOCore
 import NIOHTTP1
 import NIOWebSocket
 
-/// NIO's frame decoder, plus the knowledge whether it stands between two frames: a half frame followed by silence
-/// has a deadline, an idle connection has not.
+/// NIO's frame decoder, plus the knowledge whether it stands between two frames: a half frame followed by
+/// silence has a deadline, an idle connection has not.
 final class BoundaryFrameDecoder: ByteToMessageDecoder {
     typealias InboundOut = WebSocketFrame
 
@@ -76,8 +76,10 @@ final class WebSocketUpgrader: HTTPServerProtocolUpgrader, Sendable {
             shouldUpgrade: { channel, head in
                 let isPath = head.uri == path || head.uri.hasPrefix(path + "?")
                 let offered = head.headers[canonicalForm: "sec-websocket-protocol"]
-                // A client that names no subprotocol gets the only one; one that names only others is refused.
-                guard head.method == .GET, isPath, offered.isEmpty || offered.contains(subprotocol[...]) else {
+                // A client that names no subprotocol gets the only one; one that names only others is
+                // refused.
+                guard head.method == .GET, isPath, offered.isEmpty || offered.contains(subprotocol[...])
+                else {
                     return channel.eventLoop.makeSucceededFuture(nil)
                 }
                 var headers = HTTPHeaders()

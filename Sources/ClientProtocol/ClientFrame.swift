@@ -68,7 +68,8 @@ extension ClientFrame {
             let id = try envelope.integer(.id, bytes)
             return .request(id: id, try RequestFrame(type: type, envelope, bytes))
         case "hello":
-            return .hello(version: try envelope.integer(.version, bytes), session: try envelope.session(bytes))
+            return .hello(
+                version: try envelope.integer(.version, bytes), session: try envelope.session(bytes))
         case "subscribe":
             let id = try envelope.integer(.id, bytes)
             let event = try envelope.string(.event, bytes)
@@ -197,7 +198,8 @@ extension RequestFrame {
             case .send(let queue, let body): .send(queue: queue, body: body)
             case .request(let queue, let body, let timeoutMillis):
                 .request(queue: queue, body: body, timeoutMillis: timeoutMillis)
-            case .create(let input, let ifAbsent): ifAbsent ? .getOrCreate(input: input) : .create(input: input)
+            case .create(let input, let ifAbsent):
+                ifAbsent ? .getOrCreate(input: input) : .create(input: input)
             case .get: .describe
             case .history: .history
             case .destroy: .destroy

@@ -89,7 +89,9 @@ struct Envelope {
                     throw .malformed(JSONError(reason: .duplicateMember, offset: name.lowerBound))
                 }
             }
-            guard found.count < Self.membersMax else { throw .field("(more than \(Self.membersMax) members)") }
+            guard found.count < Self.membersMax else {
+                throw .field("(more than \(Self.membersMax) members)")
+            }
             found.append(Entry(name: name, field: field, value: value))
         }
         entries = found
@@ -100,7 +102,8 @@ struct Envelope {
         return nil
     }
 
-    /// Finds a known name by its length and first bytes; a name written with escapes is compared as the text it is.
+    /// Finds a known name by its length and first bytes; a name written with escapes is compared as the text
+    /// it is.
     private static func field(_ name: Range<Int>, _ bytes: borrowing Span<UInt8>) -> Field? {
         guard !name.isEmpty else { return nil }
         for index in name where bytes[index] == UInt8(ascii: "\\") {
@@ -154,7 +157,9 @@ struct Envelope {
 
     private static func areEqual(_ a: Range<Int>, _ b: Range<Int>, _ bytes: borrowing Span<UInt8>) -> Bool {
         guard a.count == b.count else { return false }
-        for offset in 0..<a.count where bytes[a.lowerBound + offset] != bytes[b.lowerBound + offset] { return false }
+        for offset in 0..<a.count where bytes[a.lowerBound + offset] != bytes[b.lowerBound + offset] {
+            return false
+        }
         return true
     }
 }
@@ -172,7 +177,9 @@ extension Envelope {
         return value
     }
 
-    func boolean(_ field: Field, default value: Bool, _ bytes: borrowing Span<UInt8>) throws(FrameError) -> Bool {
+    func boolean(
+        _ field: Field, default value: Bool, _ bytes: borrowing Span<UInt8>
+    ) throws(FrameError) -> Bool {
         guard let slice = self[field] else { return value }
         guard let found = slice.boolean(in: bytes) else { throw .field(field.name) }
         return found

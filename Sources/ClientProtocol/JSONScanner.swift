@@ -23,8 +23,8 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// A strict reader of JSON text (RFC 8259) that checks and finds, but builds nothing.
 ///
-/// Payloads pass through Apus as the bytes that the client wrote; the scanner says that they are one well-formed
-/// value and where the members of an envelope lie. Every access is bounds checked by `Span`.
+/// Payloads pass through Apus as the bytes that the client wrote; the scanner says that they are one
+/// well-formed value and where the members of an envelope lie. Every access is bounds checked by `Span`.
 public enum JSONScanner {
     /// Arrays and objects inside each other. 64, so that the open ones fit the bits of one word.
     public static let depthMax = 64
@@ -42,8 +42,8 @@ public enum JSONScanner {
         return start..<end
     }
 
-    /// Visits the members of the object that the bytes are, in order.
-    /// `visit` gets the place of the name between its quotes and of the value.
+    /// Visits the members of the object that the bytes are, in order. `visit` gets the place of the name
+    /// between its quotes and of the value.
     static func members<Failure: Error>(
         _ bytes: borrowing Span<UInt8>, wrap: (JSONError) -> Failure,
         visit: (_ name: Range<Int>, _ value: Range<Int>) throws(Failure) -> Void
@@ -58,7 +58,9 @@ public enum JSONScanner {
         while true {
             let name: Range<Int>, value: Range<Int>
             do throws(JSONError) {
-                guard let byte = byte(bytes, index) else { throw JSONError(reason: .truncated, offset: index) }
+                guard let byte = byte(bytes, index) else {
+                    throw JSONError(reason: .truncated, offset: index)
+                }
                 if byte == UInt8(ascii: "}") {
                     index += 1
                     skipSpace(bytes, &index)
@@ -86,7 +88,9 @@ public enum JSONScanner {
     }
 
     /// Places of the elements of the array at `place`, which must have been checked already.
-    static func elements(_ bytes: borrowing Span<UInt8>, in place: Range<Int>) throws(JSONError) -> [Range<Int>] {
+    static func elements(
+        _ bytes: borrowing Span<UInt8>, in place: Range<Int>
+    ) throws(JSONError) -> [Range<Int>] {
         var index = place.lowerBound
         try expect(UInt8(ascii: "["), bytes, &index)
         var found: [Range<Int>] = []
@@ -117,7 +121,8 @@ public enum JSONScanner {
         }
     }
 
-    static func expect(_ wanted: UInt8, _ bytes: borrowing Span<UInt8>, _ index: inout Int) throws(JSONError) {
+    static func expect(_ wanted: UInt8, _ bytes: borrowing Span<UInt8>, _ index: inout Int) throws(JSONError)
+    {
         guard let byte = byte(bytes, index) else { throw JSONError(reason: .truncated, offset: index) }
         guard byte == wanted else { throw JSONError(reason: .syntax, offset: index) }
         index += 1
@@ -125,8 +130,8 @@ public enum JSONScanner {
 }
 
 extension JSONScanner {
-    /// Passes over one value that starts at `index`. Without recursion: `open` has a bit for each array or object
-    /// around the place, 1 for an object, so hostile nesting costs neither stack nor heap.
+    /// Passes over one value that starts at `index`. Without recursion: `open` has a bit for each array or
+    /// object around the place, 1 for an object, so hostile nesting costs neither stack nor heap.
     static func skipValue(
         _ bytes: borrowing Span<UInt8>, _ index: inout Int, depth outer: Int = 0
     ) throws(JSONError) {
@@ -157,7 +162,9 @@ extension JSONScanner {
                 guard depth > 0 else { return }
                 skipSpace(bytes, &index)
                 let isObject = open & 1 == 1
-                guard let next = self.byte(bytes, index) else { throw JSONError(reason: .truncated, offset: index) }
+                guard let next = self.byte(bytes, index) else {
+                    throw JSONError(reason: .truncated, offset: index)
+                }
                 if next == UInt8(ascii: ",") {
                     index += 1
                     skipSpace(bytes, &index)
@@ -228,8 +235,8 @@ extension JSONScanner {
         }
     }
 
-    /// Passes over a string from its opening quote to behind its closing one. Lone surrogates written as escapes
-    /// pass, as RFC 8259 section 8.2 allows; bytes that are not UTF-8 do not.
+    /// Passes over a string from its opening quote to behind its closing one. Lone surrogates written as
+    /// escapes pass, as RFC 8259 section 8.2 allows; bytes that are not UTF-8 do not.
     static func skipString(_ bytes: borrowing Span<UInt8>, _ index: inout Int) throws(JSONError) {
         try expect(UInt8(ascii: "\""), bytes, &index)
         while index < bytes.count {

@@ -19,13 +19,15 @@ public struct JSONSlice: Hashable, Sendable {
         Payload(bytes.extracting(place).withUnsafeBufferPointer { Array($0) })
     }
 
-    /// The text of a string value; nil for any other value, or for an escaped lone surrogate, which is no text.
+    /// The text of a string value; nil for any other value, or for an escaped lone surrogate, which is no
+    /// text.
     public func string(in bytes: borrowing Span<UInt8>) -> String? {
         guard bytes[place.lowerBound] == UInt8(ascii: "\"") else { return nil }
         return Self.text(of: (place.lowerBound + 1)..<(place.upperBound - 1), in: bytes)
     }
 
-    /// A whole number from 0 to 2^53 - 1, the range in which every JSON reader is exact (RFC 7493 section 2.2).
+    /// A whole number from 0 to 2^53 - 1, the range in which every JSON reader is exact (RFC 7493 section
+    /// 2.2).
     public func integer(in bytes: borrowing Span<UInt8>) -> UInt64? {
         guard place.count <= 16 else { return nil }
         var value: UInt64 = 0
@@ -130,7 +132,8 @@ public struct JSONSlice: Hashable, Sendable {
         let first = fourDigits(at: index, bytes)
         index += 4
         guard 0xD800...0xDBFF ~= first else { return Unicode.Scalar(first) }
-        guard index + 6 <= end, bytes[index] == UInt8(ascii: "\\"), bytes[index + 1] == UInt8(ascii: "u") else {
+        guard index + 6 <= end, bytes[index] == UInt8(ascii: "\\"), bytes[index + 1] == UInt8(ascii: "u")
+        else {
             return nil
         }
         let second = fourDigits(at: index + 2, bytes)

@@ -85,7 +85,8 @@ extension ServerFrame {
         case "error":
             return .error(id: try envelope.integer(.id, bytes), try error(envelope, bytes))
         case "welcome":
-            return .welcome(version: try envelope.integer(.version, bytes), node: try envelope.string(.node, bytes))
+            return .welcome(
+                version: try envelope.integer(.version, bytes), node: try envelope.string(.node, bytes))
         case "pong": return .pong(id: try envelope.integer(.id, bytes))
         default: throw .unknownType(type)
         }
@@ -113,7 +114,8 @@ extension ServerFrame {
     ) throws(FrameError) -> ActorError {
         guard let slice = envelope[.error] else { throw .field("error") }
         let inner = bytes.extracting(slice.place)
-        guard let members = try? JSONSlice.members(of: inner), let group = members["group"]?.string(in: inner),
+        guard let members = try? JSONSlice.members(of: inner),
+            let group = members["group"]?.string(in: inner),
             let code = members["code"]?.string(in: inner), let message = members["message"]?.string(in: inner)
         else { throw .field("error") }
         let metadata = members["metadata"]?.stringMembers(in: inner) ?? [:]

@@ -36,13 +36,18 @@ public struct NodeConfiguration: Sendable {
 public final class Node: Sendable {
     public let host: ActorHost
     private let gateway: ClientGateway
+    private let store: PartitionStore
     private let stopTimeout: Duration
+
+    /// Group commits of the journal since the start; each is one fsync.
+    public var journalCommits: UInt64 { store.commitCount }
 
     /// The port that clients connect to.
     public var port: Int { gateway.port }
 
-    private init(host: ActorHost, gateway: ClientGateway, stopTimeout: Duration) {
+    private init(host: ActorHost, gateway: ClientGateway, store: PartitionStore, stopTimeout: Duration) {
         self.host = host
+        self.store = store
         self.gateway = gateway
         self.stopTimeout = stopTimeout
     }
@@ -65,7 +70,7 @@ public final class Node: Sendable {
             let gateway = try await ClientGateway.start(
                 service: host, host: configuration.host, port: configuration.port,
                 configuration: configuration.gateway, logger: logger)
-            return Node(host: host, gateway: gateway, stopTimeout: configuration.stopTimeout)
+            return Node(host: host, gateway: gateway, store: store, stopTimeout: configuration.stopTimeout)
         } catch {
             try? await host.stop()
             throw error

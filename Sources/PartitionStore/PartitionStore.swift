@@ -92,6 +92,9 @@ public final class PartitionStore: Sendable {
     /// Bytes of records that were appended and are not yet applied; refuse work when it grows too large.
     public var backlogBytes: Int { applier.backlogBytes }
 
+    /// Group commits of the journal since the start; each is one fsync.
+    public var commitCount: UInt64 { lane.commits.load(ordering: .relaxed) }
+
     /// How many partitions' tables are open now.
     public var openTablesCount: Int { applier.tables.openCount }
 

@@ -75,7 +75,8 @@ public struct ClientSession: Sendable {
         case .unsubscribe(let id):
             return subscriptions.removeValue(forKey: id).map { .unsubscribe($0) } ?? .nothing
         case .cancel(let id):
-            // A reply that is on its way crosses the cancellation; both sides ignore what they no longer know.
+            // A reply that is on its way crosses the cancellation; both sides ignore what they no longer
+            // know.
             guard let known = inFlight.removeValue(forKey: id), let token = known else { return .nothing }
             return .abandon(token)
         case .ping(let id): return .send(.pong(id: id))
@@ -127,7 +128,8 @@ public struct ClientSession: Sendable {
             inFlight = [:]
             subscriptions = [:]
         }
-        return Remains(requests: inFlight.values.compactMap { $0 }, subscriptions: Array(subscriptions.values))
+        return Remains(
+            requests: inFlight.values.compactMap { $0 }, subscriptions: Array(subscriptions.values))
     }
 }
 

@@ -1,7 +1,8 @@
 /// Says when a connection has been silent for too long, by what it was silent in.
 ///
-/// Time comes in as a `Duration` since any fixed moment. Nothing is scheduled per message: the connection asks for
-/// `next` when a timer of its own fires, so that 10,000 idle connections cost 10,000 timers and no work.
+/// Time comes in as a `Duration` since any fixed moment. Nothing is scheduled per message: the connection
+/// asks for `next` when a timer of its own fires, so that 10,000 idle connections cost 10,000 timers and no
+/// work.
 public struct ConnectionDeadlines: Sendable {
     public struct Settings: Hashable, Sendable {
         /// From the connection to its first byte, and to the `hello` of a WebSocket.
@@ -33,7 +34,7 @@ public struct ConnectionDeadlines: Sendable {
     }
 
     public enum Verdict: Hashable, Sendable {
-        case wait(until: Duration)
+        case wait
         case ping
         case close(CloseReason)
     }
@@ -50,9 +51,11 @@ public struct ConnectionDeadlines: Sendable {
 
     /// Something changed. Bytes in the middle of a message restart its deadline: slow is not silent.
     public mutating func note(_ activity: Activity, now: Duration) {
-        // The handshake deadline covers all of the handshake, or one byte at a time would stretch it for ever.
-        // So does the one for a head.
-        guard !(self.activity == activity && (activity == .handshake || activity == .halfHead)) else { return }
+        // The handshake deadline covers all of the handshake, or one byte at a time would stretch it for
+        // ever. So does the one for a head.
+        guard !(self.activity == activity && (activity == .handshake || activity == .halfHead)) else {
+            return
+        }
         self.activity = activity
         since = now
     }
@@ -73,30 +76,39 @@ public struct ConnectionDeadlines: Sendable {
         if writePendingSince != nil { writePendingSince = now }
     }
 
+    /// When to check next.
+    public var next: Duration {
+        let moment = since + limit
+        guard let writePendingSince else { return moment }
+        return min(moment, writePendingSince + settings.stalledWrite)
+    }
+
+    private var limit: Duration {
+        switch activity {
+        case .handshake: settings.handshake
+        case .halfHead, .halfMessage: settings.halfMessage
+        case .betweenRequests, .answering: settings.keepAlive
+        case .open, .pinged: settings.ping
+        }
+    }
+
     /// What to do at `now`.
     public mutating func check(now: Duration) -> Verdict {
         if let pendingSince = writePendingSince, now >= pendingSince + settings.stalledWrite {
             return .close(.notReading)
         }
-        let limit: Duration, reason: CloseReason
+        guard now >= since + limit else { return .wait }
         switch activity {
-        case .handshake: (limit, reason) = (settings.handshake, .handshakeTimedOut)
-        case .halfHead, .halfMessage: (limit, reason) = (settings.halfMessage, .halfMessage)
-        case .betweenRequests: (limit, reason) = (settings.keepAlive, .idle)
-        case .pinged: (limit, reason) = (settings.ping, .noPong)
-        case .answering: return .wait(until: nextWriteCheck(before: now + settings.keepAlive))
+        case .handshake: return .close(.handshakeTimedOut)
+        case .halfHead, .halfMessage: return .close(.halfMessage)
+        case .betweenRequests: return .close(.idle)
+        case .pinged: return .close(.noPong)
+        case .answering:
+            since = now
+            return .wait
         case .open:
-            guard now >= since + settings.ping else {
-                return .wait(until: nextWriteCheck(before: since + settings.ping))
-            }
             note(.pinged, now: now)
             return .ping
         }
-        return now >= since + limit ? .close(reason) : .wait(until: nextWriteCheck(before: since + limit))
-    }
-
-    private func nextWriteCheck(before other: Duration) -> Duration {
-        guard let writePendingSince else { return other }
-        return min(other, writePendingSince + settings.stalledWrite)
     }
 }

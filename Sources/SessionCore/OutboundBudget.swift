@@ -1,6 +1,7 @@
 /// Counts what was handed to a connection and has not reached its socket yet.
 ///
-/// Replies are bounded by not reading further requests; events, which nobody asked for one by one, by closing (A42).
+/// Replies are bounded by not reading further requests; events, which nobody asked for one by one, by
+/// closing (A42).
 public struct OutboundBudget: Sendable {
     private let limits: SessionLimits
     public private(set) var pendingBytes = 0
@@ -8,7 +9,9 @@ public struct OutboundBudget: Sendable {
 
     public init(limits: SessionLimits) { self.limits = limits }
 
-    public var isFull: Bool { pendingBytes >= limits.pendingBytesMax || pendingFrames >= limits.pendingFramesMax }
+    public var isFull: Bool {
+        pendingBytes >= limits.pendingBytesMax || pendingFrames >= limits.pendingFramesMax
+    }
     /// Reading resumes only well below the limit, so that a connection at the limit does not flap.
     public var isLow: Bool {
         pendingBytes <= limits.pendingBytesMax / 2 && pendingFrames <= limits.pendingFramesMax / 2

@@ -4,7 +4,8 @@ public struct SessionLimits: Hashable, Sendable {
     public var inFlightMax = 1024
     /// Subscriptions of one connection. One more is answered with `session.too_many_subscriptions`.
     public var subscriptionsMax = 4096
-    /// Bytes that wait for a slow reader. Beyond it requests are not read, and an event closes the connection (A42).
+    /// Bytes that wait for a slow reader. Beyond it requests are not read, and an event closes the
+    /// connection (A42).
     public var pendingBytesMax = 1 << 20
     /// Frames that wait for a slow reader, with the same consequence.
     public var pendingFramesMax = 1024

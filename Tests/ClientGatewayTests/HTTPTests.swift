@@ -62,7 +62,9 @@ import Testing
                     + #"{"body":1,"wait":true}"#)
             await running.service.waitForRequests(1)
             try await http.close()
-            await running.service.waitUntil { $0.contains { if case .abandoned = $0 { true } else { false } } }
+            await running.service.waitUntil {
+                $0.contains { if case .abandoned = $0 { true } else { false } }
+            }
         }
     }
 
@@ -119,7 +121,8 @@ import Testing
             }
             #expect(running.service.executions == 1)
             let long = String(repeating: "k", count: 256)
-            #expect(try await http.ask("POST", path, "1", headers: ["Idempotency-Key: \(long)"]).status == 400)
+            #expect(
+                try await http.ask("POST", path, "1", headers: ["Idempotency-Key: \(long)"]).status == 400)
         }
     }
 
@@ -145,7 +148,8 @@ import Testing
     func pipelining() async throws {
         try await RunningGateway.with { running in
             let http = try await running.connect()
-            let one = "POST /actors/counter/a/actions/increment HTTP/1.1\r\nhost: t\r\ncontent-length: 1\r\n\r\n1"
+            let one =
+                "POST /actors/counter/a/actions/increment HTTP/1.1\r\nhost: t\r\ncontent-length: 1\r\n\r\n1"
             try await http.send(String(repeating: one, count: 50))
             for number in 1...50 { #expect(try await http.takeAnswer().body == "{\"output\":\(number)}") }
             let old = try await running.connect()

@@ -68,8 +68,12 @@ final class RawConnection {
     func send(_ text: String) async throws { try await send(Array(text.utf8)) }
     func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }
     /// Sends what the other side may refuse to take by closing.
-    func sendWithoutWaiting(_ bytes: [UInt8]) { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
+    func sendWithoutWaiting(_ bytes: [UInt8]) {
+        channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
+    }
     func close() async throws { try await channel.close() }
+    /// Returns when the connection is gone, whether or not this side reads.
+    func ended() async { try? await channel.closeFuture.get() }
     func stopReading() async throws { try await channel.setOption(.autoRead, value: false).get() }
     func resumeReading() async throws {
         try await channel.setOption(.autoRead, value: true).get()

@@ -4,8 +4,9 @@ import Synchronization
 
 /// An `ActorService` in memory, for tests of the edge: counters with the deduplication that a host must do.
 ///
-/// Kind `counter`: actions `increment`, `count`, `echo`, `fail`, `crash`, and `hold`, which answers when the test says
-/// so; queue `requests`, whose requests the test completes; event `changed`.
+/// Kind `counter`: actions `increment`, `count`, `echo`, `large`, `fail`, `crash`, and `hold`, which answers
+/// when the
+/// test says so; queue `requests`, whose requests the test completes; event `changed`.
 public final class FakeActorService: ActorService {
     /// What the service was asked to do, in order.
     public enum Happening: Sendable {
@@ -97,13 +98,16 @@ public final class FakeActorService: ActorService {
         let (token, result) = state.withLock { state in
             let token = RequestToken(rawValue: state.nextToken)
             state.nextToken += 1
-            if let identity = request.identity?.withoutAcknowledgement, let known = state.remembered[identity] {
+            if let identity = request.identity?.withoutAcknowledgement, let known = state.remembered[identity]
+            {
                 return (token, Optional(known))
             }
             let result = Self.perform(request, &state)
             if let result {
                 state.executions += 1
-                if let identity = request.identity?.withoutAcknowledgement { state.remembered[identity] = result }
+                if let identity = request.identity?.withoutAcknowledgement {
+                    state.remembered[identity] = result
+                }
             } else {
                 state.held[token] = reply
             }
@@ -172,12 +176,17 @@ public final class FakeActorService: ActorService {
             state.counters[address] = count
             return .success(.output(Payload("\(count)")))
         case "count": return .success(.output(Payload("\(state.counters[address, default: 0])")))
+        case "large": return .success(.output(largeOutput))
         case "echo": return .success(.output(input))
-        case "fail": return .failure(ActorError("out_of_paint", "no \"paint\" left", metadata: ["colour": "blue"]))
+        case "fail":
+            return .failure(ActorError("out_of_paint", "no \"paint\" left", metadata: ["colour": "blue"]))
         case "crash": return .failure(.internalError)
         default: return .failure(.actionNotFound(name, kind: address.kind, known: ["increment", "count"]))
         }
     }
+
+    /// 64 KiB.
+    private static let largeOutput = Payload("\"" + String(repeating: "x", count: 64 << 10) + "\"")
 
     public func abandon(_ token: RequestToken) {
         let held = state.withLock { $0.held.removeValue(forKey: token) }

@@ -21,7 +21,9 @@ struct Figure: Codable {
 @main
 struct Bench {
     static func main() async throws {
-        let wanted = Set(CommandLine.arguments.dropFirst())
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == "child" { return try await Sections.runChild(Array(arguments.dropFirst())) }
+        let wanted = Set(arguments)
         var figures: [Figure] = []
         for (name, section) in Sections.all where wanted.isEmpty || wanted.contains(name) {
             FileHandle.standardError.write(Data("measuring \(name) …\n".utf8))

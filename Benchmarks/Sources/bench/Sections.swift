@@ -5,10 +5,11 @@ import Synchronization
 
 enum Sections {
     static let all: [(String, @Sendable () async throws -> [Figure])] = [
-        ("sequential", sequential), ("parallel", parallel),
+        ("sequential", sequential), ("parallel", parallel), ("hot", hotActor), ("wake", wake),
+        ("replay", replay), ("messages", messages), ("hibernated", hibernated),
     ]
 
-    static func sequential() async throws -> [Figure] {
+    @Sendable static func sequential() async throws -> [Figure] {
         let bench = try await BenchNode()
         defer { bench.remove() }
         Samples.steps.reset()
@@ -31,26 +32,51 @@ enum Sections {
         ]
     }
 
-    static func parallel() async throws -> [Figure] {
+    @Sendable static func parallel() async throws -> [Figure] {
         let bench = try await BenchNode()
         defer { bench.remove() }
-        var best = 0.0
-        for round in 0..<5 {
-            let runs = 1_000
-            let done = try await timed(bench, "tenSteps", prefix: "r\(round)-", count: runs)
-            best = max(best, Double(runs * 10) / done)
-            print("  round \(round): \(Int(Double(runs * 10) / done)) steps/s")
+        let runs = 1_000
+        let rounds = ProcessInfo.processInfo.environment["BENCH_ROUNDS"].flatMap { Int($0) } ?? 20
+        // The first rounds make the partitions' files, which a node does once in its life.
+        for round in 0..<3 { _ = try await timed(bench, "tenSteps", prefix: "w\(round)-", count: runs) }
+        let before = ThreadTimes.now()
+        let commitsBefore = bench.node.journalCommits
+        var rates: [Double] = []
+        for round in 0..<rounds {
+            let seconds = try await timed(bench, "tenSteps", prefix: "r\(round)-", count: runs)
+            rates.append(Double(runs * 10) / seconds)
         }
+        let used = ThreadTimes.now().since(before)
+        let commits = bench.node.journalCommits - commitsBefore
         try await bench.stop()
-        return [
+        let steps = Double(runs * 10 * rounds)
+        let raw = try RawDisk.commits(in: bench.directory, bytes: 64 << 10, count: 300).percentile(0.5)
+        let median = rates.sorted()[rounds / 2]
+        var figures = [
             Figure(
-                name: "durable steps/s, 1,000 runs of 10 steps", value: best, unit: "steps/s", limit: nil,
-                limitName: nil, target: ">= 100,000", reached: best >= 100_000)
+                name: "durable steps/s, 1,000 runs of 10 steps, median", value: median, unit: "steps/s",
+                limit: 1_000_000 / raw * 512, limitName: "512 steps per raw 64 KiB commit", target: ">= 100,000",
+                reached: median >= 100_000),
+            Figure(
+                name: "  best of \(rounds) rounds", value: rates.max() ?? 0, unit: "steps/s", limit: nil,
+                limitName: nil, target: "-", reached: true),
+            Figure(
+                name: "  steps per fsync", value: steps / Double(max(1, commits)), unit: "steps", limit: nil,
+                limitName: nil, target: "-", reached: true),
         ]
+        for (name, micros) in used.shares {
+            figures.append(
+                Figure(
+                    name: "  CPU a step, \(name)", value: micros / steps, unit: "us", limit: nil, limitName: nil,
+                    target: "-", reached: true))
+        }
+        return figures
     }
 
     /// Seconds from the first request until the last run is recorded as completed.
-    static func timed(_ bench: BenchNode, _ kind: String, prefix: String, count: Int) async throws -> Double {
+    static func timed(
+        _ bench: BenchNode, _ kind: String, prefix: String, count: Int, until status: String = "completed"
+    ) async throws -> Double {
         let began = ContinuousClock.now
         let left = Atomic<Int>(count)
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
@@ -61,7 +87,7 @@ enum Sections {
                 }
             }
         }
-        for index in 0..<count { try await bench.wait(kind, prefix + String(index), until: "completed") }
+        for index in 0..<count { try await bench.wait(kind, prefix + String(index), until: status) }
         return (ContinuousClock.now - began).inSeconds
     }
 }

@@ -76,7 +76,12 @@ extension LiveActor {
                 launch(step)
             }
         }
-        launch(step)
+        guard !shard.isCommitted(lastPosition, in: partition) else { return launch(step) }
+        // An effect goes out of the node like a reply: behind the records of the actor's creation or wake (A12, W13).
+        shard.whenCommitted(partition) { [self] in
+            guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
+            launch(step)
+        }
     }
 
     private func launch(_ step: StepExecution) {

@@ -126,13 +126,15 @@ final class LiveActor: @unchecked Sendable {
     var now: Timestamp { shard.now(in: partition) }
 
     /// Cluster, actor, and which life of the actor.
-    func nameRun() {
+    func nameRun() { runName = Self.runName(shard.store.identity, address, id) }
+
+    static func runName(_ store: StoreIdentity, _ address: ActorAddress, _ id: ActorID) -> [UInt8] {
         var writer = ByteWriter(capacity: 96)
-        writer.fixed(shard.store.identity.cluster.high)
-        writer.fixed(shard.store.identity.cluster.low)
+        writer.fixed(store.cluster.high)
+        writer.fixed(store.cluster.low)
         writer.string(address.description)
         writer.varint(id.rawValue)
-        runName = writer.bytes
+        return writer.bytes
     }
 
     // MARK: Life
@@ -174,7 +176,8 @@ final class LiveActor: @unchecked Sendable {
     }
 
     /// Appends a record of this actor, with whatever was to ride along, and calls `then` when it is committed.
-    func record(_ operations: [TurnOperation], _ then: @escaping () -> Void) {
+    /// - Parameter settles: the record says itself when the run must be woken.
+    func record(_ operations: [TurnOperation], settles: Bool = false, _ then: @escaping () -> Void) {
         var all = pending + operations
         pending.removeAll(keepingCapacity: true)
         if isRunRecordDirty {
@@ -183,7 +186,7 @@ final class LiveActor: @unchecked Sendable {
             storedRun = run
         }
         guard !all.isEmpty else { return shard.whenCommitted(partition, then) }
-        if !isRunEnded, phase == .awake, storedWake != 0 {
+        if !isRunEnded, !settles, phase == .awake, storedWake != 0 {
             // From here on a crash interrupts the run, so a restart must wake it.
             storedWake = 0
             all.append(.wake(at: 0))
@@ -249,7 +252,7 @@ final class LiveActor: @unchecked Sendable {
             storedWake = wake
             operations.append(.wake(at: wake))
         }
-        if !operations.isEmpty || !pending.isEmpty || isRunRecordDirty { record(operations) {} }
+        if !operations.isEmpty || !pending.isEmpty || isRunRecordDirty { record(operations, settles: true) {} }
     }
 
     /// Ends the run's code, then leaves when all is committed and applied.

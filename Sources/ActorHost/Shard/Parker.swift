@@ -68,15 +68,19 @@ final class Parker: @unchecked Sendable {
     }
 }
 
-/// A thread of the operating system.
+/// A thread of the operating system, with a name that `top -H` shows.
 enum Thread {
     private final class Start {
+        let name: String
         let body: () -> Void
-        init(body: @escaping () -> Void) { self.body = body }
+        init(name: String, body: @escaping () -> Void) {
+            self.name = name
+            self.body = body
+        }
     }
 
-    static func start(_ body: @escaping @Sendable () -> Void) {
-        let context = Unmanaged.passRetained(Start(body: body))
+    static func start(name: String, _ body: @escaping @Sendable () -> Void) {
+        let context = Unmanaged.passRetained(Start(name: name, body: body))
         #if os(Linux)
         var thread = pthread_t()
         #else
@@ -87,6 +91,7 @@ enum Thread {
             { raw in
                 #if os(Linux)
                 let start = Unmanaged<Start>.fromOpaque(raw!).takeRetainedValue()
+                Thread.nameCurrent(start.name)
                 #else
                 let start = Unmanaged<Start>.fromOpaque(raw).takeRetainedValue()
                 #endif
@@ -99,4 +104,15 @@ enum Thread {
         pthread_detach(thread)
         #endif
     }
+
+    #if os(Linux)
+    /// The kernel's own way: glibc's call is hidden from Swift.
+    private static func nameCurrent(_ name: String) {
+        let file = open("/proc/thread-self/comm", O_WRONLY)
+        guard file >= 0 else { return }
+        let bytes = Array(name.utf8.prefix(15))
+        _ = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+        close(file)
+    }
+    #endif
 }

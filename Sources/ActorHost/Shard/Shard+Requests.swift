@@ -65,16 +65,15 @@ extension Shard {
                     "duplicate_key", "the actor \(address) exists already", group: "actor")
             }
             if found.phase == .departing { return found.park(request) }
-            whenCommitted(request.partition) {
-                request.reply(.success(.created(false, ActorDescription.of(found))))
-            }
+            // Described now: what comes after may not be committed when the reply goes out (A12).
+            let document = ActorDescription.of(found)
+            whenCommitted(request.partition) { request.reply(.success(.created(false, document))) }
             return
         }
         if let input { try kind.validate(input: input.bytes) }
         let made = try create(address, in: request.partition, input: input?.bytes)
-        whenCommitted(request.partition) {
-            request.reply(.success(.created(true, ActorDescription.of(made))))
-        }
+        let document = ActorDescription.of(made)
+        whenCommitted(request.partition) { request.reply(.success(.created(true, document))) }
     }
 
     /// What is known of an actor, without waking it.
@@ -82,10 +81,9 @@ extension Shard {
         let address = request.request.target
         _ = try kind(address)
         if let actor = live[address] {
-            whenCommitted(request.partition) {
-                let payload = history ? ActorDescription.history(of: actor) : ActorDescription.of(actor)
-                request.reply(.success(.document(payload)))
-            }
+            // Described now: what comes after may not be committed when the reply goes out (A12).
+            let payload = history ? ActorDescription.history(of: actor) : ActorDescription.of(actor)
+            whenCommitted(request.partition) { request.reply(.success(.document(payload))) }
             return
         }
         guard let stored = try store.actor(at: address, in: request.partition) else {
@@ -93,7 +91,8 @@ extension Shard {
         }
         let payload = try history
             ? ActorDescription.history(
-                of: stored, items: store.items(of: stored.id, in: request.partition, space: .history))
+                of: stored, items: store.items(of: stored.id, in: request.partition, space: .history),
+                in: store.identity)
             : ActorDescription.of(
                 stored, messages: store.items(of: stored.id, in: request.partition, space: .message))
         request.reply(.success(.document(payload)))

@@ -60,7 +60,9 @@ final class Shard: @unchecked Sendable {
     }
 
     func start() {
-        executor.start(begin: { [self] in begin() }, flush: { [self] in flush() }, deadline: { [self] in deadline() })
+        executor.start(
+            name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush() },
+            deadline: { [self] in deadline() })
     }
 
     /// Takes ownership of a partition: the first record of the new epoch, then the actors that are due.
@@ -146,6 +148,10 @@ final class Shard: @unchecked Sendable {
         if partitions[partition]?.isCommitted ?? true { release() } else { partitions[partition]?.hold(release) }
     }
 
+    func isCommitted(_ position: LogPosition, in partition: PartitionID) -> Bool {
+        partitions[partition].map { $0.committed >= position } ?? true
+    }
+
     func committed(_ marks: [DurableMark]) {
         for mark in marks {
             for release in partitions[mark.partition]?.commit(mark.position) ?? [] { release() }
@@ -209,10 +215,7 @@ final class Shard: @unchecked Sendable {
 
     /// Lets idle actors go early when memory holds too many.
     private func evictSome() {
-        var left = 16
-        for actor in live.values where left > 0 {
-            if actor.hibernateIfPossible() { left -= 1 }
-        }
+        for actor in live.values.prefix(64) { actor.hibernateIfPossible() }
     }
 
     /// Takes an actor out of memory as soon as the tables have all of it.

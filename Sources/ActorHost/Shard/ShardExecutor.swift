@@ -39,13 +39,13 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
     ///   - deadline: called on the thread before it waits; for how many microseconds it may wait at the most,
     ///     nil for no limit.
     func start(
-        begin: @escaping () -> Void, flush: @escaping () -> Void, deadline: @escaping () -> UInt64?
+        name: String, begin: @escaping () -> Void, flush: @escaping () -> Void, deadline: @escaping () -> UInt64?
     ) {
         // Handed to the new thread and used nowhere else.
         nonisolated(unsafe) let begin = begin
         nonisolated(unsafe) let flush = flush
         nonisolated(unsafe) let deadline = deadline
-        Thread.start { [self] in
+        Thread.start(name: name) { [self] in
             threadID.store(Self.currentThread, ordering: .releasing)
             loop(begin, flush, deadline)
         }

@@ -55,6 +55,9 @@ final class Lane: Sendable {
         if mustWake { bell.ring() }
     }
 
+    /// Group commits since the start.
+    let commits = Atomic<UInt64>(0)
+
     func start(onDurable: @escaping @Sendable ([DurableMark]) -> Void) {
         let thread = Thread { [self] in run(onDurable: onDurable) }
         thread.name = "apus.lane.0"
@@ -103,6 +106,7 @@ final class Lane: Sendable {
             var start = 0
             while start < taken.count, stopping.error == nil {
                 let (end, marks) = try writer.commit(taken, from: start)
+                commits.add(1, ordering: .relaxed)
                 applier.add(taken[start..<end], marks: marks)
                 onDurable(marks)
                 start = end

@@ -1,8 +1,8 @@
 import Identifiers
 import Synchronization
 
-/// One partition's tables, made when its first record is applied, behind a lock: readers of the partition wait
-/// for each other and for one apply transaction at most.
+/// One partition's tables, made when its first record is applied, behind a lock: readers of the partition
+/// wait for each other and for one apply transaction at most.
 final class PartitionTables: Sendable {
     private struct Contents {
         var file: StateFile?

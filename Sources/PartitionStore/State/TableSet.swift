@@ -9,7 +9,8 @@ final class TableUse: Sendable {
     let clock = Atomic<UInt64>(0)
 }
 
-/// The tables of all partitions, of which a bounded number is open: each takes two file descriptors and memory.
+/// The tables of all partitions, of which a bounded number is open: each takes two file descriptors and
+/// memory.
 struct TableSet: Sendable {
     let tables: [PartitionTables]
     private let use = TableUse()
@@ -27,8 +28,8 @@ struct TableSet: Sendable {
     var count: Int { tables.count }
     var openCount: Int { use.openCount.load(ordering: .relaxed) }
 
-    /// Closes the tables that were not used for the longest time, if too many are open. Call after each use that
-    /// may have opened one. A few more than needed are closed, so that the search is rare.
+    /// Closes the tables that were not used for the longest time, if too many are open. Call after each use
+    /// that may have opened one. A few more than needed are closed, so that the search is rare.
     func closeIdle() {
         let surplus = openCount - openMax
         guard surplus > 0 else { return }

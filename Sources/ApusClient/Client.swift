@@ -1,0 +1,108 @@
+import Apus
+import ClientProtocol
+import Identifiers
+import Logging
+
+/// A typed client for the actors of a registry: the same declarations that the node runs name what can be called.
+///
+/// ```swift
+/// let client = try Client(Shop.self, node: "http://127.0.0.1:7420")
+/// try await client.counter("a").increment(4)
+/// try await client.order("order-123").send(.init(approved: true), to: \.approval)
+/// ```
+///
+/// It keeps one connection, makes it again when it is lost, and repeats what was under way with the same sequence, so
+/// that a change happens once (A13, A63).
+@dynamicMemberLookup
+public final class Client<R: Registry>: Sendable {
+    /// The untyped connection underneath, for status and for kinds that are not in the registry.
+    public let connection: ApusConnection
+    private let registry: R
+    private let names: [(name: String, type: any Any.Type)]
+
+    /// - Parameters:
+    ///   - registry: its type is all that is needed; no actor of it runs here.
+    ///   - node: `http://HOST:PORT` of a node.
+    /// - Throws: `ClientConfigurationError` for an address that is none.
+    public init(
+        _ registry: R.Type = R.self, node: String = "http://127.0.0.1:7420",
+        configuration: ClientConfiguration = .init(), logger: Logger = Logger(label: "apus.client")
+    ) throws(ClientConfigurationError) {
+        guard let address = NodeAddress(node) else {
+            throw ClientConfigurationError(description: "\"\(node)\" is no address; needed is http://HOST:PORT")
+        }
+        connection = ApusConnection(
+            host: address.host, port: address.port, configuration: configuration, logger: logger)
+        self.registry = R()
+        names = Mirror(reflecting: self.registry).children.compactMap { child in
+            child.label.map { ($0, type(of: child.value)) }
+        }
+    }
+
+    /// The kind under the name of a registry's property.
+    public subscript<Definition: DurableActor>(
+        dynamicMember path: KeyPath<R, Definition>
+    ) -> KindReference<Definition> {
+        KindReference(name: name(of: path), connection: connection)
+    }
+
+    private func name<Definition: DurableActor>(of path: KeyPath<R, Definition>) -> String {
+        let candidates = names.filter { $0.type == Definition.self }
+        if candidates.count == 1 { return candidates[0].name }
+        // Key paths to properties of size zero are all equal, so they cannot tell two kinds of one type apart.
+        let text = "\(path)"
+        guard MemoryLayout<Definition>.size > 0, let name = candidates.first(where: { text.hasSuffix("." + $0.name) })
+        else {
+            preconditionFailure("\(R.self) has no, or more than one, stored property of type \(Definition.self)")
+        }
+        return name.name
+    }
+
+    /// Ends the connection; whoever waits gets `ClientError.closed`.
+    public func close() async { await connection.close() }
+}
+
+/// An address of a node that cannot be used.
+public struct ClientConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
+}
+
+struct NodeAddress {
+    var host: String
+    var port: Int
+
+    init?(_ text: String) {
+        var rest = text[...]
+        if rest.hasPrefix("http://") { rest = rest.dropFirst(7) }
+        while rest.hasSuffix("/") { rest = rest.dropLast() }
+        guard !rest.contains("/"), let colon = rest.lastIndex(of: ":"),
+            let port = Int(rest[rest.index(after: colon)...]), 1...65_535 ~= port, colon > rest.startIndex
+        else { return nil }
+        let host = rest[..<colon]
+        self.host = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
+        self.port = port
+    }
+}
+
+/// A kind of actor at a node; a key makes it an actor.
+public struct KindReference<Definition: DurableActor>: Sendable {
+    let name: String
+    let connection: ApusConnection
+
+    /// The actor under that key, one to eight parts. It need not exist yet.
+    /// - Precondition: the key keeps the limits of `ActorKey`.
+    public func callAsFunction(_ key: String...) -> ActorReference<Definition> {
+        do {
+            return ActorReference(
+                address: ActorAddress(kind: try ActorKind(name), key: try ActorKey(key)), connection: connection)
+        } catch {
+            // A key that is made of user input should be checked with `ActorKey` first.
+            preconditionFailure("\(error)")
+        }
+    }
+
+    /// The actor under a key that was checked already.
+    public func callAsFunction(_ key: ActorKey) throws -> ActorReference<Definition> {
+        ActorReference(address: ActorAddress(kind: try ActorKind(name), key: key), connection: connection)
+    }
+}

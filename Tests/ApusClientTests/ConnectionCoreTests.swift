@@ -1,0 +1,57 @@
+import ClientProtocol
+import Identifiers
+import Testing
+
+@testable import ApusClient
+
+@Suite("Connection core") struct ConnectionCoreTests {
+    private func core() -> ConnectionCore { ConnectionCore(session: SessionID(high: 1, low: 2)) }
+
+    @Test("A13: what is acknowledged is the unbroken beginning of the answered sequences; readings have none")
+    func acknowledgement() {
+        var core = core()
+        let ids = (0..<4).map { _ in core.begin(counter("a"), .destroy, deadline: nil) { _ in }.id }
+        let reading = core.begin(counter("a"), .get, deadline: nil) { _ in }.id
+        #expect(core.finish(ids[1]) != nil && core.finish(ids[1]) == nil)
+        #expect(core.acknowledged == 0)
+        #expect(core.finish(reading)?.frame.sequence == nil)
+        _ = core.finish(ids[0])
+        #expect(core.acknowledged == 2)
+        _ = core.finish(ids[3])
+        #expect(core.acknowledged == 2)
+        _ = core.finish(ids[2])
+        #expect(core.acknowledged == 4)
+    }
+
+    @Test("A63: after a welcome everything is said again, requests in order and with their first sequences")
+    func resending() {
+        var core = core()
+        for _ in 0..<3 { _ = core.begin(counter("a"), .destroy, deadline: nil) { _ in } }
+        _ = core.subscribe(.init(actor: counter("a"), event: "e", deliver: { _ in }, fail: { _ in }))
+        _ = core.finish(1)
+        core.connecting()
+        for _ in 0..<2 {
+            let frames = core.welcomed()
+            let requests = [2, 3].map { number in
+                ClientFrame.request(
+                    id: number,
+                    RequestFrame(target: counter("a"), operation: .destroy, sequence: number, acknowledged: 1)
+                )
+            }
+            #expect(frames == [.subscribe(id: 4, counter("a"), event: "e")] + requests)
+            core.disconnected()
+        }
+    }
+
+    @Test("A63: pauses double from the least to the greatest, and never leave these bounds")
+    func backoff() {
+        let backoff = Backoff(minimum: .milliseconds(250), maximum: .seconds(30))
+        #expect(
+            (1...3).map { backoff.pause(attempts: $0, chance: 1) } == [
+                .milliseconds(250), .milliseconds(500), .seconds(1),
+            ])
+        #expect(backoff.pause(attempts: 3, chance: 0) == .milliseconds(500))
+        #expect(backoff.pause(attempts: 1000, chance: 1) == .seconds(30))
+        #expect(backoff.pause(attempts: 0, chance: 0) == .milliseconds(250))
+    }
+}

@@ -1,2 +1,0 @@
-import SessionCore
-import Testing
