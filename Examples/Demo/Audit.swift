@@ -35,13 +35,14 @@ struct Tally: Sendable {
 struct Audit: Sendable {
     let caller: HTTPCaller
     let ledger: Ledger.Figures
-    /// Steps that were already recorded before the kill: their effect must not be seen afterwards.
+    /// Keys of steps that were already recorded before the kill: their effect must not be seen afterwards.
     let completedBefore: Set<String>
     /// Milliseconds since 1970.
     let restartedAt: Int64
     /// How often the node was killed: an effect that was under way may come once more each time.
     static let kills = 1
     private let byPath: [String: [OutsideCall]]
+    private let keysCalled: Set<String>
 
     init(
         caller: HTTPCaller, ledger: Ledger.Figures, calls: [OutsideCall], completedBefore: Set<String>,
@@ -52,7 +53,9 @@ struct Audit: Sendable {
         self.completedBefore = completedBefore
         self.restartedAt = restartedAt
         // A call that was answered with a failure, as asked, had no effect.
-        byPath = Dictionary(grouping: calls.filter { $0.status == 200 }, by: \.path)
+        let successes = calls.filter { $0.status == 200 }
+        byPath = Dictionary(grouping: successes, by: \.path)
+        keysCalled = Set(successes.compactMap(\.idempotencyKey))
     }
 
     @concurrent
@@ -189,11 +192,13 @@ struct Audit: Sendable {
         tally.called += calls.count
         tally.repeated += calls.count - keys.count
         tally.expect(keys.count, expected, what)
-        for (key, calls) in keys where calls.count > 1 + Self.kills {
-            tally.doubled.append("\(what) came \(calls.count) times under the key \(key)")
-        }
-        if completedBefore.contains(what), calls.contains(where: { $0.at >= restartedAt }) {
-            tally.doubled.append("\(what) was recorded before the kill, and was performed again")
+        for (key, calls) in keys {
+            if calls.count > 1 + Self.kills {
+                tally.doubled.append("\(what) came \(calls.count) times under the key \(key)")
+            }
+            if completedBefore.contains(key), calls.contains(where: { $0.at >= restartedAt }) {
+                tally.doubled.append("\(what) was recorded before the kill, and was performed again")
+            }
         }
     }
 
@@ -210,9 +215,12 @@ struct Audit: Sendable {
                 continue
             }
             let look = RunText(actor: actor, history: history)
-            let done = look.history.entries.filter { $0.kind == "step" && $0.status == "completed" }.count
-            tally.work += done
-            tally.expect(done, steps, "\(ActorText.name(look.actor)) steps")
+            let done = look.history.entries.filter { $0.kind == "step" && $0.status == "completed" }
+            tally.work += done.count
+            tally.expect(done.count, steps, "\(ActorText.name(look.actor)) steps")
+            for step in done where !keysCalled.contains(step.idempotencyKey ?? "") {
+                tally.lost.append("\(ActorText.name(look.actor)) \(step.path) was never called outside")
+            }
             let status = look.actor.run?.status ?? "absent"
             if status != "completed" {
                 tally.lost.append("the run of \(ActorText.name(look.actor)) is \(status)")

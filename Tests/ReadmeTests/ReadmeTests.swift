@@ -5,7 +5,7 @@ import Testing
 @Suite("The README's code")
 struct ReadmeTests {
     /// Whether ApusClient has the typed client that the block `client` uses.
-    static let hasTypedClient = false
+    static let hasTypedClient = true
 
     @Test func everySwiftBlockIsNamed() throws {
         let readme = try Readme()
