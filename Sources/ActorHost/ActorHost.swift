@@ -157,7 +157,7 @@ public final class ActorHost: ActorService {
                 ("actorsAwake", UInt64(live)), ("timers", UInt64(timers)), ("records", total.records),
                 ("requests", total.requests), ("steps", total.steps), ("wakes", total.wakes),
                 ("creations", total.creations), ("hibernations", total.hibernations),
-                ("repliesRepeated", total.repliesRepeated), ("backlogBytes", UInt64(store.backlogBytes)),
+                ("runsEnded", total.runsEnded), ("repliesRepeated", total.repliesRepeated), ("backlogBytes", UInt64(store.backlogBytes)),
             ]
             for (name, value) in figures { json.member(name) { $0.raw(String(value)) } }
         }
@@ -242,5 +242,6 @@ extension HostCounters {
         hibernations += other.hibernations
         steps += other.steps
         repliesRepeated += other.repliesRepeated
+        runsEnded += other.runsEnded
     }
 }

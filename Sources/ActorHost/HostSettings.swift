@@ -32,4 +32,5 @@ struct HostCounters: Sendable {
     var hibernations: UInt64 = 0
     var steps: UInt64 = 0
     var repliesRepeated: UInt64 = 0
+    var runsEnded: UInt64 = 0
 }

@@ -1,3 +1,4 @@
+import ClientProtocol
 import Identifiers
 import TimeAndChance
 import WorkflowCore
@@ -44,6 +45,18 @@ package struct RecordedValue: Sendable {
         self.bytes = bytes
         self.value = value
     }
+
+    /// The JSON of what a step or a turn returns, at the most. What is larger belongs outside, with its name here.
+    package static let bytesMax = 4 << 20
+
+    /// - Throws: `message.too_large`, or an `EncodingError`.
+    init<Value: Codable & Sendable>(encoding value: Value) throws {
+        let bytes = try PayloadCoding.encode(value)
+        guard bytes.count <= Self.bytesMax else {
+            throw Unretryable("\(ActorError.tooLarge("the result", limit: Self.bytesMax).message)")
+        }
+        self.init(bytes: bytes, value: value)
+    }
 }
 
 package enum OperationResult: Sendable {
@@ -53,15 +66,31 @@ package enum OperationResult: Sendable {
     case fresh(any Sendable)
 }
 
-package struct StepRequest: Sendable {
-    package var name: String
-    package var scope: WorkflowCore.Node
-    package var retry: RetryPolicy
-    package var retryIf: (@Sendable (any Error) -> Bool)?
-    package var timeout: Duration?
-    package var ephemeral: Bool
-    package var effect: @Sendable () async throws -> RecordedValue
-    package var commit: (@Sendable (RecordedValue, Timestamp) throws -> TurnEffects)?
+/// A class, because it is handed on several times and has many parts.
+package final class StepRequest: Sendable {
+    package let name: String
+    package let scope: WorkflowCore.Node
+    package let retry: RetryPolicy
+    package let retryIf: (@Sendable (any Error) -> Bool)?
+    package let timeout: Duration?
+    package let ephemeral: Bool
+    package let effect: @Sendable () async throws -> RecordedValue
+    package let commit: (@Sendable (RecordedValue, Timestamp) throws -> TurnEffects)?
+
+    init(
+        name: String, scope: WorkflowCore.Node, retry: RetryPolicy, retryIf: (@Sendable (any Error) -> Bool)?,
+        timeout: Duration?, ephemeral: Bool, effect: @escaping @Sendable () async throws -> RecordedValue,
+        commit: (@Sendable (RecordedValue, Timestamp) throws -> TurnEffects)?
+    ) {
+        self.name = name
+        self.scope = scope
+        self.retry = retry
+        self.retryIf = retryIf
+        self.timeout = timeout
+        self.ephemeral = ephemeral
+        self.effect = effect
+        self.commit = commit
+    }
 }
 
 package struct TurnRequest: Sendable {

@@ -115,7 +115,7 @@ extension Workflow {
     ) -> @Sendable () async throws -> RecordedValue {
         {
             let value = try await effect()
-            return RecordedValue(bytes: try PayloadCoding.encode(value), value: value)
+            return try RecordedValue(encoding: value)
         }
     }
 
@@ -134,7 +134,7 @@ extension Workflow {
         let instance = instance
         return { now in
             let (value, effects) = try instance.turn(now: now) { turn in try body(&turn) }
-            return (RecordedValue(bytes: try PayloadCoding.encode(value), value: value), effects)
+            return (try RecordedValue(encoding: value), effects)
         }
     }
 }

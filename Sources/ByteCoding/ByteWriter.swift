@@ -64,8 +64,11 @@ public struct ByteWriter: Sendable {
     /// The bytes without a length.
     @inlinable public mutating func raw(_ value: some Collection<UInt8>) { storage.append(contentsOf: value) }
 
-    /// Overwrites four bytes written before, for lengths and checksums known only at the end.
-    public mutating func patch(_ value: UInt32, at offset: Int) {
-        for shift in 0..<4 { storage[offset + shift] = UInt8(truncatingIfNeeded: value >> UInt32(shift * 8)) }
+    /// Overwrites what was written before, for headers, lengths and checksums known only at the end.
+    @inlinable
+    public mutating func patch<Number: FixedWidthInteger>(_ value: Number, at offset: Int) {
+        for index in 0..<MemoryLayout<Number>.size {
+            storage[offset + index] = UInt8(truncatingIfNeeded: value >> Number(index * 8))
+        }
     }
 }

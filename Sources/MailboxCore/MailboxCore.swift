@@ -42,16 +42,21 @@ public struct MailboxCore: Sendable {
         return message
     }
 
+    /// Bytes of messages that are taken at once, at the most; one larger message is taken alone.
+    public static let takenBytesMax = 4 << 20
+
     /// Takes the oldest messages of the given queues, in order of arrival over all of them (W31, W32).
     public mutating func take(from names: [String], upTo limit: Int) -> [QueuedMessage] {
         var taken: [QueuedMessage] = []
-        while taken.count < limit {
+        var bytes = 0
+        while taken.count < limit, bytes < Self.takenBytesMax {
             var oldest: (name: String, number: UInt64)?
             for name in names {
                 guard let first = queues[name]?.first else { continue }
                 if oldest.map({ first.number < $0.number }) ?? true { oldest = (name, first.number) }
             }
             guard let oldest, let message = queues[oldest.name]?.popFirst() else { break }
+            bytes += message.body.count
             taken.append(message)
         }
         return taken

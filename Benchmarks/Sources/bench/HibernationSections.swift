@@ -97,7 +97,7 @@ extension Sections {
         let bench = try await BenchNode(directory: arguments[1], idle: .milliseconds(1))
         if arguments[0] == "create" {
             for start in stride(from: 0, to: count, by: 1_000) {
-                _ = try await timed(bench, "sleeper", prefix: "n\(start)-", count: min(1_000, count - start), until: "sleeping")
+                _ = try await timed(bench, "sleeper", prefix: "n\(start)-", count: min(1_000, count - start), counter: "creations")
             }
         } else {
             _ = try await bench.perform("sleeper", "n0-0", .describe)
@@ -113,10 +113,13 @@ extension Sections {
 extension BenchNode {
     /// Waits until no actor is in memory.
     func allAsleep() async throws {
-        while true {
-            let status = try JSONSerialization.jsonObject(with: Data(await node.host.status().bytes)) as? [String: Any]
-            if status?["actorsAwake"] as? Int == 0 { return }
-            try await Task.sleep(for: .milliseconds(5))
-        }
+        while try await figure("actorsAwake") > 0 { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    /// A number of the node's status.
+    func figure(_ name: String) async throws -> Int {
+        let status = try JSONSerialization.jsonObject(with: Data(await node.host.status().bytes)) as? [String: Any]
+        guard let value = status?[name] as? Int else { throw BenchError("the status has no \(name)") }
+        return value
     }
 }

@@ -93,6 +93,9 @@ extension LiveActor {
             var isQuery = false
             let (output, turn) = try performTurn {
                 let (output, effects) = try instance.perform(name, input: input.bytes, now: now)
+                guard output.count <= RecordedValue.bytesMax else {
+                    throw ActorError.tooLarge("the action's output", limit: RecordedValue.bytesMax)
+                }
                 isQuery = effects == nil
                 return (output, effects)
             }

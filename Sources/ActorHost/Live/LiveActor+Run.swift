@@ -50,7 +50,10 @@ extension LiveActor {
         isRunClosed = true
         isRunRecordDirty = true
         storedWake = nil
-        record([.wake(at: nil)]) { [self] in failWaiters(Self.runEndedError) }
+        record([.wake(at: nil)]) { [self] in
+            shard.counters.runsEnded += 1
+            failWaiters(Self.runEndedError)
+        }
         if let failure { shard.logger.warning("the run of \(address) failed: \(failure.type): \(failure.message)") }
         touch()
         arm()

@@ -138,17 +138,20 @@ extension LiveActor {
     }
 
     private func succeed(_ step: StepExecution, _ value: RecordedValue) {
-        do {
-            let (_, turn) = try performTurn { ((), try step.request.commit?(value, now)) }
-            let done = entry(
-                .step(
-                    .completed(value: value.bytes), attempts: step.attempts, failures: step.failures,
-                    startedAt: step.startedAt), at: step.node)
+        let completed = HistoryOperation.step(
+            .completed(value: value.bytes), attempts: step.attempts, failures: step.failures,
+            startedAt: step.startedAt)
+        guard let commit = step.request.commit else {
+            let done = entry(completed, at: step.node)
             if step.request.ephemeral {
                 pending.append(done)
                 return step.resume(.success(.fresh(value.value)))
             }
-            record(turn, also: [done]) { step.resume(.success(.fresh(value.value))) }
+            return record([done]) { step.resume(.success(.fresh(value.value))) }
+        }
+        do {
+            let (_, turn) = try performTurn { ((), try commit(value, now)) }
+            record(turn, also: [entry(completed, at: step.node)]) { step.resume(.success(.fresh(value.value))) }
         } catch {
             // The effect has happened; doing it again because its commit turn failed would double it.
             fail(step, FailureRecord(describing: error), timedOut: false)

@@ -43,6 +43,9 @@ extension LiveActor {
                 throw ActorError.tooLarge("the message", limit: message.limits.messageBytesMax)
             }
         }
+        guard effects.messages.reduce(0, { $0 + $1.body.count }) <= RecordedValue.bytesMax else {
+            throw ActorError.tooLarge("what one turn sends", limit: RecordedValue.bytesMax)
+        }
         if let state = effects.state { turn.operations.append(.set(.state, state)) }
         for message in effects.messages {
             if let queued = enqueue(message.body, to: message.queue, limits: message.limits, requester: nil) {

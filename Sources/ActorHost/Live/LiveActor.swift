@@ -178,21 +178,23 @@ final class LiveActor: @unchecked Sendable {
     /// Appends a record of this actor, with whatever was to ride along, and calls `then` when it is committed.
     /// - Parameter settles: the record says itself when the run must be woken.
     func record(_ operations: [TurnOperation], settles: Bool = false, _ then: @escaping () -> Void) {
-        var all = pending + operations
+        guard !pending.isEmpty || !operations.isEmpty || isRunRecordDirty else {
+            return shard.whenCommitted(partition, then)
+        }
+        var body = TurnBody(actor: id)
+        for operation in pending { body.append(operation) }
         pending.removeAll(keepingCapacity: true)
+        for operation in operations { body.append(operation) }
         if isRunRecordDirty {
-            all.append(.set(.run, run.encoded()))
+            body.append(.set(.run, run.encoded()))
             isRunRecordDirty = false
             storedRun = run
         }
-        guard !all.isEmpty else { return shard.whenCommitted(partition, then) }
         if !isRunEnded, !settles, phase == .awake, storedWake != 0 {
             // From here on a crash interrupts the run, so a restart must wake it.
             storedWake = 0
-            all.append(.wake(at: 0))
+            body.append(.wake(at: 0))
         }
-        var body = TurnBody(actor: id)
-        for operation in all { body.append(operation) }
         lastPosition = shard.append(body, to: partition)
         shard.whenCommitted(partition, then)
     }

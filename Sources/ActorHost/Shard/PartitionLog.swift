@@ -5,7 +5,8 @@ import PartitionStore
 import TimeAndChance
 
 /// The owner's side of one partition: where its log ends, and what waits for a commit (R17).
-struct PartitionLog {
+/// Belongs to one shard and is touched on its thread only.
+final class PartitionLog {
     let id: PartitionID
     private(set) var epoch: Epoch
     private(set) var position: LogPosition
@@ -26,26 +27,36 @@ struct PartitionLog {
     }
 
     /// Partition time.
-    mutating func now(_ reading: ClockReading) -> Timestamp { clock.advance(to: reading) }
+    func now(_ reading: ClockReading) -> Timestamp { clock.advance(to: reading) }
 
-    /// Makes the next record of the log.
-    mutating func seal(_ kind: JournalRecord.Kind, _ body: [UInt8], _ reading: ClockReading) -> SealedRecord {
+    /// Makes the next record of the log from what a turn did.
+    func seal(_ body: TurnBody, _ reading: ClockReading) -> SealedRecord {
+        let time = clock.advance(to: reading).rawValue
+        position = position.next
+        let (bytes, hash) = body.sealed(
+            partition: id, epoch: epoch, position: position, time: time, previousHash: hash)
+        self.hash = hash
+        return SealedRecord(partition: id, position: position, hash: hash, bytes: bytes)
+    }
+
+    /// Makes the first record of an owner.
+    func sealEpochStart(_ body: [UInt8], _ reading: ClockReading) -> SealedRecord {
         position = position.next
         let record = JournalRecord(
-            kind: kind, partition: id, epoch: epoch, position: position, time: clock.advance(to: reading).rawValue,
-            previousHash: hash, body: body)
+            kind: .epochStart, partition: id, epoch: epoch, position: position,
+            time: clock.advance(to: reading).rawValue, previousHash: hash, body: body)
         let (bytes, hash) = record.encoded()
         self.hash = hash
         return SealedRecord(partition: id, position: position, hash: hash, bytes: bytes)
     }
 
     /// Lets `release` happen when everything appended so far is committed; says whether it is already.
-    mutating func hold(_ release: @escaping () -> Void) { gate.append((position, release)) }
+    func hold(_ release: @escaping () -> Void) { gate.append((position, release)) }
 
     var isCommitted: Bool { committed >= position }
 
     /// Takes out what may happen now.
-    mutating func commit(_ position: LogPosition) -> [() -> Void] {
+    func commit(_ position: LogPosition) -> [() -> Void] {
         committed = max(committed, position)
         var released: [() -> Void] = []
         while let first = gate.first, first.position <= committed {

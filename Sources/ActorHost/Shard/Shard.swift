@@ -69,12 +69,12 @@ final class Shard: @unchecked Sendable {
     func activate(_ partition: PartitionID) {
         let end = store.logEnd(of: partition)
         let epoch = Epoch(rawValue: end.epoch.rawValue + 1)
-        var log = PartitionLog(id: partition, end: end, epoch: epoch, reading: reading)
+        let log = PartitionLog(id: partition, end: end, epoch: epoch, reading: reading)
         // A partition that was never used stays without files until it is.
         if end.position > .zero {
             var body = ByteWriter()
             body.varint(UInt64(store.identity.incarnation.rawValue))
-            outgoing.append(log.seal(.epochStart, body.bytes, reading))
+            outgoing.append(log.sealEpochStart(body.bytes, reading))
         }
         partitions[partition] = log
         do {
@@ -133,11 +133,10 @@ final class Shard: @unchecked Sendable {
 
     /// Appends a record to a partition's log; it leaves for the journal at the end of the round.
     func append(_ body: TurnBody, to partition: PartitionID) -> LogPosition {
-        guard var log = partitions.removeValue(forKey: partition) else {
+        guard let log = partitions[partition] else {
             preconditionFailure("shard \(index) does not own partition \(partition.rawValue)")
         }
-        let record = log.seal(.turn, body.bytes, reading)
-        partitions[partition] = log
+        let record = log.seal(body, reading)
         outgoing.append(record)
         counters.records += 1
         return record.position
@@ -145,7 +144,8 @@ final class Shard: @unchecked Sendable {
 
     /// Calls `release` when everything that was appended to the partition so far is committed (R17).
     func whenCommitted(_ partition: PartitionID, _ release: @escaping () -> Void) {
-        if partitions[partition]?.isCommitted ?? true { release() } else { partitions[partition]?.hold(release) }
+        guard let log = partitions[partition], !log.isCommitted else { return release() }
+        log.hold(release)
     }
 
     func isCommitted(_ position: LogPosition, in partition: PartitionID) -> Bool {

@@ -48,20 +48,31 @@ public struct JournalRecord: Hashable, Sendable {
     /// The record's bytes and its link in the hash chain.
     public func encoded() -> (bytes: [UInt8], hash: UInt64) {
         var writer = ByteWriter(capacity: Self.headerBytes + body.count)
-        writer.byte(Self.version)
-        writer.byte(kind.rawValue)
-        writer.fixed(0 as UInt16)
-        writer.fixed(partition.rawValue)
-        writer.fixed(epoch.rawValue)
-        writer.fixed(position.rawValue)
-        writer.fixed(time)
-        writer.fixed(previousHash)
-        writer.fixed(UInt32(body.count))
-        writer.fixed(0 as UInt32)
+        writer.raw(repeatElement(0, count: Self.headerBytes))
         writer.raw(body)
-        let crc = writer.bytes.withUnsafeBytes { Self.checksum($0) }
-        writer.patch(crc, at: Self.headerBytes - 4)
-        return (writer.bytes, XXH64.hash(writer.bytes))
+        let hash = Self.complete(
+            &writer, kind: kind, partition: partition, epoch: epoch, position: position, time: time,
+            previousHash: previousHash)
+        return (writer.bytes, hash)
+    }
+
+    /// Writes the header into the bytes kept free for it in front of a body.
+    /// - Returns: the record's link in the hash chain.
+    static func complete(
+        _ writer: inout ByteWriter, kind: Kind, partition: PartitionID, epoch: Epoch, position: LogPosition,
+        time: UInt64, previousHash: UInt64
+    ) -> UInt64 {
+        writer.patch(version, at: 0)
+        writer.patch(kind.rawValue, at: 1)
+        writer.patch(0 as UInt16, at: 2)
+        writer.patch(partition.rawValue, at: 4)
+        writer.patch(epoch.rawValue, at: 8)
+        writer.patch(position.rawValue, at: 16)
+        writer.patch(time, at: 24)
+        writer.patch(previousHash, at: 32)
+        writer.patch(UInt32(writer.count - headerBytes), at: 40)
+        writer.patch(writer.bytes.withUnsafeBytes { checksum($0) }, at: 44)
+        return XXH64.hash(writer.bytes)
     }
 
     /// Reads the record at the reader's place and proves its checksum.

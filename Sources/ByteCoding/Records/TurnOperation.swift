@@ -60,12 +60,24 @@ public struct TurnBody: Sendable {
     /// - Parameter actor: nil in the record that creates the actor, whose position becomes its identifier.
     public init(actor: ActorID?) {
         writer = ByteWriter(capacity: 256)
+        // The record's header goes in front, so that the body need not be copied behind it.
+        writer.raw(repeatElement(0, count: JournalRecord.headerBytes))
         writer.varint(actor?.rawValue ?? 0)
     }
 
     public var isEmpty: Bool { operationCount == 0 }
-    public var byteCount: Int { writer.count }
-    public var bytes: [UInt8] { writer.bytes }
+    public var byteCount: Int { writer.count - JournalRecord.headerBytes }
+    public var bytes: [UInt8] { Array(writer.bytes[JournalRecord.headerBytes...]) }
+
+    /// The `.turn` record with this body, and its link in the hash chain; the same as `JournalRecord.encoded()`.
+    public consuming func sealed(
+        partition: PartitionID, epoch: Epoch, position: LogPosition, time: UInt64, previousHash: UInt64
+    ) -> (bytes: [UInt8], hash: UInt64) {
+        let hash = JournalRecord.complete(
+            &writer, kind: .turn, partition: partition, epoch: epoch, position: position, time: time,
+            previousHash: previousHash)
+        return (writer.bytes, hash)
+    }
 
     public mutating func append(_ operation: TurnOperation) {
         operationCount += 1
