@@ -126,6 +126,8 @@ private struct Folder {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = words
         process.currentDirectoryURL = url
+        // The toolchain leaves lock files in the temporary folder; here they go with the rest.
+        process.environment = ProcessInfo.processInfo.environment.merging(["TMPDIR": url.path]) { $1 }
         process.standardOutput = file
         process.standardError = file
         try process.run()
