@@ -103,7 +103,7 @@ let package = Package(
 
         .target(
             name: "OperatorCommands", dependencies: ["ClientProtocol", "Identifiers", arguments] + nio,
-            swiftSettings: house),
+            exclude: ["README.md"], swiftSettings: house),
         .executableTarget(name: "ApusCommand", dependencies: ["OperatorCommands", arguments], swiftSettings: house),
 
         // Examples
@@ -119,7 +119,7 @@ let package = Package(
         // Not dependencies, but siblings that the demo starts: see the goal `run` of the Makefile.
         .executableTarget(
             name: "Demo", dependencies: ["OperatorCommands", .product(name: "NIOHTTP1", package: "swift-nio")],
-            path: "Examples/Demo", swiftSettings: house),
+            path: "Examples/Demo", exclude: ["README.md"], swiftSettings: house),
 
         // Tests
         .target(

@@ -31,7 +31,8 @@ public struct Outside: Sendable {
         self.base = base ?? ProcessInfo.processInfo.environment["APUS_OUTSIDE_URL"] ?? "http://127.0.0.1:7500"
     }
 
-    /// Posts to a service. The step's idempotency key goes along, so that a repeated attempt is recognised there.
+    /// Posts to a service. The step's idempotency key goes along, so that a repeated attempt is recognised
+    /// there.
     @discardableResult
     public func post(_ path: String, _ body: [String: String] = [:]) async throws -> Answer {
         guard let url = URL(string: path.hasPrefix("http") ? path : base + path) else {

@@ -35,13 +35,14 @@ struct Tally: Sendable {
 struct Audit: Sendable {
     let caller: HTTPCaller
     let ledger: Ledger.Figures
-    /// Steps that were already recorded before the kill: their effect must not be seen afterwards.
+    /// Keys of steps that were already recorded before the kill: their effect must not be seen afterwards.
     let completedBefore: Set<String>
     /// Milliseconds since 1970.
     let restartedAt: Int64
     /// How often the node was killed: an effect that was under way may come once more each time.
     static let kills = 1
     private let byPath: [String: [OutsideCall]]
+    private let keysCalled: Set<String>
 
     init(
         caller: HTTPCaller, ledger: Ledger.Figures, calls: [OutsideCall], completedBefore: Set<String>,
@@ -52,22 +53,24 @@ struct Audit: Sendable {
         self.completedBefore = completedBefore
         self.restartedAt = restartedAt
         // A call that was answered with a failure, as asked, had no effect.
-        byPath = Dictionary(grouping: calls.filter { $0.status == 200 }, by: \.path)
+        let successes = calls.filter { $0.status == 200 }
+        byPath = Dictionary(grouping: successes, by: \.path)
+        keysCalled = Set(successes.compactMap(\.idempotencyKey))
     }
 
     @concurrent
-    func tallies() async throws -> [Tally] {
+    func tallies() async -> [Tally] {
         [
-            try await onboarding(), try await order(), try await counter(), try await worker(),
-            try await emailDrip(), try await agent(), try await orderProcessor(),
+            await onboarding(), await order(), await counter(), await worker(), await emailDrip(),
+            await agent(), await orderProcessor(),
         ]
     }
 
     // MARK: The programs
 
-    private func onboarding() async throws -> Tally {
+    private func onboarding() async -> Tally {
         var tally = Tally("onboarding")
-        let looks = try await runs(&tally, steps: 3)
+        let looks = await runs(&tally, steps: 3)
         let emails = Dictionary(grouping: calls("/v3/mail/send")) { Self.member("customerId", $0) ?? "" }
         let signups = Dictionary(grouping: calls("/capture")) { Self.member("distinct_id", $0) ?? "" }
         effects(calls("/v1/customers"), expected: Plan.onboardings, "customers", &tally)
@@ -80,13 +83,14 @@ struct Audit: Sendable {
         return tally
     }
 
-    private func order() async throws -> Tally {
+    private func order() async -> Tally {
         var tally = Tally("order")
-        let looks = try await runs(&tally, steps: 2)
-        for (index, look) in looks.enumerated() {
+        let looks = await runs(&tally, steps: 2)
+        for look in looks {
             let run = ActorText.name(look.actor)
-            let isApproved = Plan.isApproved(index + 1)
-            let path = "/orders/\(Plan.finite[1].keys[index])"
+            let key = look.actor.key.first ?? ""
+            let isApproved = Plan.isApproved(Int(key.dropFirst(2)) ?? 0)
+            let path = "/orders/\(key)"
             effects(calls("\(path)/validate"), expected: 1, "\(run) validate-order", &tally)
             effects(calls("\(path)/fulfill"), expected: isApproved ? 1 : 0, "\(run) fulfill-order", &tally)
             effects(calls("\(path)/cancel"), expected: isApproved ? 0 : 1, "\(run) cancel-order", &tally)
@@ -99,11 +103,11 @@ struct Audit: Sendable {
     }
 
     /// Each change adds one, so the values that a counter answered must be 1, 2, 3, …, each once.
-    private func counter() async throws -> Tally {
+    private func counter() async -> Tally {
         var tally = Tally("counter")
         for key in Plan.keys("c", Plan.counters) {
             let all = 2 * Plan.changesOfCounter
-            let count = try await actor("counter", key).state?["count"]?.integer ?? 0
+            let count = await actor("counter", key)?.state?["count"]?.integer ?? 0
             let answered = Set(ledger.counts[key] ?? [])
             tally.runs += 1
             tally.work += count
@@ -116,10 +120,10 @@ struct Audit: Sendable {
         return tally
     }
 
-    private func worker() async throws -> Tally {
+    private func worker() async -> Tally {
         var tally = Tally("worker")
         for worker in 1...Plan.workers {
-            let done = try await actor("worker", "w-\(worker)").state?["processed"]?.integer ?? 0
+            let done = await actor("worker", "w-\(worker)")?.state?["processed"]?.integer ?? 0
             tally.runs += 1
             tally.work += done
             tally.expect(done, Plan.jobsOfWorker, "worker/w-\(worker) jobs")
@@ -130,9 +134,9 @@ struct Audit: Sendable {
         return tally
     }
 
-    private func emailDrip() async throws -> Tally {
+    private func emailDrip() async -> Tally {
         var tally = Tally("emailDrip")
-        for look in try await runs(&tally, steps: 3) {
+        for look in await runs(&tally, steps: 3) {
             let sent = look.actor.state?["emailsSent"]?.integer ?? 0
             tally.expect(sent, 3, "\(ActorText.name(look.actor)) emails")
         }
@@ -143,11 +147,11 @@ struct Audit: Sendable {
         return tally
     }
 
-    private func agent() async throws -> Tally {
+    private func agent() async -> Tally {
         var tally = Tally("agent")
         let answers = Dictionary(grouping: calls("/v1/chat/completions")) { Self.member("prompt", $0) ?? "" }
         for agent in 1...Plan.agents {
-            let messages = try await actor("agent", "a-\(agent)").state?["messages"]?.array ?? []
+            let messages = await actor("agent", "a-\(agent)")?.state?["messages"]?.array ?? []
             let roles = messages.map { $0["role"]?.string ?? "?" }
             tally.runs += 1
             tally.work += messages.count
@@ -165,9 +169,9 @@ struct Audit: Sendable {
         return tally
     }
 
-    private func orderProcessor() async throws -> Tally {
+    private func orderProcessor() async -> Tally {
         var tally = Tally("orderProcessor")
-        for look in try await runs(&tally, steps: 3)
+        for look in await runs(&tally, steps: 3)
         where look.actor.state?["status"]?.string != "fulfilled" {
             tally.lost.append("\(ActorText.name(look.actor)) is not fulfilled")
         }
@@ -188,25 +192,35 @@ struct Audit: Sendable {
         tally.called += calls.count
         tally.repeated += calls.count - keys.count
         tally.expect(keys.count, expected, what)
-        for (key, calls) in keys where calls.count > 1 + Self.kills {
-            tally.doubled.append("\(what) came \(calls.count) times under the key \(key)")
-        }
-        if completedBefore.contains(what), calls.contains(where: { $0.at >= restartedAt }) {
-            tally.doubled.append("\(what) was recorded before the kill, and was performed again")
+        for (key, calls) in keys {
+            if calls.count > 1 + Self.kills {
+                tally.doubled.append("\(what) came \(calls.count) times under the key \(key)")
+            }
+            if completedBefore.contains(key), calls.contains(where: { $0.at >= restartedAt }) {
+                tally.doubled.append("\(what) was recorded before the kill, and was performed again")
+            }
         }
     }
 
-    private func runs(_ tally: inout Tally, steps: Int) async throws -> [RunText] {
+    private func runs(_ tally: inout Tally, steps: Int) async -> [RunText] {
         var looks: [RunText] = []
         for key in Plan.finite.first(where: { $0.kind == tally.program })?.keys ?? [] {
             let path = "/actors/\(tally.program)/\(key)"
             if !ledger.created.contains(path) { tally.lost.append("\(path) was never acknowledged") }
-            let look = RunText(
-                actor: try await actor(tally.program, key), history: try await caller.json("\(path)/history"))
-            let done = look.history.entries.filter { $0.kind == "step" && $0.status == "completed" }.count
             tally.runs += 1
-            tally.work += done
-            tally.expect(done, steps, "\(ActorText.name(look.actor)) steps")
+            guard let actor = await actor(tally.program, key),
+                let history: HistoryDocument = try? await caller.json("\(path)/history")
+            else {
+                tally.lost.append("\(path) is gone")
+                continue
+            }
+            let look = RunText(actor: actor, history: history)
+            let done = look.history.entries.filter { $0.kind == "step" && $0.status == "completed" }
+            tally.work += done.count
+            tally.expect(done.count, steps, "\(ActorText.name(look.actor)) steps")
+            for step in done where !keysCalled.contains(step.idempotencyKey ?? "") {
+                tally.lost.append("\(ActorText.name(look.actor)) \(step.path) was never called outside")
+            }
             let status = look.actor.run?.status ?? "absent"
             if status != "completed" {
                 tally.lost.append("the run of \(ActorText.name(look.actor)) is \(status)")
@@ -216,8 +230,9 @@ struct Audit: Sendable {
         return looks
     }
 
-    private func actor(_ kind: String, _ key: String) async throws -> ActorDocument {
-        try await caller.json("/actors/\(kind)/\(key)")
+    /// nil if the node does not know it.
+    private func actor(_ kind: String, _ key: String) async -> ActorDocument? {
+        try? await caller.json("/actors/\(kind)/\(key)")
     }
 
     private static func member(_ name: String, _ call: OutsideCall) -> String? {

@@ -84,7 +84,7 @@ struct Show {
         let audit = Audit(
             caller: caller, ledger: ledger.now, calls: try await recordedCalls(),
             completedBefore: before.completedSteps, restartedAt: restartedAt)
-        return report(try await audit.tallies())
+        return report(await audit.tallies())
     }
 
     private var loops: Int { Plan.counters + Plan.workers + Plan.agents }
@@ -134,13 +134,14 @@ struct Show {
         let figures = ledger.now
         screen.say(
             screen.style(
-                .red, "killed the node (pid \(pid), SIGKILL) with \(picture.isUnderWay) runs under way")
-                + ": \(picture.inStep) in the middle of a step, \(picture.asleep) asleep, "
-                + "\(picture.waiting) waiting for a message"
-        )
-        screen.say(
-            "until then: \(figures.acknowledged) requests acknowledged, \(picture.completed) runs completed; "
-                + "unanswered requests are repeated under their identity")
+                .red, "killed the node (pid \(pid), SIGKILL) with \(picture.isUnderWay) runs under way"))
+        screen.print([
+            "        \(picture.inStep) in the middle of a step, \(picture.asleep) asleep, "
+                + "\(picture.waiting) waiting for a message",
+            "        until then: \(figures.acknowledged) requests acknowledged, "
+                + "\(picture.completed) runs completed",
+            "        requests without an answer are repeated under their identity",
+        ])
         try await Task.sleep(for: .milliseconds(500))
         return picture
     }

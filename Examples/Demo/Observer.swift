@@ -28,7 +28,7 @@ struct Picture: Sendable {
     var inStep = 0
     var asleep = 0
     var waiting = 0
-    /// Names of steps that are recorded as completed, as the audit names them.
+    /// The idempotency keys of steps that are recorded as completed.
     var completedSteps: Set<String> = []
 
     var isUnderWay: Int { inStep + asleep + waiting }
@@ -67,7 +67,7 @@ struct Observer: Sendable {
             while let look = try await group.next() {
                 picture.count(look.actor.run)
                 for entry in look.history.entries where entry.kind == "step" && entry.status == "completed" {
-                    picture.completedSteps.insert("\(ActorText.name(look.actor)) \(entry.path)")
+                    if let key = entry.idempotencyKey { picture.completedSteps.insert(key) }
                 }
                 _ = next()
             }

@@ -5,7 +5,7 @@ import Testing
 @Suite("The README's code")
 struct ReadmeTests {
     /// Whether ApusClient has the typed client that the block `client` uses.
-    static let hasTypedClient = false
+    static let hasTypedClient = true
 
     @Test func everySwiftBlockIsNamed() throws {
         let readme = try Readme()
@@ -120,12 +120,14 @@ private struct Folder {
     /// Runs a program of the toolchain here; returns its status and everything that it said.
     func run(_ words: [String]) throws -> (status: Int32, output: String) {
         let log = url.appendingPathComponent("output.txt")
-        FileManager.default.createFile(atPath: log.path, contents: nil)
+        try Data().write(to: log)
         let file = try FileHandle(forWritingTo: log)
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = words
         process.currentDirectoryURL = url
+        // The toolchain leaves lock files in the temporary folder; here they go with the rest.
+        process.environment = ProcessInfo.processInfo.environment.merging(["TMPDIR": url.path]) { $1 }
         process.standardOutput = file
         process.standardError = file
         try process.run()

@@ -77,6 +77,7 @@ package struct EntryDocument: Hashable, Sendable, Decodable {
     package var status: String
     package var startedAt: Instant?
     package var attempts: Int?
+    package var idempotencyKey: String?
     package var value: JSONValue?
     package var retryAt: Instant?
     package var failure: FailureDocument?
