@@ -51,10 +51,10 @@ final class Load: Sendable {
             Array(repeating: { try await self.increment($0, &$1) }, count: 2)
             + Array(repeating: { try await self.request($0, &$1) }, count: 2)
             + Array(repeating: { try await self.look($0, &$1) }, count: 1)
-            + Array(repeating: { client, _ in try await self.onboarding(client) }, count: 4)
-            + Array(repeating: { try await self.order($0, &$1) }, count: 4)
-            + Array(repeating: { client, _ in try await self.orderProcessor(client) }, count: 2)
-            + Array(repeating: { client, _ in try await self.emailDrip(client) }, count: 4)
+            + Array(repeating: { client, _ in try await self.onboarding(client) }, count: 2)
+            + Array(repeating: { try await self.order($0, &$1) }, count: 3)
+            + Array(repeating: { client, _ in try await self.orderProcessor(client) }, count: 1)
+            + Array(repeating: { client, _ in try await self.emailDrip(client) }, count: 3)
             + Array(repeating: { client, _ in try await self.worker(client) }, count: 2)
             + [{ try await self.weather($0, &$1) }]
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -98,7 +98,7 @@ final class Load: Sendable {
         let answer = try await fixture.settle(client, .POST, path, "\(delta)", key: "increment-\(number)")
         try expect(answer, 200, to: path)
         try note(counter, delta, answer.json["output"] as? Int, began: began, answer)
-        try await Task.sleep(for: .milliseconds(2))
+        try await Task.sleep(for: .milliseconds(5))
     }
 
     private func request(_ client: HTTPClient, _ random: inout SplitMix64) async throws {
@@ -111,7 +111,7 @@ final class Load: Sendable {
         try expect(answer, 200, to: path)
         let response = answer.json["response"] as? [String: Any]
         try note(counter, delta, response?["count"] as? Int, began: began, answer)
-        try await Task.sleep(for: .milliseconds(2))
+        try await Task.sleep(for: .milliseconds(5))
     }
 
     /// Looks at a counter from outside, or through its query.
@@ -128,6 +128,7 @@ final class Load: Sendable {
             try expect(answer, 200, to: "getState of \(counter)")
             try note(counter, nil, (answer.json["output"] as? [String: Any])?["count"] as? Int, began: began, answer)
         }
+        try await Task.sleep(for: .milliseconds(5))
     }
 
     // MARK: Runs

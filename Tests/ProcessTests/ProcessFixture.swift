@@ -15,6 +15,10 @@ final class ProcessFixture: Sendable {
     /// Fulfilled with the node's port when there is one, and replaced when the node goes.
     private let portWhenUp = Mutex(Promise<Int>())
 
+    /// How long each start took, for people to read.
+    private let starts = Mutex<[Duration]>([])
+    var meanStart: Duration { starts.withLock { $0.reduce(.zero, +) / max(1, $0.count) } }
+
     private struct RunningNode {
         var process: ChildProcess
         var port: Int
@@ -82,10 +86,12 @@ final class ProcessFixture: Sendable {
     /// Starts the node and waits until it serves.
     @discardableResult
     func startNode(data: String? = nil, environment: [String: String] = [:]) async throws -> ChildProcess {
+        let began = ContinuousClock.now
         let process = try spawnNode(data: data, environment: environment)
         node.withLock { $0 = RunningNode(process: process, port: 0) }
         let port = try Self.port(in: try await process.line(containing: "listening on "))
         node.withLock { $0 = RunningNode(process: process, port: port) }
+        starts.withLock { $0.append(ContinuousClock.now - began) }
         portWhenUp.withLock { $0 }.fulfil(port)
         return process
     }

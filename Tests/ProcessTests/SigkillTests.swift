@@ -21,14 +21,14 @@ extension ProcessTests {
             let seed = environment["APUS_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1_000_000)
             let again = "APUS_SEED=\(seed) APUS_KILLS=\(kills) swift test --filter killedUnderLoad"
             do {
-                let verdict = try await ProcessFixture.with { fixture in
+                let (verdict, starting) = try await ProcessFixture.with { fixture in
                     try await Self.trial(fixture, kills: kills, seed: seed)
                 }
                 print(
                     """
                     \(kills) kills, \(verdict.runs) runs (\(verdict.exhausted) out of attempts), \
                     \(verdict.changes) counter changes, \(verdict.effects) effects, \(verdict.repeated) repeated, \
-                    \(verdict.lost) lost, \(verdict.doubled) doubled (seed \(seed))
+                    \(verdict.lost) lost, \(verdict.doubled) doubled; a start took \(starting) (seed \(seed))
                     """)
                 for fault in verdict.faults.prefix(20) { Issue.record("\(fault.sentence); again: \(again)") }
                 #expect(verdict.faults.isEmpty, "again: \(again)")
@@ -41,7 +41,10 @@ extension ProcessTests {
             }
         }
 
-        private static func trial(_ fixture: ProcessFixture, kills: Int, seed: UInt64) async throws -> Verdict {
+        /// - Returns: what the evidence says, and how long a start took in the mean.
+        private static func trial(
+            _ fixture: ProcessFixture, kills: Int, seed: UInt64
+        ) async throws -> (Verdict, Duration) {
             try await fixture.startNode()
             let load = Load(fixture, seed: seed)
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -50,7 +53,7 @@ extension ProcessTests {
                     var random = SplitMix64(seed: seed)
                     for number in 1...max(1, kills) {
                         // The random moment is what is tested; nothing is waited for.
-                        let pause = Int.random(in: 100...700, using: &random)
+                        let pause = Int.random(in: 100...500, using: &random)
                         try await Task.sleep(for: .milliseconds(pause))
                         try await fixture.killNode()
                         try await fixture.startNode()
@@ -64,7 +67,7 @@ extension ProcessTests {
             // What everybody has seen must be there in one more life.
             try await fixture.killNode()
             try await fixture.startNode()
-            return Verdict(try await load.evidence())
+            return (Verdict(try await load.evidence()), fixture.meanStart)
         }
     }
 }
