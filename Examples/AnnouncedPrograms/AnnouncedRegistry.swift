@@ -13,7 +13,8 @@ public struct AnnouncedRegistry: Registry {
 
     public init() { self.init(outside: Outside()) }
 
-    /// - Parameter day: how long a day of the email drip is; by default from `APUS_EXAMPLE_DAY_SECONDS`, or a day.
+    /// - Parameter day: how long a day of the email drip is; by default from `APUS_EXAMPLE_DAY_SECONDS`, or a
+    ///   day.
     public init(outside: Outside, day: Duration? = nil) {
         let seconds = ProcessInfo.processInfo.environment["APUS_EXAMPLE_DAY_SECONDS"].flatMap(Double.init)
         onboarding = Onboarding(outside: outside)

@@ -13,7 +13,9 @@ package protocol ActorInstance: AnyObject, Sendable {
     func wake(now: Timestamp) throws -> TurnEffects
     func sleep(now: Timestamp) throws -> TurnEffects
     /// Performs an action, or a query, whose effects are nil.
-    func perform(_ action: String, input: [UInt8], now: Timestamp) throws -> (output: [UInt8], effects: TurnEffects?)
+    func perform(
+        _ action: String, input: [UInt8], now: Timestamp
+    ) throws -> (output: [UInt8], effects: TurnEffects?)
     /// The encoded state as of the last turn.
     var encodedState: [UInt8] { get }
     /// Executes the workflow from its beginning.
@@ -66,7 +68,8 @@ package enum RegistryReader {
 }
 
 struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
-    typealias Performer = @Sendable (TypedInstance<Definition>, [UInt8], Timestamp) throws -> ([UInt8], TurnEffects?)
+    typealias Performer =
+        @Sendable (TypedInstance<Definition>, [UInt8], Timestamp) throws -> ([UInt8], TurnEffects?)
 
     let name: String
     let definition: Definition
@@ -207,7 +210,8 @@ package final class TypedInstance<Definition: DurableActor>: ActorInstance {
     }
 
     @concurrent package func run(_ driver: any RunDriver) async throws {
-        var workflow = Workflow<Definition>(instance: self, driver: driver, scope: .root, path: HistoryPath([]))
+        var workflow = Workflow<Definition>(
+            instance: self, driver: driver, scope: .root, path: HistoryPath([]))
         try await kind.definition.run(&workflow)
     }
 }

@@ -2,8 +2,8 @@ import ClientProtocol
 
 /// One kind of durable actor, written as a value.
 ///
-/// Stored properties are injected dependencies (a language model, an HTTP client), so that tests can pass others.
-/// All that an actor remembers is its `State`, which changes only in turns.
+/// Stored properties are injected dependencies (a language model, an HTTP client), so that tests can pass
+/// others. All that an actor remembers is its `State`, which changes only in turns.
 ///
 /// ```swift
 /// struct Counter: DurableActor {
@@ -35,8 +35,8 @@ public protocol DurableActor: Sendable {
     /// Called before the actor leaves memory. It must not count on being called: a node can die.
     func onSleep(_ turn: inout Turn<Self>) throws
 
-    /// The actor's durable workflow. Started when the actor is created; after a hibernation, a crash or a move it is
-    /// executed again, and each recorded operation answers from its record (W2, W5).
+    /// The actor's durable workflow. Started when the actor is created; after a hibernation, a crash or a
+    /// move it is executed again, and each recorded operation answers from its record (W2, W5).
     func run(_ workflow: inout Workflow<Self>) async throws
 }
 
@@ -47,8 +47,11 @@ extension DurableActor {
     public func onSleep(_ turn: inout Turn<Self>) throws {}
     public func run(_ workflow: inout Workflow<Self>) async throws {}
 
-    /// A turn that clients call by name: typed input, typed output, committed before the reply leaves (A10, A12).
-    public typealias Action<Input: Codable & Sendable, Output: Codable & Sendable> = ActorAction<Self, Input, Output>
+    /// A turn that clients call by name: typed input, typed output, committed before the reply leaves (A10,
+    /// A12).
+    public typealias Action<Input: Codable & Sendable, Output: Codable & Sendable> = ActorAction<
+        Self, Input, Output
+    >
     /// A read that clients call by name. It cannot change anything and sees the latest state (A10).
     public typealias Query<Output: Codable & Sendable> = ActorQuery<Self, Output>
 }
@@ -72,7 +75,8 @@ public struct ActorOptions: Sendable {
     public var idle: Duration
     /// How many finished iterations of a loop stay in the history for people to read (W40).
     public var retainedIterations: Int
-    /// The most operations that a run's history may retain. A run that goes on without end belongs in a `loop`.
+    /// The most operations that a run's history may retain. A run that goes on without end belongs in a
+    /// `loop`.
     public var historyMax: Int
 
     public init(idle: Duration = .seconds(30), retainedIterations: Int = 20, historyMax: Int = 50_000) {
@@ -81,7 +85,6 @@ public struct ActorOptions: Sendable {
         self.historyMax = historyMax
     }
 }
-
 
 extension Duration {
     public static func minutes(_ count: Int) -> Duration { .seconds(60 * count) }

@@ -54,8 +54,8 @@ public struct MessageAlreadyCompleted: Error, Sendable, CustomStringConvertible 
     public var description: String { "message \(number) was completed before" }
 }
 
-/// Ends the user's code of a run that must not go on in this life: the actor hibernates, its node stops, or the
-/// run is parked. Every later operation throws it again, so that a `catch` in user code cannot go on.
+/// Ends the user's code of a run that must not go on in this life: the actor hibernates, its node stops, or
+/// the run is parked. Every later operation throws it again, so that a `catch` in user code cannot go on.
 package struct RunClosed: Error, Sendable {
     package init() {}
 }

@@ -28,7 +28,9 @@ extension Message {
 }
 
 extension Message where Reply == Never {
-    @available(*, unavailable, message: "this queue has no reply type; declare it as CompletableQueue<Body, Reply>")
+    @available(
+        *, unavailable, message: "this queue has no reply type; declare it as CompletableQueue<Body, Reply>"
+    )
     public func complete(_ reply: Reply) async throws {}
 }
 

@@ -39,7 +39,8 @@ package enum PayloadCoding {
             if bytes == Array("true".utf8), let value = true as? Value { return value }
             if bytes == Array("false".utf8), let value = false as? Value { return value }
         }
-        if type == String.self, bytes.count >= 2, bytes.first == UInt8(ascii: "\""), bytes.last == UInt8(ascii: "\""),
+        if type == String.self, bytes.count >= 2, bytes.first == UInt8(ascii: "\""),
+            bytes.last == UInt8(ascii: "\""),
             bytes[1..<bytes.count - 1].allSatisfy(isPlain),
             let value = String(decoding: bytes[1..<bytes.count - 1], as: UTF8.self) as? Value
         {
@@ -49,7 +50,9 @@ package enum PayloadCoding {
     }
 
     /// Decodes what a client sent. A mismatch becomes `actor.validation_error` and names the field (A15).
-    package static func decodeInput<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws(ActorError) -> Value {
+    package static func decodeInput<Value: Decodable>(
+        _ type: Value.Type, from bytes: [UInt8]
+    ) throws(ActorError) -> Value {
         do { return try decode(type, from: bytes) } catch let error as DecodingError {
             throw validation(error)
         } catch { throw .validation("the value cannot be read", field: "") }
@@ -78,7 +81,9 @@ package enum PayloadCoding {
         }
     }
 
-    private static func place(_ field: String) -> String { field.isEmpty ? "the value" : "the field \"\(field)\"" }
+    private static func place(_ field: String) -> String {
+        field.isEmpty ? "the value" : "the field \"\(field)\""
+    }
 
     /// Characters that JSON writes as they are.
     private static func isPlain(_ byte: UInt8) -> Bool {

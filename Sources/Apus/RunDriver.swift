@@ -3,8 +3,8 @@ import Identifiers
 import TimeAndChance
 import WorkflowCore
 
-/// What the host does for a running workflow. Each call is one operation: it answers from the record if there is
-/// one, else it acts and returns after its record is committed (W4).
+/// What the host does for a running workflow. Each call is one operation: it answers from the record if there
+/// is one, else it acts and returns after its record is committed (W4).
 package protocol RunDriver: AnyObject, Sendable {
     var address: ActorAddress { get }
     var input: [UInt8]? { get }
@@ -16,7 +16,9 @@ package protocol RunDriver: AnyObject, Sendable {
     @concurrent func step(_ request: StepRequest) async throws -> OperationResult
     @concurrent func turn(_ request: TurnRequest) async throws -> OperationResult
     @concurrent func sleep(_ name: String, in scope: WorkflowCore.Node, until: SleepGoal) async throws
-    @concurrent func next(_ request: NextRequest) async throws -> (node: WorkflowCore.Node, taken: [TakenMessage])
+    @concurrent func next(
+        _ request: NextRequest
+    ) async throws -> (node: WorkflowCore.Node, taken: [TakenMessage])
     @concurrent func enterLoop(
         _ name: String, in scope: WorkflowCore.Node, state: [UInt8]
     ) async throws -> LoopEntrance
@@ -46,7 +48,8 @@ package struct RecordedValue: Sendable {
         self.value = value
     }
 
-    /// The JSON of what a step or a turn returns, at the most. What is larger belongs outside, with its name here.
+    /// The JSON of what a step or a turn returns, at the most. What is larger belongs outside, with its name
+    /// here.
     package static let bytesMax = 4 << 20
 
     /// - Throws: `message.too_large`, or an `EncodingError`.

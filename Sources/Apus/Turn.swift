@@ -3,7 +3,8 @@ import TimeAndChance
 
 /// One atomic turn of an actor: everything done to it commits together, exactly once, or not at all (W20).
 ///
-/// A turn is synchronous, so nothing of the same actor can come in between. A turn that throws changes nothing.
+/// A turn is synchronous, so nothing of the same actor can come in between. A turn that throws changes
+/// nothing.
 public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
     /// The actor's state. Changes become visible and durable with the turn.
     public var state: Definition.State
@@ -24,7 +25,9 @@ public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
     }
 
     /// Tells the subscribers of an event, after the turn has committed (A40, W3).
-    public mutating func broadcast<Payload>(_ event: KeyPath<Definition.Events, Event<Payload>>, _ payload: Payload) {
+    public mutating func broadcast<Payload>(
+        _ event: KeyPath<Definition.Events, Event<Payload>>, _ payload: Payload
+    ) {
         do {
             let table = DeclarationTable<Definition.Events>.shared
             broadcasts.append((table.name(event), try PayloadCoding.encode(payload)))
@@ -32,10 +35,13 @@ public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
     }
 
     /// Puts a message into one of the actor's own queues, with the turn.
-    public mutating func send<Body, Reply>(_ body: Body, to queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>) {
+    public mutating func send<Body, Reply>(
+        _ body: Body, to queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>
+    ) {
         do {
             let table = DeclarationTable<Definition.Queues>.shared
-            messages.append((table.name(queue), try PayloadCoding.encode(body), table.group[keyPath: queue].limits))
+            messages.append(
+                (table.name(queue), try PayloadCoding.encode(body), table.group[keyPath: queue].limits))
         } catch { encodingFailure = error }
     }
 

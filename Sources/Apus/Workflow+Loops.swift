@@ -7,8 +7,8 @@ public enum LoopStep<Result: Sendable>: Sendable {
 }
 
 extension Workflow {
-    /// Repeats the body for ever; only an error ends it. Each iteration is a scope of its own, finished ones are
-    /// pruned from the history, and a restart goes on in the iteration that it left (W40).
+    /// Repeats the body for ever; only an error ends it. Each iteration is a scope of its own, finished ones
+    /// are pruned from the history, and a restart goes on in the iteration that it left (W40).
     public mutating func loop(
         _ name: String, _ body: (inout Workflow<Definition>) async throws -> Void
     ) async throws -> Never {

@@ -2,8 +2,8 @@ import TimeAndChance
 import WorkflowCore
 
 extension Workflow {
-    /// Performs an effect: asynchronous, touches the outside world, may run more than once, its result is recorded
-    /// once (W10). Retries happen underneath; what is thrown here is final (W16).
+    /// Performs an effect: asynchronous, touches the outside world, may run more than once, its result is
+    /// recorded once (W10). Retries happen underneath; what is thrown here is final (W16).
     ///
     /// - Parameters:
     ///   - name: unique in its scope; the step is found under it on each replay (W1).
@@ -20,7 +20,8 @@ extension Workflow {
     ) async throws -> Value {
         let result = try await driver.step(
             StepRequest(
-                name: name, scope: scope, retry: retry, retryIf: retryIf, timeout: timeout, ephemeral: ephemeral,
+                name: name, scope: scope, retry: retry, retryIf: retryIf, timeout: timeout,
+                ephemeral: ephemeral,
                 effect: Self.recording(effect), commit: nil))
         return try decoded(result, as: Value.self)
     }
@@ -33,11 +34,13 @@ extension Workflow {
     ) async throws {
         _ = try await driver.step(
             StepRequest(
-                name: name, scope: scope, retry: retry, retryIf: retryIf, timeout: timeout, ephemeral: ephemeral,
+                name: name, scope: scope, retry: retry, retryIf: retryIf, timeout: timeout,
+                ephemeral: ephemeral,
                 effect: Self.recording(effect), commit: nil))
     }
 
-    /// An effect, and the turn that commits its result: both are recorded together, the turn runs exactly once (W18).
+    /// An effect, and the turn that commits its result: both are recorded together, the turn runs exactly
+    /// once (W18).
     @discardableResult
     public mutating func step<Value: Codable & Sendable>(
         _ name: String, retry: RetryPolicy = .default, retryIf: (@Sendable (any Error) -> Bool)? = nil,

@@ -2,8 +2,8 @@ import TimeAndChance
 import WorkflowCore
 
 extension Workflow {
-    /// Waits that long, through restarts, without using memory or a thread once the actor hibernates (W30, W35).
-    /// The deadline is recorded on the first visit; a past one passes at once.
+    /// Waits that long, through restarts, without using memory or a thread once the actor hibernates (W30,
+    /// W35). The deadline is recorded on the first visit; a past one passes at once.
     public mutating func sleep(_ name: String, for duration: Duration) async throws {
         try await driver.sleep(name, in: scope, until: .after(duration))
     }
@@ -46,7 +46,8 @@ extension Workflow {
         _ name: String, from queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>, upTo limit: Int,
         within timeout: Duration? = nil
     ) async throws -> [Message<Body, Reply>] {
-        let (node, taken) = try await take(name, from: [queueName(queue)], upTo: max(1, limit), within: timeout)
+        let (node, taken) = try await take(
+            name, from: [queueName(queue)], upTo: max(1, limit), within: timeout)
         return try taken.enumerated().map { try Message($1, node: node, index: $0, driver: driver) }
     }
 

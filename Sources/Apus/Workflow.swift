@@ -4,8 +4,9 @@ import WorkflowCore
 
 /// The way to do durable things, given to an actor's `run`.
 ///
-/// It is passed `inout` and cannot be copied, so that one scope has one operation under way: the compiler refuses an
-/// outer workflow inside a loop's body or inside of an effect. A helper takes `inout Workflow<Self>`, too.
+/// It is passed `inout` and cannot be copied, so that one scope has one operation under way: the compiler
+/// refuses an outer workflow inside a loop's body or inside of an effect. A helper takes `inout
+/// Workflow<Self>`, too.
 public struct Workflow<Definition: DurableActor>: ~Copyable, Sendable {
     let instance: TypedInstance<Definition>
     let driver: any RunDriver
@@ -14,7 +15,10 @@ public struct Workflow<Definition: DurableActor>: ~Copyable, Sendable {
     /// How many random numbers this scope's code has asked for.
     private var chances: UInt64 = 0
 
-    init(instance: TypedInstance<Definition>, driver: any RunDriver, scope: WorkflowCore.Node, path: HistoryPath) {
+    init(
+        instance: TypedInstance<Definition>, driver: any RunDriver, scope: WorkflowCore.Node,
+        path: HistoryPath
+    ) {
         self.instance = instance
         self.driver = driver
         self.scope = scope
@@ -30,8 +34,8 @@ public struct Workflow<Definition: DurableActor>: ~Copyable, Sendable {
         get throws { try driver.input.map { try PayloadCoding.decode(Definition.Input.self, from: $0) } }
     }
 
-    /// The actor's state as it is now; it changes only in a turn. On a replay it is the latest state, not the one of
-    /// that time: let a `turn` return what a decision rests on, because what it returned is recorded.
+    /// The actor's state as it is now; it changes only in a turn. On a replay it is the latest state, not the
+    /// one of that time: let a `turn` return what a decision rests on, because what it returned is recorded.
     public var state: Definition.State { instance.state }
 
     /// The time of the last recorded operation that this run has passed, the same on each replay (W8).
@@ -67,7 +71,8 @@ public struct Workflow<Definition: DurableActor>: ~Copyable, Sendable {
             path: HistoryPath(path.components + [.name(loop), .iteration(number)]))
     }
 
-    func decoded<Value: Decodable & Sendable>(_ result: OperationResult, as type: Value.Type) throws -> Value {
+    func decoded<Value: Decodable & Sendable>(_ result: OperationResult, as type: Value.Type) throws -> Value
+    {
         switch result {
         case .fresh(let value):
             guard let typed = value as? Value else {

@@ -4,8 +4,8 @@ import Identifiers
 
 /// One actor, seen from outside. Its actions and queries are called like methods.
 ///
-/// Every call throws `ActorError` if the actor or its node answers with an error, and `ClientError` if there is no
-/// answer.
+/// Every call throws `ActorError` if the actor or its node answers with an error, and `ClientError` if there
+/// is no answer.
 @dynamicMemberLookup
 public struct ActorReference<Definition: DurableActor>: Sendable {
     public let address: ActorAddress
@@ -16,7 +16,8 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
         dynamicMember path: KeyPath<Definition.Actions, ActorAction<Definition, Input, Output>>
     ) -> BoundAction<Input, Output> {
         BoundAction(
-            name: DeclarationTable<Definition.Actions>.shared.name(path), address: address, connection: connection)
+            name: DeclarationTable<Definition.Actions>.shared.name(path), address: address,
+            connection: connection)
     }
 
     /// A query: `try await client.counter("a").count()`.
@@ -24,7 +25,8 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
         dynamicMember path: KeyPath<Definition.Actions, ActorQuery<Definition, Output>>
     ) -> BoundAction<NoInput, Output> {
         BoundAction(
-            name: DeclarationTable<Definition.Actions>.shared.name(path), address: address, connection: connection)
+            name: DeclarationTable<Definition.Actions>.shared.name(path), address: address,
+            connection: connection)
     }
 
     /// Makes the actor if it is absent.
@@ -57,8 +59,8 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
         return reply
     }
 
-    /// Puts a message into a queue and waits for its completion at most that long; nil is a timeout. The message
-    /// stays in the queue.
+    /// Puts a message into a queue and waits for its completion at most that long; nil is a timeout. The
+    /// message stays in the queue.
     public func request<Body, Reply>(
         _ body: Body, from queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>, within timeout: Duration
     ) async throws -> Reply? {
@@ -78,8 +80,8 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
 
     /// The events of that name from now on, over lost connections too (A40).
     ///
-    /// It fails with `ClientError.actor` if the node refuses, and with `ClientError.slowConsumer` if more events wait
-    /// than the configuration allows.
+    /// It fails with `ClientError.actor` if the node refuses, and with `ClientError.slowConsumer` if more
+    /// events wait than the configuration allows.
     public func events<Value>(
         _ event: KeyPath<Definition.Events, Event<Value>>
     ) -> some AsyncSequence<Value, any Error> & Sendable {
@@ -89,7 +91,9 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
 
     /// The actor's state and how its run stands. Neither wakes nor creates it.
     public func snapshot() async throws -> ActorSnapshot<Definition.State> {
-        let document = try await unwrapped { () async throws(ClientError) in try await connection.describe(address) }
+        let document = try await unwrapped { () async throws(ClientError) in
+            try await connection.describe(address)
+        }
         return try PayloadCoding.decode(ActorSnapshot.self, from: document.bytes)
     }
 

@@ -3,7 +3,8 @@ import ClientProtocol
 import Identifiers
 import Logging
 
-/// A typed client for the actors of a registry: the same declarations that the node runs name what can be called.
+/// A typed client for the actors of a registry: the same declarations that the node runs name what can be
+/// called.
 ///
 /// ```swift
 /// let client = try Client(Shop.self, node: "http://127.0.0.1:7420")
@@ -11,8 +12,8 @@ import Logging
 /// try await client.order("order-123").send(.init(approved: true), to: \.approval)
 /// ```
 ///
-/// It keeps one connection, makes it again when it is lost, and repeats what was under way with the same sequence, so
-/// that a change happens once (A13, A63).
+/// It keeps one connection, makes it again when it is lost, and repeats what was under way with the same
+/// sequence, so that a change happens once (A13, A63).
 @dynamicMemberLookup
 public final class Client<R: Registry>: Sendable {
     /// The untyped connection underneath, for status and for kinds that are not in the registry.
@@ -29,7 +30,8 @@ public final class Client<R: Registry>: Sendable {
         configuration: ClientConfiguration = .init(), logger: Logger = Logger(label: "apus.client")
     ) throws(ClientConfigurationError) {
         guard let address = NodeAddress(node) else {
-            throw ClientConfigurationError(description: "\"\(node)\" is no address; needed is http://HOST:PORT")
+            throw ClientConfigurationError(
+                description: "\"\(node)\" is no address; needed is http://HOST:PORT")
         }
         connection = ApusConnection(
             host: address.host, port: address.port, configuration: configuration, logger: logger)
@@ -49,11 +51,14 @@ public final class Client<R: Registry>: Sendable {
     private func name<Definition: DurableActor>(of path: KeyPath<R, Definition>) -> String {
         let candidates = names.filter { $0.type == Definition.self }
         if candidates.count == 1 { return candidates[0].name }
-        // Key paths to properties of size zero are all equal, so they cannot tell two kinds of one type apart.
+        // Key paths to properties of size zero are all equal, so they cannot tell two kinds of one type
+        // apart.
         let text = "\(path)"
-        guard MemoryLayout<Definition>.size > 0, let name = candidates.first(where: { text.hasSuffix("." + $0.name) })
+        guard MemoryLayout<Definition>.size > 0,
+            let name = candidates.first(where: { text.hasSuffix("." + $0.name) })
         else {
-            preconditionFailure("\(R.self) has no, or more than one, stored property of type \(Definition.self)")
+            preconditionFailure(
+                "\(R.self) has no, or more than one, stored property of type \(Definition.self)")
         }
         return name.name
     }
@@ -79,7 +84,8 @@ struct NodeAddress {
             let port = Int(rest[rest.index(after: colon)...]), 1...65_535 ~= port, colon > rest.startIndex
         else { return nil }
         let host = rest[..<colon]
-        self.host = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
+        self.host =
+            host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
         self.port = port
     }
 }
@@ -94,7 +100,8 @@ public struct KindReference<Definition: DurableActor>: Sendable {
     public func callAsFunction(_ key: String...) -> ActorReference<Definition> {
         do {
             return ActorReference(
-                address: ActorAddress(kind: try ActorKind(name), key: try ActorKey(key)), connection: connection)
+                address: ActorAddress(kind: try ActorKind(name), key: try ActorKey(key)),
+                connection: connection)
         } catch {
             // A key that is made of user input should be checked with `ActorKey` first.
             preconditionFailure("\(error)")

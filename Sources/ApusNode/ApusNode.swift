@@ -20,8 +20,8 @@ import Darwin
 public enum ApusNode {
     /// Reads flags and environment, starts the node, and serves until SIGTERM or SIGINT.
     ///
-    /// Exit codes: 0 after an orderly stop, 64 for wrong flags, 74 when the journal cannot be written, 1 for anything
-    /// else that prevents the start.
+    /// Exit codes: 0 after an orderly stop, 64 for wrong flags, 74 when the journal cannot be written, 1 for
+    /// anything else that prevents the start.
     public static func run(_ registry: some Registry) async throws {
         let command: ServeCommand
         do {
@@ -81,7 +81,9 @@ struct ServeCommand: ParsableCommand {
     @Option(name: .customLong("idle-seconds"), help: "Idle time until an actor leaves memory, for all kinds.")
     var idleSeconds: Double?
 
-    @Option(name: .customLong("log"), help: "trace, debug, info, notice, warning, error or critical. Environment: APUS_LOG.")
+    @Option(
+        name: .customLong("log"),
+        help: "trace, debug, info, notice, warning, error or critical. Environment: APUS_LOG.")
     var logLevel: Logger.Level = Self.environment("APUS_LOG").flatMap(Logger.Level.init(rawValue:)) ?? .notice
 
     func validate() throws {
@@ -91,7 +93,9 @@ struct ServeCommand: ParsableCommand {
         if let text = Self.environment("APUS_LOG"), Logger.Level(rawValue: text) == nil {
             throw ValidationError("APUS_LOG is \"\(text)\", which is no log level")
         }
-        if let idleSeconds, !(idleSeconds >= 0) { throw ValidationError("--idle-seconds must not be negative") }
+        if let idleSeconds, !(idleSeconds >= 0) {
+            throw ValidationError("--idle-seconds must not be negative")
+        }
     }
 
     private static func environment(_ name: String) -> String? {
@@ -113,11 +117,13 @@ struct ListenAddress: ExpressibleByArgument, Sendable {
     }
 
     init?(argument: String) {
-        guard let colon = argument.lastIndex(of: ":"), let port = Int(argument[argument.index(after: colon)...]),
+        guard let colon = argument.lastIndex(of: ":"),
+            let port = Int(argument[argument.index(after: colon)...]),
             0...65_535 ~= port, colon > argument.startIndex
         else { return nil }
         let host = argument[..<colon]
-        self.host = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
+        self.host =
+            host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
         self.port = port
     }
 

@@ -6,7 +6,8 @@ import Glibc
 import Darwin
 #endif
 
-/// SIGTERM and SIGINT as values. The second signal ends the process at once, for whoever does not want to wait.
+/// SIGTERM and SIGINT as values. The second signal ends the process at once, for whoever does not want to
+/// wait.
 ///
 /// Sound to share: the sources are made once and only kept alive here.
 final class StopSignals: @unchecked Sendable {

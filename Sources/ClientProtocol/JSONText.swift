@@ -40,23 +40,10 @@ public struct JSONText: Sendable {
 
     public mutating func raw(_ json: String) { bytes.append(contentsOf: json.utf8) }
 
-    public mutating func string(_ text: String) {
-        let hex = Array("0123456789abcdef".utf8)
-        bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): bytes += [UInt8(ascii: "\\"), UInt8(ascii: "\"")]
-            case UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), UInt8(ascii: "\\")]
-            case 0..<0x20:
-                bytes += Array("\\u00".utf8)
-                bytes += [hex[Int(byte >> 4)], hex[Int(byte & 15)]]
-            default: bytes.append(byte)
-            }
-        }
-        bytes.append(UInt8(ascii: "\""))
-    }
+    public mutating func string(_ text: String) { JSONWriter.append(string: text, to: &bytes) }
 
-    /// Microseconds since 1970 as an RFC 3339 time in UTC, with milliseconds; past the year 9999 as the number.
+    /// Microseconds since 1970 as an RFC 3339 time in UTC, with milliseconds; past the year 9999 as the
+    /// number.
     public mutating func time(_ micros: UInt64) {
         let seconds = micros / 1_000_000
         guard seconds < 253_402_300_800 else { return raw(String(micros)) }
@@ -77,7 +64,9 @@ public struct JSONText: Sendable {
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
         let shiftedMonth = (5 * dayOfYear + 2) / 153
         let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+        return (
+            yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
+        )
     }
 
     private mutating func separate() {

@@ -44,6 +44,7 @@ public struct QueuedMessage: Hashable, Sendable {
         let enqueuedAt = try reader.varint()
         let requester = try reader.optional { reader throws(WireError) in try reader.blob() }
         try reader.finish()
-        return QueuedMessage(number: number, queue: queue, body: body, enqueuedAt: enqueuedAt, requester: requester)
+        return QueuedMessage(
+            number: number, queue: queue, body: body, enqueuedAt: enqueuedAt, requester: requester)
     }
 }

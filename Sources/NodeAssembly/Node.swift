@@ -53,10 +53,10 @@ public final class Node: Sendable {
     }
 
     /// Opens the data directory, recovers what it holds, and serves.
-    /// - Parameter onFailure: the journal has failed and nothing is acknowledged any more; the process must end
-    ///   (R14). Called once, on any thread.
-    /// - Throws: `StoreError` for the data directory, `AddressError` for a kind's name, or the system's error for
-    ///   the port.
+    /// - Parameter onFailure: the journal has failed and nothing is acknowledged any more; the process must
+    ///   end (R14). Called once, on any thread.
+    /// - Throws: `StoreError` for the data directory, `AddressError` for a kind's name, or the system's error
+    ///   for the port.
     public static func start(
         _ registry: some Registry, configuration: NodeConfiguration, logger: Logger,
         onFailure: @escaping @Sendable (StoreError) -> Void
@@ -64,7 +64,8 @@ public final class Node: Sendable {
         let kinds = try RegistryReader.kinds(of: registry)
         let store = try PartitionStore.open(StoreConfiguration(directory: configuration.dataDirectory))
         let host = ActorHost(
-            kinds: kinds, store: store, settings: configuration.settings, logger: logger, onFailure: onFailure)
+            kinds: kinds, store: store, settings: configuration.settings, logger: logger, onFailure: onFailure
+        )
         do {
             await host.ready()
             let gateway = try await ClientGateway.start(

@@ -57,7 +57,8 @@ public struct TimerCore<Key: Hashable & Sendable>: Sendable {
         while let first = heap.min, tickets[first.key] != first.ticket { heap.removeMin() }
     }
 
-    /// Cancelled and replaced deadlines stay in the heap until they surface; rebuilt when they outnumber the others.
+    /// Cancelled and replaced deadlines stay in the heap until they surface; rebuilt when they outnumber the
+    /// others.
     private mutating func compactIfStale() {
         guard heap.count > 64, heap.count > 2 * tickets.count else { return }
         heap = Heap(heap.unordered.filter { tickets[$0.key] == $0.ticket })

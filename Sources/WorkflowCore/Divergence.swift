@@ -1,4 +1,5 @@
-/// The code asks for something else than the history holds (W7). The run parks as `stalled`; nothing is executed.
+/// The code asks for something else than the history holds (W7). The run parks as `stalled`; nothing is
+/// executed.
 public struct Divergence: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Reason: Hashable, Sendable {
         /// The history has another kind of operation at this path.
@@ -27,13 +28,16 @@ public struct Divergence: Error, Hashable, Sendable, CustomStringConvertible {
         case .kind(let recorded, let asked):
             "at \(place) the history has a \(recorded) and the code asks for a \(asked)"
         case .unexpected(let asked, let recorded):
-            "at \(place) the code asks for a new \(asked), but the history goes on with \(Self.list(recorded))"
+            "at \(place) the code asks for a new \(asked), but the history has \(Self.list(recorded)) next"
         case .unvisited(let recorded):
             "\(place) ended, but the history also has \(Self.list(recorded))"
-        case .nameReused: "the name \(place) is used twice in its scope; give each operation a name of its own"
+        case .nameReused:
+            "the name \(place) is used twice in its scope; give each operation a name of its own"
         case .limit(let what): "at \(place): \(what)"
         }
     }
 
-    private static func list(_ names: [String]) -> String { names.map { "\"\($0)\"" }.joined(separator: ", ") }
+    private static func list(_ names: [String]) -> String {
+        names.map { "\"\($0)\"" }.joined(separator: ", ")
+    }
 }

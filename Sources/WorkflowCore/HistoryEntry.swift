@@ -34,8 +34,8 @@ public enum StepState: Hashable, Sendable {
     case failed(FailureRecord, timedOut: Bool)
 }
 
-/// How a turn of a run ended. A turn that threw changed nothing; that it threw is recorded, so that a replay takes the
-/// same way.
+/// How a turn of a run ended. A turn that threw changed nothing; that it threw is recorded, so that a replay
+/// takes the same way.
 public enum TurnState: Hashable, Sendable {
     case completed(value: [UInt8])
     case failed(FailureRecord)
@@ -184,7 +184,8 @@ extension HistoryOperation {
         }
     }
 
-    static func read(_ kind: OperationKind, _ reader: inout ByteReader) throws(WireError) -> HistoryOperation {
+    static func read(_ kind: OperationKind, _ reader: inout ByteReader) throws(WireError) -> HistoryOperation
+    {
         switch kind {
         case .step: return try readStep(&reader)
         case .turn:

@@ -13,7 +13,8 @@ public enum PathComponent: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Where an operation stands in its run: the names of the scopes around it, loop iterations, its own name (W1).
+/// Where an operation stands in its run: the names of the scopes around it, loop iterations, its own name
+/// (W1).
 public struct HistoryPath: Hashable, Sendable, CustomStringConvertible {
     /// Scopes inside of scopes, at the most.
     public static let depthMax = 64

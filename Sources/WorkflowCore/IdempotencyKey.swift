@@ -2,7 +2,8 @@ import ByteCoding
 
 /// Names that are the same in every life of a run (W8, W11).
 public enum StableNames {
-    /// The idempotency key of a step: 32 hexadecimal digits, the same for all attempts of the step in all lives.
+    /// The idempotency key of a step: 32 hexadecimal digits, the same for all attempts of the step in all
+    /// lives.
     /// - Parameter run: bytes that name the run in all the world.
     public static func idempotencyKey(run: [UInt8], path: HistoryPath) -> String {
         var writer = ByteWriter(capacity: run.count + 64)

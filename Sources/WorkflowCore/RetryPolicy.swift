@@ -14,7 +14,8 @@ public struct RetryPolicy: Hashable, Sendable {
     public var retryOnTimeout: Bool
 
     public init(
-        retries: Int? = 3, initial: Duration = .milliseconds(100), factor: Double = 2, cap: Duration = .seconds(30),
+        retries: Int? = 3, initial: Duration = .milliseconds(100), factor: Double = 2,
+        cap: Duration = .seconds(30),
         jitter: Double = 0, retryOnTimeout: Bool = false
     ) {
         self.retries = retries

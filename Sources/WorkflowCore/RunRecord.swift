@@ -2,7 +2,8 @@ import ByteCoding
 
 /// What a run is doing (W80).
 public enum RunStatus: UInt8, Sendable, CaseIterable {
-    case pending = 1, running, sleeping, waiting, retrying, rollingBack, paused, stalled, completed, failed, cancelled
+    case pending = 1, running, sleeping, waiting, retrying, rollingBack, paused, stalled, completed, failed,
+        cancelled
 
     public var name: String { "\(self)" }
 
@@ -21,12 +22,14 @@ public struct RunRecord: Hashable, Sendable {
     public var detail: String
     /// Why it failed.
     public var failure: FailureRecord?
-    /// How often in a row the run was woken because its process had died under it, without getting further (W13).
+    /// How often in a row the run was woken because its process had died under it, without getting further
+    /// (W13).
     public var crashWakes: UInt64
     public var startedAt: UInt64
 
     public init(
-        status: RunStatus, since: UInt64, detail: String = "", failure: FailureRecord? = nil, crashWakes: UInt64 = 0,
+        status: RunStatus, since: UInt64, detail: String = "", failure: FailureRecord? = nil,
+        crashWakes: UInt64 = 0,
         startedAt: UInt64
     ) {
         self.status = status
@@ -56,7 +59,9 @@ public struct RunRecord: Hashable, Sendable {
             throw .version(what: "run record", found: UInt64(version), newest: UInt64(Self.version))
         }
         let raw = try reader.byte()
-        guard let status = RunStatus(rawValue: raw) else { throw .unknown(what: "run status", value: UInt64(raw)) }
+        guard let status = RunStatus(rawValue: raw) else {
+            throw .unknown(what: "run status", value: UInt64(raw))
+        }
         let since = try reader.varint()
         let detail = try reader.string()
         let failure = try reader.optional { reader throws(WireError) in try FailureRecord.read(&reader) }

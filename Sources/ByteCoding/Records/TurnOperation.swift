@@ -69,7 +69,8 @@ public struct TurnBody: Sendable {
     public var byteCount: Int { writer.count - JournalRecord.headerBytes }
     public var bytes: [UInt8] { Array(writer.bytes[JournalRecord.headerBytes...]) }
 
-    /// The `.turn` record with this body, and its link in the hash chain; the same as `JournalRecord.encoded()`.
+    /// The `.turn` record with this body, and its link in the hash chain; the same as
+    /// `JournalRecord.encoded()`.
     public consuming func sealed(
         partition: PartitionID, epoch: Epoch, position: LogPosition, time: UInt64, previousHash: UInt64
     ) -> (bytes: [UInt8], hash: UInt64) {
