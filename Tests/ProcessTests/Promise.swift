@@ -43,12 +43,21 @@ final class Promise<Value: Sendable>: Sendable {
                 .resume(throwing: DeadlineExceeded(what: what, limit: limit))
         }
         defer { timer.cancel() }
-        return try await withCheckedThrowingContinuation { continuation in
-            let value = state.withLock { state in
-                if state.value == nil { state.waiters[number] = continuation }
-                return state.value
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let value = state.withLock { state in
+                    if state.value == nil { state.waiters[number] = continuation }
+                    return state.value
+                }
+                if let value { continuation.resume(returning: value) }
+                if Task.isCancelled { cancel(number) }
             }
-            if let value { continuation.resume(returning: value) }
+        } onCancel: {
+            cancel(number)
         }
+    }
+
+    private func cancel(_ number: Int) {
+        state.withLock { $0.waiters.removeValue(forKey: number) }?.resume(throwing: CancellationError())
     }
 }
