@@ -106,8 +106,8 @@ let package = Package(
 
         // Tests
         .target(
-            name: "FuzzTargets", dependencies: ["Identifiers", "ByteCoding", "TimeAndChance"],
-            path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
+            name: "FuzzTargets",
+            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore"], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
             swiftSettings: house),
@@ -121,6 +121,11 @@ let package = Package(
             name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"], path: "Tests/Fuzz/FuzzTests",
             swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),
+        .testTarget(name: "WorkflowCoreTests", dependencies: ["WorkflowCore", "ByteCoding"], swiftSettings: house),
+        .testTarget(
+            name: "MailboxCoreTests", dependencies: ["MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(name: "TimerCoreTests", dependencies: ["TimerCore", "TimeAndChance"], swiftSettings: house),
         .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(
             name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],

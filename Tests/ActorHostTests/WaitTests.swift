@@ -129,7 +129,7 @@ struct WaitTests {
             let empty = try await workflow.batch("empty", from: \.numbers, upTo: 3, within: .seconds(10))
             seen.append("\(none?.body ?? "nil") \(empty.count)")
             try await workflow.turn("note") { [seen] in $0.state.notes = seen }
-            let last = try await workflow.next("last", from: \.jobs, within: .seconds(10))
+            let last = try await workflow.next("last", from: \.jobs, within: .days(10))
             try await workflow.turn("note last") { $0.state.notes.append(last?.body ?? "nil") }
         } _: { node in
             try await node.create()

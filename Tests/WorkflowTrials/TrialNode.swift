@@ -106,10 +106,20 @@ package final class TrialNode<R: Registry>: Sendable {
             for item in store.items(of: actor.id, in: partition, space: .history) {
                 guard let entry = try? HistoryEntry.decode(item.body), case .step(.completed, _, _, _) = entry.operation
                 else { continue }
-                steps.insert(entry.path.description)
+                steps.insert(StableNames.idempotencyKey(run: runName(actor, in: store), path: entry.path))
             }
         }
         return steps
+    }
+
+    /// As the host names runs, see `LiveActor.nameRun`.
+    private static func runName(_ actor: StoredActor, in store: MemoryStore) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.fixed(store.identity.cluster.high)
+        writer.fixed(store.identity.cluster.low)
+        writer.string(actor.address.description)
+        writer.varint(actor.id.rawValue)
+        return writer.bytes
     }
 
     /// No step is executed in a life that found its result recorded (W2).
