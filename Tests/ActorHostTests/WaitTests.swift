@@ -196,7 +196,8 @@ struct WaitTests {
             node.crash()
             seen.append(try await node.call("lab", "a", "count"))
             try await node.send("lab", "a", "jobs", #""go""#)
-            seen.append(try await node.end())
+            try await node.until("the end") { try await node.describe("lab", "a").status == "completed" }
+            seen.append("completed")
             seen.append(try await node.notes())
             #expect(Set(node.effects.entries.map(\.name)).count == 1)
             return seen
