@@ -106,8 +106,8 @@ let package = Package(
 
         // Tests
         .target(
-            name: "FuzzTargets",
-            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore"], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
+            name: "FuzzTargets", dependencies: ["Identifiers", "ByteCoding", "TimeAndChance"],
+            path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
             swiftSettings: house),
