@@ -138,6 +138,11 @@ let package = Package(
             name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"], path: "Tests/Fuzz/FuzzTests",
             swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),
+        .testTarget(name: "WorkflowCoreTests", dependencies: ["WorkflowCore", "ByteCoding"], swiftSettings: house),
+        .testTarget(
+            name: "MailboxCoreTests", dependencies: ["MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(name: "TimerCoreTests", dependencies: ["TimerCore", "TimeAndChance"], swiftSettings: house),
         .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(
             name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],

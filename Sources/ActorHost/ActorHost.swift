@@ -102,7 +102,11 @@ public final class ActorHost: ActorService {
 
     public func abandon(_ token: RequestToken) {
         let shard = shards[Int(token.rawValue % UInt64(shards.count))]
-        shard.executor.post { for actor in shard.live.values where !actor.waiters.isEmpty { actor.abandon(token) } }
+        shard.executor.post {
+            for actor in shard.live.values where !actor.waiters.isEmpty || actor.phase == .departing {
+                actor.abandon(token)
+            }
+        }
     }
 
     public func subscribe(

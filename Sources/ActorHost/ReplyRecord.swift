@@ -4,6 +4,8 @@ import ClientProtocol
 /// The recorded form of a reply, kept so that a repeated request gets the same answer (A13).
 enum ReplyRecord {
     static let version: UInt8 = 1
+    /// What is recorded of the request that created the actor.
+    static let creation: [UInt8] = [version, 4]
 
     static func encode(_ reply: ActorReply) -> [UInt8] {
         var writer = ByteWriter(capacity: 32)
@@ -38,6 +40,7 @@ enum ReplyRecord {
         case 1: return .accepted(try reader.varint())
         case 2: return .completed(Payload(try reader.blob()))
         case 3: return .destroyed
+        case 4: return .created(true, .null)
         case let tag: throw .unknown(what: "reply", value: UInt64(tag))
         }
     }

@@ -52,6 +52,8 @@ public struct ActorAction<Definition: DurableActor, Input: Codable & Sendable, O
     package let explicitName: String?
     package let body: @Sendable (inout Turn<Definition>, Input) throws -> Output
 
+    // Where a body without a result would do as well, that is what is meant.
+    @_disfavoredOverload
     public init(
         name: String? = nil, _ body: @escaping @Sendable (inout Turn<Definition>, Input) throws -> Output
     ) {

@@ -79,7 +79,7 @@ public struct DeduplicationCore: Sendable {
             if line >= session.floor + Self.trimStep {
                 changes.append(
                     .deleteRange(
-                        from: RequestIdentityID.session(id, sequence: session.floor).encoded,
+                        from: RequestIdentityID.session(id, sequence: 0).encoded,
                         through: RequestIdentityID.session(id, sequence: line).encoded))
                 session.floor = line
                 session.outcomes = session.outcomes.filter { $0.key > line }

@@ -118,6 +118,11 @@ public struct WorkflowCore: Sendable {
         }
     }
 
+    /// Whether the code has asked for that operation in this life.
+    public func isVisited(_ component: PathComponent, in scope: Node) -> Bool {
+        items[Int(scope.index)].children[component].map { items[Int($0)].visited } ?? false
+    }
+
     /// Notes what an operation did.
     /// - Returns: the entry to store under its sequence number.
     public mutating func record(_ operation: HistoryOperation, at node: Node, time: UInt64) -> HistoryEntry {
@@ -157,6 +162,14 @@ public struct WorkflowCore: Sendable {
         guard items[Int(scope.index)].unvisited == 0 else {
             throw Divergence(path: path(of: scope), reason: .unvisited(unvisitedNames(under: scope.index)))
         }
+    }
+
+    /// The run's code has ended: everything recorded must have been visited, also inside of scopes that it left with
+    /// an error (W7).
+    public func leaveRun() throws(Divergence) {
+        try leave(.root)
+        guard unvisitedEntries > 0 else { return }
+        for index in items.indices where items[index].unvisited > 0 { try leave(Node(index: Int32(index))) }
     }
 
     /// Forgets the iterations of a loop before `first`, which a replay starts after (W40).

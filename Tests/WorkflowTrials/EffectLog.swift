@@ -16,6 +16,7 @@ package final class EffectLog: Sendable {
     private struct Live {
         var entries: [Entry] = []
         var life = 0
+        var hooks: [String: @Sendable () -> Void] = [:]
     }
 
     private let live = Mutex(Live())
@@ -24,12 +25,19 @@ package final class EffectLog: Sendable {
     /// Called by an effect.
     package func note(_ name: String) {
         let attempt = StepAttempt.current
-        live.withLock { live in
+        let hook = live.withLock { live in
             live.entries.append(
                 Entry(
                     name: name, step: attempt?.step ?? "", idempotencyKey: attempt?.idempotencyKey ?? "",
                     attempt: attempt?.number ?? 0, life: live.life))
+            return live.hooks[name]
         }
+        hook?()
+    }
+
+    /// From now on, whoever notes that name calls the body, too: it can end the process under an effect.
+    package func when(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        live.withLock { $0.hooks[name] = body }
     }
 
     func nextLife() { live.withLock { $0.life += 1 } }

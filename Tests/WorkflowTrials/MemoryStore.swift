@@ -39,19 +39,38 @@ package final class MemoryStore: HostStore {
         live.withLock { $0.crashAfter = crashAfter }
     }
 
-    private init(copying tables: Tables, identity: StoreIdentity) {
+    private init(copying tables: Tables, identity: StoreIdentity, crashAfter: Int?) {
         self.identity = identity
-        live.withLock { $0.tables = tables }
+        live.withLock { live in
+            live.tables = tables
+            live.crashAfter = crashAfter
+        }
     }
 
     /// What a new process finds.
     package func reopened() -> MemoryStore {
-        MemoryStore(copying: live.withLock { $0.tables }, identity: identity)
+        let (tables, left) = live.withLock { live in
+            (live.tables, live.isCrashed ? nil : live.crashAfter.map { $0 - live.records })
+        }
+        return MemoryStore(copying: tables, identity: identity, crashAfter: left)
     }
+
+    /// Whether the number of records to crash after was reached.
+    package var hasCrashedAsChosen: Bool { live.withLock { $0.isCrashed && $0.records == $0.crashAfter } }
 
     package var isCrashed: Bool { live.withLock { $0.isCrashed } }
     /// Records of actors that were kept.
     package var recordCount: Int { live.withLock { $0.records } }
+
+    /// Keeps nothing more from here on.
+    package func crash() {
+        let crashed = live.withLock { live in
+            defer { live.onCrash = [] }
+            live.isCrashed = true
+            return live.onCrash
+        }
+        for body in crashed { body() }
+    }
 
     package func onCrash(_ body: @escaping @Sendable () -> Void) {
         let isLate = live.withLock { live in

@@ -71,7 +71,7 @@ package struct Trial<R: Registry>: Sendable {
         let node = try TrialNode(makeRegistry(log), log: log, way: way)
         do {
             let observation = try await script(node)
-            let crashed = node.lives > 1
+            let crashed = node.hasCrashedAsChosen
             node.end()
             try node.checkEffects()
             return (observation, log.entries, crashed)

@@ -16,22 +16,22 @@ package final class TrialNode<R: Registry>: Sendable {
         var number: Int
         var store: MemoryStore
         var host: ActorHost
-        /// Steps that were recorded as completed when the life before ended.
-        var completedBefore: Set<String>
     }
 
     package let clock = ManualClock()
     package let effects: EffectLog
-    private let kinds: [any ActorKindDefinition]
+    private let kinds: Mutex<[any ActorKindDefinition]>
     private let settings: HostSettings
     private let life: Mutex<Life>
     private let completed = Mutex<[Int: Set<String>]>([:])
     private let sequence = Atomic<UInt64>(0)
+    private let crashedAsChosen = Atomic<Bool>(false)
     private let session = SessionID(high: 7, low: 7)
     private let addresses = Mutex<Set<ActorAddress>>([])
 
     init(_ registry: R, log: EffectLog, way: Trial<R>.Way) throws {
-        kinds = try RegistryReader.kinds(of: registry)
+        let kinds = try RegistryReader.kinds(of: registry)
+        self.kinds = Mutex(kinds)
         effects = log
         var crashAfter: Int?
         var idle: Duration = .seconds(1_000_000_000)
@@ -44,7 +44,7 @@ package final class TrialNode<R: Registry>: Sendable {
         let store = MemoryStore(crashAfter: crashAfter)
         life = Mutex(
             Life(
-                number: 0, store: store, host: Self.host(kinds, store, clock, settings), completedBefore: []))
+                number: 0, store: store, host: Self.host(kinds, store, clock, settings)))
         clock.onAdvance { [weak self] in self?.current.host.clockMoved() }
     }
 
@@ -59,27 +59,42 @@ package final class TrialNode<R: Registry>: Sendable {
     private var current: Life { life.withLock { $0 } }
     package var host: ActorHost { current.host }
     package var store: MemoryStore { current.store }
+    /// Whether the crash of this way of the trial has come.
+    var hasCrashedAsChosen: Bool { crashedAsChosen.load(ordering: .relaxed) || current.store.hasCrashedAsChosen }
     /// 1 if the node never crashed.
     package var lives: Int { current.number + 1 }
 
     func end() { current.host.abandon() }
 
-    /// Ends the process without warning and starts the next one on what was durable.
-    package func crash() {
-        life.withLock { life in
+    /// Ends the process without warning and starts the next one on what was durable. May be called by an effect.
+    /// - Parameter number: the life to end; nothing happens if it has ended already.
+    package func crash(life number: Int? = nil) {
+        let kinds = kinds.withLock { $0 }
+        let ended = life.withLock { life -> MemoryStore? in
+            if let number, number != life.number { return nil }
+            let ended = life.store
+            if ended.hasCrashedAsChosen { crashedAsChosen.store(true, ordering: .relaxed) }
             life.host.abandon()
             let store = life.store.reopened()
             effects.nextLife()
             completed.withLock { $0[life.number + 1] = Self.completedSteps(in: store, addresses.withLock { $0 }) }
             life = Life(
-                number: life.number + 1, store: store, host: Self.host(kinds, store, clock, settings),
-                completedBefore: [])
+                number: life.number + 1, store: store, host: Self.host(kinds, store, clock, settings))
+            return ended
         }
+        ended?.crash()
     }
 
     /// Stops in good order and starts again.
     package func restart() async throws {
         try await current.host.stop()
+        crash()
+    }
+
+    /// Starts other code on the same store.
+    package func deploy(_ registry: some Registry) throws {
+        let new = try RegistryReader.kinds(of: registry)
+        kinds.withLock { $0 = new }
         crash()
     }
 
@@ -91,10 +106,20 @@ package final class TrialNode<R: Registry>: Sendable {
             for item in store.items(of: actor.id, in: partition, space: .history) {
                 guard let entry = try? HistoryEntry.decode(item.body), case .step(.completed, _, _, _) = entry.operation
                 else { continue }
-                steps.insert(entry.path.description)
+                steps.insert(StableNames.idempotencyKey(run: runName(actor, in: store), path: entry.path))
             }
         }
         return steps
+    }
+
+    /// As the host names runs, see `LiveActor.nameRun`.
+    private static func runName(_ actor: StoredActor, in store: MemoryStore) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.fixed(store.identity.cluster.high)
+        writer.fixed(store.identity.cluster.low)
+        writer.string(actor.address.description)
+        writer.varint(actor.id.rawValue)
+        return writer.bytes
     }
 
     /// No step is executed in a life that found its result recorded (W2).
@@ -109,15 +134,16 @@ package final class TrialNode<R: Registry>: Sendable {
     // MARK: What a script does
 
     /// Performs a request, repeated with the same identity over crashes until it is answered.
+    /// - Parameter identity: in place of the next of the trial's session.
     package func perform(
-        _ kind: String, _ key: String, _ operation: ActorRequest.Operation
+        _ kind: String, _ key: String, _ operation: ActorRequest.Operation, as identity: RequestIdentity? = nil
     ) async throws -> ActorReply {
         let address = ActorAddress(kind: try ActorKind(kind), key: try ActorKey([key]))
         addresses.withLock { _ = $0.insert(address) }
         let number = sequence.add(1, ordering: .relaxed).newValue
         let request = ActorRequest(
             target: address, operation: operation,
-            identity: .session(session, sequence: number, acknowledged: 0))
+            identity: identity ?? .session(session, sequence: number, acknowledged: 0))
         while true {
             let life = current
             let outcome: Result<ActorReply, ActorError>? = await withUnsafeContinuation { continuation in
@@ -126,7 +152,7 @@ package final class TrialNode<R: Registry>: Sendable {
                 life.host.submit(request) { once.resume($0) }
             }
             if let outcome { return try outcome.get() }
-            if current.number == life.number { crash() }
+            crash(life: life.number)
         }
     }
 
@@ -178,6 +204,16 @@ package final class TrialNode<R: Registry>: Sendable {
             status: run["status"] as? String ?? "", waitingFor: run["waitingFor"] as? String ?? "",
             reason: run["reason"] as? String ?? "", failure: failure?["message"] as? String ?? "",
             state: String(decoding: state, as: UTF8.self), isAwake: json["awake"] as? Bool ?? false)
+    }
+
+    /// The code of the error that the request is refused with; nil if it is not.
+    package func refusal(
+        _ kind: String, _ key: String, _ operation: ActorRequest.Operation, as identity: RequestIdentity? = nil
+    ) async throws -> String? {
+        do {
+            _ = try await perform(kind, key, operation, as: identity)
+            return nil
+        } catch let error as ActorError { return "\(error.group).\(error.code)" }
     }
 
     package func history(_ kind: String, _ key: String) async throws -> String {

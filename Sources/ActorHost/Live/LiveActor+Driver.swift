@@ -32,11 +32,18 @@ extension LiveActor: RunDriver {
             return resume(.failure(RunClosed()))
         }
         switch recorded {
-        case .turn(.completed(let value)): return resume(.success(.recorded(value)))
+        case .turn(.completed(let value)):
+            if let answering = request.answering { _ = completionPlace(answering.node, answering.index) }
+            return resume(.success(.recorded(value)))
         case .turn(.failed(let failure)): return resume(.failure(turnFailure(failure, node)))
         default: break
         }
         do {
+            if let answering = request.answering,
+                core.isVisited(.iteration(UInt64(answering.index)), in: answering.node)
+            {
+                throw MessageAlreadyCompleted(number: answering.message.number)
+            }
             let (value, turn) = try performTurn { try request.body(now) }
             var extra = [entry(.turn(.completed(value: value.bytes)), at: node)]
             var answer: (() -> Void)?
@@ -92,7 +99,7 @@ extension LiveActor: RunDriver {
         }
         if until <= now.rawValue { return wake() }
         if recorded == nil { record([entry(.sleep(until: until, done: false), at: node)]) {} }
-        addWait(RunWait(goal: .sleep, since: now.rawValue, deadline: until, due: wake, close: { resume(.failure(RunClosed())) }))
+        addWait(RunWait(goal: .sleep, since: core.lastVisitedAt, deadline: until, due: wake, close: { resume(.failure(RunClosed())) }))
     }
 
     // MARK: Messages
@@ -127,7 +134,7 @@ extension LiveActor: RunDriver {
         if recorded == nil, deadline != nil { record([entry(.next(deadline: deadline, taken: nil), at: node)]) {} }
         addWait(
             RunWait(
-                goal: .message(queues: request.queues, limit: request.limit), since: now.rawValue, deadline: deadline, due: timeOut,
+                goal: .message(queues: request.queues, limit: request.limit), since: core.lastVisitedAt, deadline: deadline, due: timeOut,
                 taken: { [self] messages in
                     record([entry(.next(deadline: deadline, taken: messages), at: node)]
                         + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }) {
@@ -178,8 +185,7 @@ extension LiveActor: RunDriver {
     private func completion(
         of message: TakenMessage, at node: WorkflowCore.Node, _ index: Int, _ reply: [UInt8]
     ) -> (operations: [TurnOperation], tell: () -> Void)? {
-        let place: (node: WorkflowCore.Node, recorded: HistoryOperation?)
-        do { place = try core.visit(.iteration(UInt64(index)), kind: .completion, in: node) } catch { return nil }
+        guard let place = completionPlace(node, index) else { return nil }
         if place.recorded != nil { return ([], {}) }
         var operations = [entry(.completion(message: message.number), at: place.node)]
         let answer = ActorReply.completed(Payload(reply))
@@ -187,6 +193,13 @@ extension LiveActor: RunDriver {
             operations += remember(identity, .reply(ReplyRecord.encode(answer)))
         }
         return (operations, { [self] in tellWaiters(of: message.number, answer) })
+    }
+
+    /// Where the completion of a message is recorded; nil the second time that this life asks.
+    private func completionPlace(
+        _ node: WorkflowCore.Node, _ index: Int
+    ) -> (node: WorkflowCore.Node, recorded: HistoryOperation?)? {
+        try? core.visit(.iteration(UInt64(index)), kind: .completion, in: node)
     }
 
     // MARK: Loops

@@ -86,6 +86,12 @@ extension LiveActor {
         }
     }
 
+    /// Whether that request created this actor (A13).
+    func wasCreated(by identity: RequestIdentity?) -> Bool {
+        guard let identity else { return false }
+        return deduplication.check(identity.identityInActor) == .known(.reply(ReplyRecord.creation))
+    }
+
     // MARK: Actions
 
     private func act(_ name: String, _ input: Payload, _ request: ShardRequest) {
@@ -122,12 +128,12 @@ extension LiveActor {
                 throw .tooLarge("the message", limit: declaration.limits.messageBytesMax)
             }
             try declaration.validate(body: body.bytes)
-            if waits, isRunEnded { throw Self.runEndedError }
             if waits, !declaration.isCompletable {
                 throw .badRequest("the queue \"\(queue)\" has no replies to wait for; send without waiting")
             }
             if waits, waiters.count >= shard.settings.waitersMax { throw .overloaded }
         } catch { return request.reply(.failure(error)) }
+        if waits, run.status.hasEnded { return refuseEnded(request) }
         let requester = waits ? request.request.identity?.identityInActor.encoded : nil
         guard let message = enqueue(body.bytes, to: queue, limits: declaration.limits, requester: requester) else {
             return request.reply(.failure(.queueFull(queue, capacity: declaration.limits.capacity)))
@@ -135,8 +141,13 @@ extension LiveActor {
         let accepted = ActorReply.accepted(message.number)
         let memory = remember(
             request.request.identity, waits ? .message(message.number) : .reply(ReplyRecord.encode(accepted)))
-        if waits { wait(for: message.number, timeout, request) }
         store(message, memory) { if !waits { request.reply(.success(accepted)) } }
+        if waits { wait(for: message.number, timeout, request) }
+    }
+
+    /// Nobody will complete a message any more; told when it is durable that it is so (A12).
+    private func refuseEnded(_ request: ShardRequest) {
+        shard.whenCommitted(partition) { request.reply(.failure(Self.runEndedError)) }
     }
 
     /// Stores a message; if the run waits for it, storing and taking it is one record.
@@ -160,7 +171,7 @@ extension LiveActor {
     // MARK: Waiting for completions
 
     private func wait(for message: UInt64, _ timeoutMillis: UInt64?, _ request: ShardRequest) {
-        guard !isRunEnded else { return request.reply(.failure(Self.runEndedError)) }
+        guard !run.status.hasEnded else { return refuseEnded(request) }
         let deadline = timeoutMillis.map { (now + .milliseconds(Int64(clamping: $0))).rawValue }
         let waiter = ReplyWaiter(token: request.token, message: message, deadline: deadline, reply: request.reply)
         waiters.append(waiter)
@@ -190,6 +201,7 @@ extension LiveActor {
     }
 
     func abandon(_ token: RequestToken) {
+        forgetParked(token)
         waiters.removeAll { $0.token == token }
     }
 }

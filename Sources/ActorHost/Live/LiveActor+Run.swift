@@ -10,6 +10,7 @@ import WorkflowCore
 extension LiveActor {
     /// Executes the run's code from its beginning; what is recorded answers from the record (W2, W5).
     func startRun() {
+        guard !isRunClosed else { return }
         run.status = .running
         nameRun()
         passedAt.store(core.lastVisitedAt, ordering: .relaxed)
@@ -32,14 +33,15 @@ extension LiveActor {
         switch result {
         case .success:
             do {
-                try core.leave(.root)
+                try core.leaveRun()
                 end(.completed, failure: nil)
             } catch {
                 stall("\(error)")
             }
-        case .failure(let error):
-            if error is RunClosed { return }
-            end(.failed, failure: FailureRecord(describing: error))
+        case .failure(let failure):
+            if failure is RunClosed { return }
+            do { try core.leaveRun() } catch { return stall("the run threw \(type(of: failure)); \(error)") }
+            end(.failed, failure: FailureRecord(describing: failure))
         }
     }
 
@@ -70,6 +72,7 @@ extension LiveActor {
         shard.logger.error("the run of \(address) is stalled: \(reason)")
         isRunRecordDirty = true
         storedWake = Self.wakeOnStart
+        shard.parkedRuns.insert(timerKey)
         record([.wake(at: Self.wakeOnStart)]) {}
         closeRun()
         touch()

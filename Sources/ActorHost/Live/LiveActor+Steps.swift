@@ -182,20 +182,25 @@ extension LiveActor {
         let delay = asked
             ?? step.request.retry.delay(after: step.attempts, chance: Double.random(in: 0..<1, using: &generator))
         let at = (now + delay).rawValue
-        record(
-            [
-                entry(
-                    .step(
-                        .retrying(at: at), attempts: step.attempts, failures: step.failures,
-                        startedAt: step.startedAt), at: step.node)
-            ]) {}
+        var operations = [
+            entry(
+                .step(
+                    .retrying(at: at), attempts: step.attempts, failures: step.failures, startedAt: step.startedAt),
+                at: step.node)
+        ]
+        if steps.isEmpty {
+            // A crash while it waits interrupts no attempt, so it must not count as one (W13).
+            storedWake = waits.values.compactMap(\.deadline).reduce(at) { min($0, $1) }
+            operations.append(.wake(at: storedWake))
+        }
+        record(operations, keepsWake: steps.isEmpty) {}
         waitForRetry(step, until: at)
     }
 
     private func waitForRetry(_ step: StepExecution, until time: UInt64) {
         addWait(
             RunWait(
-                goal: .retry(step: core.path(of: step.node).description), since: now.rawValue, deadline: time,
+                goal: .retry(step: core.path(of: step.node).description), since: core.lastVisitedAt, deadline: time,
                 due: { [self] in countCrashes(step) }, close: { step.resume(.failure(RunClosed())) }))
     }
 

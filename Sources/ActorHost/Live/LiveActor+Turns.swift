@@ -85,6 +85,7 @@ extension LiveActor {
     /// The record of the actor's end is on its way: whoever waits is told, and its key is free when the tables know.
     func beDestroyed() {
         phase = .departing
+        shard.parkedRuns.remove(timerKey)
         run.status = .cancelled
         storedWake = nil
         let gone = ActorError("destroyed", "the actor \(address) was destroyed", group: "actor")

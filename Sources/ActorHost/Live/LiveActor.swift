@@ -140,9 +140,15 @@ final class LiveActor: @unchecked Sendable {
     // MARK: Life
 
     /// The record that creates the actor: its state after `onCreate`, its input, its run.
-    func create() throws {
+    func create(by identity: RequestIdentity?) throws {
         let time = now
-        let (_, turn) = try performTurn { ((), try instance.create(input: input, now: time)) }
+        var (_, turn) = try performTurn { ((), try instance.create(input: input, now: time)) }
+        let (_, waking) = try performTurn { ((), try instance.wake(now: time)) }
+        turn.operations += waking.operations
+        turn.broadcasts += waking.broadcasts
+        guard !turn.destroys, !waking.destroys else {
+            throw ActorError("destroyed", "the actor \(address) ended itself at its creation", group: "actor")
+        }
         var body = TurnBody(actor: nil)
         body.append(.create(address, time: time.rawValue))
         if let input { body.append(.set(.input, input)) }
@@ -150,6 +156,10 @@ final class LiveActor: @unchecked Sendable {
         body.append(.wake(at: 0))
         storedWake = 0
         for operation in turn.operations { body.append(operation) }
+        if let identity {
+            // A client that lost the reply asks again, and is no second creator (A13).
+            for operation in remember(identity.identityInActor, .reply(ReplyRecord.creation)) { body.append(operation) }
+        }
         lastPosition = shard.append(body, to: partition)
         id = ActorID(rawValue: lastPosition.rawValue)
         if !turn.broadcasts.isEmpty {
@@ -163,8 +173,8 @@ final class LiveActor: @unchecked Sendable {
         if crashed {
             run.crashWakes += 1
             isRunRecordDirty = true
-            // The wake is recorded before anything of the run happens (W13).
-            record([]) {}
+            // The wake is durable before anything of the run happens (W13): what the run does may end the process.
+            record([]) { [self] in startRun() }
         }
         do {
             let (_, turn) = try performTurn { ((), try instance.wake(now: now)) }
@@ -172,15 +182,23 @@ final class LiveActor: @unchecked Sendable {
         } catch {
             shard.logger.error("onWake of \(address) failed: \(error)")
         }
-        if run.status.hasEnded { arm() } else { startRun() }
+        if run.status == .stalled, shard.parkedRuns.contains(timerKey) {
+            // It stalled in this process, whose code is the same still (W7).
+            isRunClosed = true
+        }
+        if run.status.hasEnded || isRunClosed { arm() } else if !crashed { startRun() }
     }
 
+    var timerKey: Shard.TimerKey { Shard.TimerKey(partition: partition, actor: id) }
+
     /// Appends a record of this actor, with whatever was to ride along, and calls `then` when it is committed.
-    /// - Parameter settles: the record says itself when the run must be woken.
-    func record(_ operations: [TurnOperation], settles: Bool = false, _ then: @escaping () -> Void) {
+    /// - Parameter keepsWake: the operations say themselves when a restart is to wake the actor.
+    func record(_ operations: [TurnOperation], keepsWake: Bool = false, _ then: @escaping () -> Void) {
         guard !pending.isEmpty || !operations.isEmpty || isRunRecordDirty else {
             return shard.whenCommitted(partition, then)
         }
+        let mustWake = !isRunEnded && !keepsWake && phase == .awake && storedWake != 0
+            && !onlyWaits(after: pending + operations)
         var body = TurnBody(actor: id)
         for operation in pending { body.append(operation) }
         pending.removeAll(keepingCapacity: true)
@@ -190,13 +208,19 @@ final class LiveActor: @unchecked Sendable {
             isRunRecordDirty = false
             storedRun = run
         }
-        if !isRunEnded, !settles, phase == .awake, storedWake != 0 {
+        if mustWake {
             // From here on a crash interrupts the run, so a restart must wake it.
             storedWake = 0
             body.append(.wake(at: 0))
         }
         lastPosition = shard.append(body, to: partition)
         shard.whenCommitted(partition, then)
+    }
+
+    /// Whether the run still does nothing but wait, so that the stored time to wake it stays right.
+    private func onlyWaits(after operations: [TurnOperation]) -> Bool {
+        guard steps.isEmpty, !waits.isEmpty else { return false }
+        return !operations.contains { if case .put(.message, _, _) = $0 { true } else { false } }
     }
 
     func touch() { lastActivity = shard.reading.wall.rawValue }
@@ -228,6 +252,8 @@ final class LiveActor: @unchecked Sendable {
         } catch {
             shard.logger.error("onSleep of \(address) failed: \(error)")
         }
+        // It may have ended itself.
+        guard phase == .awake else { return }
         phase = .departing
         settle(isStopping: false)
         leave()
@@ -254,7 +280,7 @@ final class LiveActor: @unchecked Sendable {
             storedWake = wake
             operations.append(.wake(at: wake))
         }
-        if !operations.isEmpty || !pending.isEmpty || isRunRecordDirty { record(operations, settles: true) {} }
+        if !operations.isEmpty || !pending.isEmpty || isRunRecordDirty { record(operations, keepsWake: true) {} }
     }
 
     /// Ends the run's code, then leaves when all is committed and applied.
@@ -288,6 +314,8 @@ final class LiveActor: @unchecked Sendable {
 
     func park(_ request: ShardRequest) { parked.append(request) }
 
+    func forgetParked(_ token: RequestToken) { parked.removeAll { $0.token == token } }
+
     func takeParkedRequests() -> [ShardRequest] {
         defer { parked = [] }
         return parked
@@ -299,12 +327,14 @@ final class LiveActor: @unchecked Sendable {
     func arm() {
         var next = lastActivity &+ idleMicros
         if next < lastActivity { next = .max }
-        for wait in waits.values { next = min(next, wait.deadline ?? .max) }
-        for step in steps.values { next = min(next, step.deadline ?? .max) }
-        for waiter in waiters { next = min(next, waiter.deadline ?? .max) }
+        var deadline = UInt64.max
+        for wait in waits.values { deadline = min(deadline, wait.deadline ?? .max) }
+        for step in steps.values { deadline = min(deadline, step.deadline ?? .max) }
+        for waiter in waiters { deadline = min(deadline, waiter.deadline ?? .max) }
+        next = min(next, shard.wallTime(of: deadline, in: partition))
         guard armed.map({ next < $0 }) ?? true else { return }
         armed = next
-        shard.timers.schedule(Shard.TimerKey(partition: partition, actor: id), at: next)
+        shard.timers.schedule(timerKey, at: next)
     }
 
     func timerFired() {

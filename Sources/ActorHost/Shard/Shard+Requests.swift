@@ -60,20 +60,17 @@ extension Shard {
         let kind = try kind(address)
         guard store.backlogBytes <= settings.backlogBytesMax else { throw ActorError.overloaded }
         if let found = try actor(at: address, in: request.partition) {
-            if mustBeNew {
-                throw ActorError(
-                    "duplicate_key", "the actor \(address) exists already", group: "actor")
-            }
             if found.phase == .departing { return found.park(request) }
-            // Described now: what comes after may not be committed when the reply goes out (A12).
-            let document = ActorDescription.of(found)
-            whenCommitted(request.partition) { request.reply(.success(.created(false, document))) }
-            return
+            let isMaker = found.wasCreated(by: request.request.identity)
+            let reply: Result<ActorReply, ActorError> = mustBeNew && !isMaker
+                ? .failure(ActorError("duplicate_key", "the actor \(address) exists already", group: "actor"))
+                : .success(.created(isMaker, ActorDescription.of(found)))
+            return whenCommitted(request.partition) { request.reply(reply) }
         }
         if let input { try kind.validate(input: input.bytes) }
-        let made = try create(address, in: request.partition, input: input?.bytes)
-        let document = ActorDescription.of(made)
-        whenCommitted(request.partition) { request.reply(.success(.created(true, document))) }
+        let made = try create(address, in: request.partition, input: input?.bytes, by: request.request.identity)
+        let reply = ActorReply.created(true, ActorDescription.of(made))
+        whenCommitted(request.partition) { request.reply(.success(reply)) }
     }
 
     /// What is known of an actor, without waking it.
@@ -81,10 +78,9 @@ extension Shard {
         let address = request.request.target
         _ = try kind(address)
         if let actor = live[address] {
-            // Described now: what comes after may not be committed when the reply goes out (A12).
-            let payload = history ? ActorDescription.history(of: actor) : ActorDescription.of(actor)
-            whenCommitted(request.partition) { request.reply(.success(.document(payload))) }
-            return
+            // Taken now and told later: what comes in between may be undone by a crash (A12).
+            let payload = try history ? self.history(of: actor) : ActorDescription.of(actor)
+            return whenCommitted(request.partition) { request.reply(.success(.document(payload))) }
         }
         guard let stored = try store.actor(at: address, in: request.partition) else {
             throw ActorError.notFound(address)
@@ -98,6 +94,16 @@ extension Shard {
         request.reply(.success(.document(payload)))
     }
 
+    private func history(of actor: LiveActor) throws -> Payload {
+        // An actor whose run has ended wakes without its history.
+        guard actor.run.status.hasEnded, actor.core.entryCount == 0,
+            let stored = try store.actor(actor.id, in: actor.partition)
+        else { return ActorDescription.history(of: actor) }
+        return try ActorDescription.history(
+            of: stored, items: store.items(of: stored.id, in: actor.partition, space: .history),
+            in: store.identity)
+    }
+
     // MARK: Stopping
 
     /// Stops taking work and settles every actor, so that nothing counts as a crash.
@@ -107,6 +113,9 @@ extension Shard {
             actor.settle(isStopping: true)
             actor.closeRun()
             actor.failWaiters(.stopping)
+        }
+        for actor in departing.values.joined() {
+            for request in actor.takeParkedRequests() { request.reply(.failure(.stopping)) }
         }
     }
 }

@@ -32,6 +32,8 @@ final class Shard: @unchecked Sendable {
     var timers = TimerCore<TimerKey>()
     /// Actors that leave memory once everything of them is applied.
     var departing: [PartitionID: [LiveActor]] = [:]
+    /// Runs that stalled in this process; only other code can continue them, and that comes with another process.
+    var parkedRuns: Set<TimerKey> = []
     var isStopping = false
     private var outgoing: [SealedRecord] = []
     /// The clocks, read once a round.
@@ -91,6 +93,15 @@ final class Shard: @unchecked Sendable {
 
     func now(in partition: PartitionID) -> Timestamp {
         partitions[partition]?.now(reading) ?? reading.wall
+    }
+
+    /// When the wall clock will show that a time of the partition has come: the two differ after the wall clock has
+    /// jumped forward.
+    func wallTime(of time: UInt64, in partition: PartitionID) -> UInt64 {
+        let now = now(in: partition).rawValue
+        guard time > now, reading.wall.rawValue > now else { return time }
+        let (sum, overflow) = time.addingReportingOverflow(reading.wall.rawValue - now)
+        return overflow ? .max : sum
     }
 
     private func begin() {
@@ -197,25 +208,26 @@ final class Shard: @unchecked Sendable {
     }
 
     func create(
-        _ address: ActorAddress, in partition: PartitionID, input: [UInt8]?
+        _ address: ActorAddress, in partition: PartitionID, input: [UInt8]?, by identity: RequestIdentity? = nil
     ) throws -> LiveActor {
         let actor = LiveActor(creating: address, kind: try kind(address), input: input, shard: self, partition: partition)
-        try actor.create()
+        try actor.create(by: identity)
         add(actor)
         counters.creations += 1
-        actor.startRun()
+        // Nothing that the run does may be seen before the actor is there for good (W3).
+        whenCommitted(partition) { actor.startRun() }
         return actor
     }
 
     private func add(_ actor: LiveActor) {
         live[actor.address] = actor
         liveIDs[TimerKey(partition: actor.partition, actor: actor.id)] = actor
-        if live.count > settings.liveActorsMax { evictSome() }
+        if live.count > settings.liveActorsMax { evictSome(besides: actor) }
     }
 
     /// Lets idle actors go early when memory holds too many.
-    private func evictSome() {
-        for actor in live.values.prefix(64) { actor.hibernateIfPossible() }
+    private func evictSome(besides newcomer: LiveActor) {
+        for actor in live.values.prefix(64) where actor !== newcomer { actor.hibernateIfPossible() }
     }
 
     /// Takes an actor out of memory as soon as the tables have all of it.
@@ -244,7 +256,7 @@ final class Shard: @unchecked Sendable {
         live[actor.address] = nil
         liveIDs[TimerKey(partition: actor.partition, actor: actor.id)] = nil
         if let wake = actor.wakeAfterDeparture {
-            timers.schedule(TimerKey(partition: actor.partition, actor: actor.id), at: wake)
+            timers.schedule(actor.timerKey, at: wallTime(of: wake, in: actor.partition))
         } else {
             timers.cancel(TimerKey(partition: actor.partition, actor: actor.id))
         }

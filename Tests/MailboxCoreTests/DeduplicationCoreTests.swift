@@ -1,0 +1,175 @@
+import ByteCoding
+import Identifiers
+import MailboxCore
+import Testing
+import TimeAndChance
+
+/// What a table holds after the changes of a core.
+private struct Table {
+    var items: [[UInt8]: [UInt8]] = [:]
+    mutating func perform(_ changes: [DeduplicationCore.Change]) {
+        for change in changes {
+            switch change {
+            case .put(let id, let value): items[id] = value
+            case .delete(let id): items[id] = nil
+            case .deleteRange(let from, let through):
+                for id in items.keys
+                where !id.lexicographicallyPrecedes(from) && !through.lexicographicallyPrecedes(id) { items[id] = nil }
+            }
+        }
+    }
+    func restored() throws -> DeduplicationCore {
+        var core = DeduplicationCore()
+        for (id, value) in items.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            try core.restore(id: id, value: value)
+        }
+        return core
+    }
+}
+
+@Suite("What an actor remembers of requests")
+struct DeduplicationCoreTests {
+    static let session = SessionID(high: 1, low: 2)
+    static func request(_ sequence: UInt64) -> RequestIdentityID { .session(session, sequence: sequence) }
+
+    @Test("A13: new, known, expired; trimmed in steps of 64 acknowledged requests")
+    func verdicts() throws {
+        var core = DeduplicationCore()
+        var table = Table()
+        #expect(core.isEmpty)
+        #expect(core.check(Self.request(1)) == .new)
+        for sequence in UInt64(1)...64 {
+            table.perform(core.record(Self.request(sequence), .reply([UInt8(sequence)]), acknowledged: sequence - 1, at: 5))
+        }
+        // 63 are acknowledged: one too few.
+        for sequence in UInt64(1)...64 {
+            #expect(core.check(Self.request(sequence)) == .known(.reply([UInt8(sequence)])))
+        }
+        #expect(table.items.count == 64)
+        table.perform(core.record(Self.request(65), .message(7), acknowledged: 64, at: 6))
+        for core in [core, try table.restored()] {
+            for sequence in UInt64(1)...64 { #expect(core.check(Self.request(sequence)) == .expired) }
+            #expect(core.check(Self.request(65)) == .known(.message(7)))
+            #expect(core.check(Self.request(66)) == .new)
+            #expect(core.check(.session(SessionID(high: 1, low: 3), sequence: 1)) == .new)
+        }
+        #expect(table.items.count == 2)
+        // A client cannot acknowledge what it is only about to ask.
+        table.perform(core.record(Self.request(66), .reply([]), acknowledged: .max, at: 6))
+        #expect(core.check(Self.request(66)) == .known(.reply([])))
+    }
+
+    @Test("A13: a message's outcome is replaced by the reply")
+    func completion() throws {
+        var core = DeduplicationCore()
+        var table = Table()
+        for identity in [Self.request(3), .key("k"), .key("ü🛒")] {
+            table.perform(core.record(identity, .message(9), at: 1))
+            table.perform(core.record(identity, .reply([1]), at: 2))
+            #expect(core.check(identity) == .known(.reply([1])))
+            #expect(try table.restored().check(identity) == .known(.reply([1])))
+        }
+        #expect(table.items.count == 3)
+    }
+
+    @Test("A13: keys and silent sessions are forgotten after a day, in the tables, too")
+    func retention() throws {
+        var core = DeduplicationCore()
+        var table = Table()
+        let day = DeduplicationCore.retentionMicros
+        table.perform(core.record(.key("old"), .reply([]), at: day))
+        for sequence in UInt64(1)...70 {
+            table.perform(core.record(Self.request(sequence), .reply([]), acknowledged: sequence - 1, at: day))
+        }
+        table.perform(core.record(.key("young"), .reply([]), at: day + day / 2))
+        #expect(core.check(.key("old")) != .new)
+        table.perform(core.record(.key("now"), .reply([]), at: 2 * day + day / 4))
+        for core in [core, try table.restored()] {
+            #expect(core.check(.key("old")) == .new)
+            #expect(core.check(.key("young")) != .new)
+            #expect(core.check(Self.request(70)) == .new)
+        }
+        #expect(table.items.count == 2)
+    }
+
+    @Test("A13: after any operations, what was stored gives the same verdicts as what was remembered")
+    func restoreIsEquivalent() throws {
+        var random = SplitMix64(seed: 77)
+        let sessions = [SessionID(high: 0, low: 0), SessionID(high: 0, low: 1), SessionID(high: .max, low: .max)]
+        for round in 0..<60 {
+            var core = DeduplicationCore()
+            var table = Table()
+            var time = DeduplicationCore.retentionMicros
+            var next = [UInt64](repeating: 1, count: sessions.count)
+            for _ in 0..<400 {
+                time += UInt64.random(in: 0...(DeduplicationCore.retentionMicros / 300), using: &random)
+                if Int.random(in: 0..<8, using: &random) == 0 { time += DeduplicationCore.retentionMicros / 20 }
+                let outcome: DeduplicationCore.Outcome = Bool.random(using: &random)
+                    ? .message(random.next()) : .reply([UInt8.random(in: 0...255, using: &random)])
+                let place = Int.random(in: 0..<sessions.count, using: &random)
+                switch Int.random(in: 0..<10, using: &random) {
+                case 0:
+                    let key = "k\(Int.random(in: 0..<5, using: &random))"
+                    table.perform(core.record(.key(key), outcome, at: time))
+                case 1:
+                    // A late completion, also of what was acknowledged already.
+                    let sequence = UInt64.random(in: 1...next[place], using: &random)
+                    table.perform(core.record(.session(sessions[place], sequence: sequence), outcome, at: time))
+                default:
+                    let acknowledged = next[place] - min(next[place], UInt64.random(in: 1...20, using: &random))
+                    table.perform(
+                        core.record(
+                            .session(sessions[place], sequence: next[place]), outcome, acknowledged: acknowledged,
+                            at: time))
+                    next[place] += 1
+                }
+            }
+            let restored = try table.restored()
+            for (place, session) in sessions.enumerated() {
+                for sequence in 1...(next[place] + 2) {
+                    let identity = RequestIdentityID.session(session, sequence: sequence)
+                    #expect(core.check(identity) == restored.check(identity), "round \(round), \(session) \(sequence)")
+                }
+            }
+            for key in 0..<5 { #expect(core.check(.key("k\(key)")) == restored.check(.key("k\(key)"))) }
+        }
+    }
+
+    @Test func goldenBytes() throws {
+        let head: [UInt8] = [1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]
+        let sequence: [UInt8] = [0, 0, 0, 0, 0, 0, 1, 2]
+        #expect(Self.request(258).encoded == head + sequence)
+        #expect(RequestIdentityID.key("k").encoded == [2, 0x6B])
+        for identity in [Self.request(258), .key("k"), .key("")] {
+            #expect(try RequestIdentityID.decode(identity.encoded) == identity)
+        }
+        for count in 0..<25 {
+            #expect(throws: WireError.self) {
+                try RequestIdentityID.decode(Array(Self.request(258).encoded[..<count]))
+            }
+        }
+        #expect(throws: WireError.notUTF8) { try RequestIdentityID.decode([2, 0xFF]) }
+        #expect(throws: WireError.unknown(what: "request identity", value: 3)) { try RequestIdentityID.decode([3]) }
+
+        var core = DeduplicationCore()
+        let puts = core.record(Self.request(1), .reply([7]), at: 300) + core.record(.key("k"), .message(9), at: 1)
+        #expect(
+            puts == [
+                .put(id: head + [0, 0, 0, 0, 0, 0, 0, 1], [1, 0xAC, 2, 0, 1, 7]), .put(id: [2, 0x6B], [1, 1, 1, 9]),
+            ])
+        let trim = core.record(Self.request(65), .reply([]), acknowledged: 64, at: 1)
+        #expect(trim.last == .put(id: [0] + head.dropFirst(), [1, 1, 64]))
+        for (id, value) in [
+            (head + sequence, [1, 0xAC, 2, 0, 1, 7] as [UInt8]), ([2, 0x6B], [1, 1, 1, 9]),
+            ([0] + head.dropFirst(), [1, 1, 64]),
+        ] {
+            for count in value.indices {
+                var other = DeduplicationCore()
+                #expect(throws: WireError.self) { try other.restore(id: id, value: Array(value[..<count])) }
+            }
+            var other = DeduplicationCore()
+            #expect(throws: WireError.self) { try other.restore(id: id, value: value + [0]) }
+            #expect(throws: WireError.self) { try other.restore(id: [0, 1], value: [1, 1, 64]) }
+        }
+    }
+}

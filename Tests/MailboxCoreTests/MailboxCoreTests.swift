@@ -1,0 +1,86 @@
+import ByteCoding
+import MailboxCore
+import Testing
+import TimeAndChance
+
+@Suite("The queues of one actor")
+struct MailboxCoreTests {
+    private func message(_ number: UInt64, _ queue: String) -> QueuedMessage {
+        QueuedMessage(number: number, queue: queue, body: [], enqueuedAt: 0, requester: nil)
+    }
+
+    @Test("W31 W32 A30: by a table of what comes and what is taken")
+    func table() {
+        var mailbox = MailboxCore()
+        #expect(mailbox.take(from: ["a"], upTo: 3) == [])
+        for (queue, fits) in [("a", true), ("b", true), ("a", true), ("a", false), ("b", true), ("c", true)] {
+            let queued = mailbox.enqueue([1], to: queue, capacity: 2, at: 7, requester: nil)
+            #expect((queued != nil) == fits)
+        }
+        #expect(mailbox.count == 5)
+        #expect(mailbox.counts.map(\.queue) == ["a", "b", "c"])
+        #expect(mailbox.take(from: ["nothing"], upTo: 3) == [])
+        #expect(mailbox.take(from: ["b", "a"], upTo: 3).map(\.queue) == ["a", "b", "a"])
+        #expect(mailbox.take(from: ["b", "a", "c"], upTo: 9).map(\.number) == [4, 5])
+        #expect(mailbox.count == 0 && mailbox.counts.isEmpty)
+        mailbox.reserve(through: 100)
+        mailbox.reserve(through: 50)
+        #expect(mailbox.lastNumber == 100)
+        #expect(mailbox.enqueue([], to: "a", capacity: 1, at: 0, requester: nil)?.number == 101)
+    }
+
+    @Test("W31: against a model that keeps one list; and a restored mailbox gives the same")
+    func model() {
+        var random = SplitMix64(seed: 11)
+        for _ in 0..<200 {
+            var mailbox = MailboxCore()
+            var model: [QueuedMessage] = []
+            for _ in 0..<Int.random(in: 1...60, using: &random) {
+                let queues = ["a", "b", "c"].filter { _ in Bool.random(using: &random) }
+                if Bool.random(using: &random), let queue = queues.first {
+                    let room = model.filter { $0.queue == queue }.count < 4
+                    let queued = mailbox.enqueue([1, 2], to: queue, capacity: 4, at: 3, requester: [9])
+                    #expect((queued != nil) == room)
+                    if let queued { model.append(queued) }
+                } else {
+                    let limit = Int.random(in: 0...3, using: &random)
+                    let expected = Array(model.filter { queues.contains($0.queue) }.prefix(limit))
+                    #expect(mailbox.take(from: queues, upTo: limit) == expected)
+                    model.removeAll { expected.contains($0) }
+                }
+                if Int.random(in: 0..<10, using: &random) == 0 {
+                    let last = mailbox.lastNumber
+                    mailbox = MailboxCore()
+                    for message in model { mailbox.restore(message) }
+                    mailbox.reserve(through: last)
+                }
+                #expect(mailbox.count == model.count)
+                #expect(model.map(\.number) == model.map(\.number).sorted())
+            }
+        }
+    }
+
+    @Test func goldenBytes() throws {
+        let golden: [(QueuedMessage, [UInt8])] = [
+            (
+                QueuedMessage(number: 300, queue: "q", body: [7, 8], enqueuedAt: 5, requester: nil),
+                [1, 0xAC, 2, 1, 0x71, 2, 7, 8, 5, 0]
+            ),
+            (
+                QueuedMessage(number: 1, queue: "", body: [], enqueuedAt: 0, requester: [2, 0x6B]),
+                [1, 1, 0, 0, 0, 1, 2, 2, 0x6B]
+            ),
+        ]
+        for (message, bytes) in golden {
+            #expect(message.encoded() == bytes)
+            #expect(try QueuedMessage.decode(bytes) == message)
+            for count in bytes.indices {
+                #expect(throws: WireError.self) { try QueuedMessage.decode(Array(bytes[..<count])) }
+            }
+            #expect(throws: WireError.self) { try QueuedMessage.decode(bytes + [0]) }
+        }
+        #expect(throws: WireError.version(what: "queued message", found: 2, newest: 1)) {
+            try QueuedMessage.decode([2])
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import ByteCoding
+import Testing
+import WorkflowCore
+
+/// These bytes never change: histories on disk are read by every later version.
+@Suite("The stored form of histories and runs")
+struct GoldenTests {
+    static let path = HistoryPath([.name("l"), .iteration(300), .name("s")])
+    /// Version, sequence, path, time.
+    static let head: [UInt8] = [1, 2, 3, 0, 1, 0x6C, 1, 0xAC, 0x02, 0, 1, 0x73, 5]
+
+    static let operations: [(operation: HistoryOperation, bytes: [UInt8])] = [
+        (.step(.started, attempts: 1, failures: [], startedAt: 9), [1, 1, 9, 0, 3]),
+        (.step(.completed(value: [0x37]), attempts: 2, failures: [failed], startedAt: 9), [1, 2, 9] + attempt + [0, 1, 0x37]),
+        (.step(.retrying(at: 128), attempts: 1, failures: [], startedAt: 9), [1, 1, 9, 0, 1, 0x80, 1]),
+        (
+            .step(.failed(failure, timedOut: true), attempts: 1, failures: [], startedAt: 0),
+            [1, 1, 0, 0, 2, 1, 0x45, 2, 0x6E, 0x6F, 1]
+        ),
+        (.turn(.completed(value: [])), [2, 0, 0]),
+        (.turn(.failed(failure)), [2, 1, 1, 0x45, 2, 0x6E, 0x6F]),
+        (.sleep(until: 300, done: false), [3, 0xAC, 2, 0]),
+        (.sleep(until: 1, done: true), [3, 1, 1]),
+        (.next(deadline: nil, taken: nil), [4, 0, 0]),
+        (.next(deadline: 7, taken: []), [4, 1, 7, 1, 0]),
+        (
+            .next(
+                deadline: nil,
+                taken: [
+                    TakenMessage(number: 8, queue: "q", body: [1], requester: nil),
+                    TakenMessage(number: 9, queue: "q", body: [], requester: [2, 0x6B]),
+                ]), [4, 0, 1, 2, 8, 1, 0x71, 1, 1, 0, 9, 1, 0x71, 0, 1, 2, 2, 0x6B]
+        ),
+        (.loop(iteration: 4, state: [0x5B, 0x5D], result: nil), [5, 4, 2, 0x5B, 0x5D, 0]),
+        (.loop(iteration: 4, state: [], result: [0x31]), [5, 4, 0, 1, 1, 0x31]),
+        (.completion(message: 300), [6, 0xAC, 2]),
+    ]
+    static let failure = FailureRecord(type: "E", message: "no")
+    static let failed = AttemptRecord(startedAt: 3, endedAt: 4, failure: failure)
+    static let attempt: [UInt8] = [1, 3, 4, 1, 0x45, 2, 0x6E, 0x6F]
+
+    @Test func everyOperation() throws {
+        #expect(Set(Self.operations.map(\.operation.kind)) == Set(OperationKind.allCases))
+        for (operation, bytes) in Self.operations {
+            let entry = HistoryEntry(sequence: 2, path: Self.path, recordedAt: 5, operation: operation)
+            #expect(entry.encoded() == Self.head + bytes, "\(operation)")
+            #expect(try HistoryEntry.decode(Self.head + bytes) == entry)
+        }
+    }
+
+    @Test func everyTruncationAndEveryExcess() {
+        for (operation, bytes) in Self.operations {
+            let whole = Self.head + bytes
+            for count in whole.indices {
+                #expect(throws: WireError.self, "\(operation) cut to \(count)") {
+                    try HistoryEntry.decode(Array(whole[..<count]))
+                }
+            }
+            #expect(throws: WireError.self) { try HistoryEntry.decode(whole + [0]) }
+        }
+    }
+
+    @Test func foreignVersionsAndTags() {
+        #expect(throws: WireError.version(what: "history entry", found: 2, newest: 1)) {
+            try HistoryEntry.decode([2] + Self.head.dropFirst() + [6, 1])
+        }
+        #expect(throws: WireError.unknown(what: "operation", value: 7)) { try HistoryEntry.decode(Self.head + [7, 1]) }
+        #expect(throws: WireError.unknown(what: "step state", value: 4)) {
+            try HistoryEntry.decode(Self.head + [1, 1, 9, 0, 4])
+        }
+        #expect(throws: WireError.unknown(what: "turn state", value: 2)) { try HistoryEntry.decode(Self.head + [2, 2]) }
+        #expect(throws: WireError.version(what: "run record", found: 9, newest: 1)) { try RunRecord.decode([9]) }
+        #expect(throws: WireError.unknown(what: "run status", value: 12)) { try RunRecord.decode([1, 12, 0, 0, 0, 0, 0]) }
+    }
+
+    @Test func runRecords() throws {
+        let plain = RunRecord(status: .running, since: 300, startedAt: 1)
+        let full = RunRecord(
+            status: .stalled, since: 2, detail: "d", failure: Self.failure, crashWakes: 128, startedAt: 3)
+        let golden: [(RunRecord, [UInt8])] = [
+            (plain, [1, 2, 0xAC, 2, 0, 0, 0, 1]),
+            (full, [1, 8, 2, 1, 0x64, 1, 1, 0x45, 2, 0x6E, 0x6F, 0x80, 1, 3]),
+        ]
+        for (record, bytes) in golden {
+            #expect(record.encoded() == bytes)
+            #expect(try RunRecord.decode(bytes) == record)
+            for count in bytes.indices {
+                #expect(throws: WireError.self) { try RunRecord.decode(Array(bytes[..<count])) }
+            }
+            #expect(throws: WireError.self) { try RunRecord.decode(bytes + [0]) }
+        }
+        #expect(RunStatus.allCases.map(\.rawValue) == Array(1...11))
+        #expect(RunStatus.allCases.filter(\.hasEnded) == [.completed, .failed, .cancelled])
+    }
+
+    @Test("W11: idempotency keys and seeds are the same in all versions")
+    func stableNames() {
+        let key = StableNames.idempotencyKey(run: [1, 2, 3], path: Self.path)
+        #expect(key == StableNames.idempotencyKey(run: [1, 2, 3], path: Self.path))
+        #expect(key.count == 32)
+        let others = [
+            StableNames.idempotencyKey(run: [1, 2, 4], path: Self.path),
+            StableNames.idempotencyKey(run: [1, 2, 3], path: HistoryPath([.name("l"), .iteration(301), .name("s")])),
+            StableNames.idempotencyKey(run: [1, 2, 3], path: HistoryPath([.name("l/#300/s")])),
+        ]
+        #expect(Set(others + [key]).count == 4)
+        let seeds = (0..<4).map { StableNames.seed(run: [1], path: Self.path, count: $0) }
+        #expect(Set(seeds).count == 4)
+    }
+}
