@@ -277,7 +277,7 @@ extension LiveActor: RunDriver {
     }
 
     private func prune(_ loop: WorkflowCore.Node, current: UInt64) {
-        let retained = UInt64(max(0, kind.options.retainedIterations))
+        let retained = UInt64(max(0, options.retainedIterations))
         guard current > retained else { return }
         for sequence in core.prune(loop, before: current - retained) {
             pending.append(.delete(.history, id: TurnOperation.itemID(sequence)))

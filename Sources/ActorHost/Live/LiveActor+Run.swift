@@ -84,7 +84,7 @@ extension LiveActor {
         _ component: PathComponent, _ kind: OperationKind, in scope: WorkflowCore.Node
     ) -> (node: WorkflowCore.Node, recorded: HistoryOperation?)? {
         guard !isRunClosed else { return nil }
-        if core.entryCount >= self.kind.options.historyMax, core.unvisitedEntries == 0 {
+        if core.entryCount >= options.historyMax, core.unvisitedEntries == 0 {
             stall("the history holds \(core.entryCount) operations, the limit of this kind (historyMax); use a loop")
             return nil
         }

@@ -26,7 +26,10 @@ final class LiveActor: @unchecked Sendable {
     /// Wake time of a run that was interrupted by an orderly stop: at once, and not counted as a crash.
     static let wakeAtOnce: UInt64 = 1
 
-    unowned let shard: Shard
+    /// A cycle while the actor is in memory; a shard lives as long as its process.
+    let shard: Shard
+    /// The kind's options, read once.
+    let options: ActorOptions
     let address: ActorAddress
     let partition: PartitionID
     let kind: any ActorKindDefinition
@@ -73,6 +76,7 @@ final class LiveActor: @unchecked Sendable {
     ) {
         self.address = address
         self.kind = kind
+        options = kind.options
         self.input = input
         self.shard = shard
         self.partition = partition
@@ -92,6 +96,7 @@ final class LiveActor: @unchecked Sendable {
     ) throws {
         address = stored.address
         self.kind = kind
+        options = kind.options
         self.shard = shard
         self.partition = partition
         id = stored.id
@@ -228,7 +233,7 @@ final class LiveActor: @unchecked Sendable {
     // MARK: Hibernation
 
     var idleMicros: UInt64 {
-        UInt64(clamping: (shard.settings.idleOverride ?? kind.options.idle).wholeMicroseconds)
+        UInt64(clamping: (shard.settings.idleOverride ?? options.idle).wholeMicroseconds)
     }
 
     /// Whether nothing happens but waiting.
