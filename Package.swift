@@ -45,6 +45,7 @@ let package = Package(
     targets: [
         // Floor 0: system
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "CAllocator"),
 
         // Floor 1: vocabulary
         .target(name: "Identifiers", swiftSettings: house),
@@ -79,7 +80,7 @@ let package = Package(
             name: "ActorHost",
             dependencies: [
                 "Apus", "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore", "TimerCore",
-                "ClientProtocol", "PartitionStore", deque, logging,
+                "ClientProtocol", "PartitionStore", "CAllocator", deque, logging,
             ],
             swiftSettings: house),
         .target(

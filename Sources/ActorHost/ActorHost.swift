@@ -1,4 +1,5 @@
 import Apus
+import CAllocator
 import ClientProtocol
 import Identifiers
 import Logging
@@ -26,6 +27,7 @@ public final class ActorHost: ActorService {
         settings: HostSettings = HostSettings(), logger: Logger,
         onFailure: @escaping @Sendable (StoreError) -> Void
     ) {
+        apus_allocator_configure()
         let definitions = Dictionary(kinds.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         self.store = store
         self.logger = logger

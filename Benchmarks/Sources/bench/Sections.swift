@@ -88,7 +88,7 @@ enum Sections {
                 }
             }
         }
-        while try await bench.figure(counter) < before + count { try await Task.sleep(for: .microseconds(500)) }
+        while try await bench.figure(counter) < before + count { try await Task.sleep(for: .milliseconds(2)) }
         return (ContinuousClock.now - began).inSeconds
     }
 }

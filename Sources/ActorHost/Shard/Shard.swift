@@ -1,4 +1,5 @@
 import Apus
+import CAllocator
 import ByteCoding
 import ClientProtocol
 import Identifiers
@@ -261,8 +262,22 @@ final class Shard: @unchecked Sendable {
             timers.cancel(TimerKey(partition: actor.partition, actor: actor.id))
         }
         counters.hibernations += 1
+        returnMemory()
         for request in actor.takeParkedRequests() { handle(request) }
     }
+
+    private var hibernationsAtTrim: UInt64 = 0
+
+    /// After many actors have left, the memory that they used goes back to the system.
+    private func returnMemory() {
+        guard counters.hibernations - hibernationsAtTrim >= Self.hibernationsPerTrim || live.isEmpty,
+            counters.hibernations - hibernationsAtTrim >= Self.hibernationsPerTrim / 16
+        else { return }
+        hibernationsAtTrim = counters.hibernations
+        Thread.start(name: "apus-trim") { apus_allocator_trim() }
+    }
+
+    private static let hibernationsPerTrim: UInt64 = 16_384
 
     // MARK: Events
 
