@@ -54,12 +54,14 @@ let package = Package(
 
         // Floor 2: cores
         .target(
-            name: "ClientProtocol", dependencies: ["Identifiers"], exclude: ["README.md"], swiftSettings: house),
+            name: "ClientProtocol", dependencies: ["Identifiers"], exclude: ["README.md"],
+            swiftSettings: house),
         .target(
             name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], exclude: ["README.md"],
             swiftSettings: house),
         .target(name: "WorkflowCore", dependencies: ["ByteCoding"], swiftSettings: house),
-        .target(name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
+        .target(
+            name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
 
         // Floor 3: drivers
@@ -79,13 +81,15 @@ let package = Package(
         .target(
             name: "ActorHost",
             dependencies: [
-                "Apus", "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore", "TimerCore",
+                "Apus", "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "MailboxCore",
+                "TimerCore",
                 "ClientProtocol", "PartitionStore", "CAllocator", deque, logging,
             ],
             swiftSettings: house),
         .target(
             name: "ClientGateway",
-            dependencies: ["ClientProtocol", "SessionCore", "Identifiers", logging] + nio, exclude: ["README.md"],
+            dependencies: ["ClientProtocol", "SessionCore", "Identifiers", logging] + nio,
+            exclude: ["README.md"],
             swiftSettings: house),
         .target(
             name: "NodeAssembly",
@@ -100,12 +104,14 @@ let package = Package(
 
         // Floor 7: programs
         .target(
-            name: "ApusNode", dependencies: ["ActorHost", "Apus", "NodeAssembly", logging, arguments], swiftSettings: house),
+            name: "ApusNode", dependencies: ["ActorHost", "Apus", "NodeAssembly", logging, arguments],
+            swiftSettings: house),
 
         .target(
             name: "OperatorCommands", dependencies: ["ClientProtocol", "Identifiers", arguments] + nio,
             exclude: ["README.md"], swiftSettings: house),
-        .executableTarget(name: "ApusCommand", dependencies: ["OperatorCommands", arguments], swiftSettings: house),
+        .executableTarget(
+            name: "ApusCommand", dependencies: ["OperatorCommands", arguments], swiftSettings: house),
 
         // Examples
         .target(name: "AnnouncedPrograms", dependencies: ["Apus"], path: "Examples/AnnouncedPrograms"),
@@ -116,10 +122,11 @@ let package = Package(
             path: "Examples/OutsideWorldServer", swiftSettings: house),
         .executableTarget(
             name: "OutsideWorld", dependencies: ["OutsideWorldServer", arguments],
-            path: "Examples/OutsideWorld", swiftSettings: house),
+            path: "Examples/OutsideWorld", exclude: ["README.md"], swiftSettings: house),
         // Not dependencies, but siblings that the demo starts: see the goal `run` of the Makefile.
         .executableTarget(
-            name: "Demo", dependencies: ["OperatorCommands", .product(name: "NIOHTTP1", package: "swift-nio")],
+            name: "Demo",
+            dependencies: ["OperatorCommands", .product(name: "NIOHTTP1", package: "swift-nio")],
             path: "Examples/Demo", exclude: ["README.md"], swiftSettings: house),
 
         // Tests
@@ -139,18 +146,23 @@ let package = Package(
             name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"], path: "Tests/Fuzz/FuzzTests",
             swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),
-        .testTarget(name: "WorkflowCoreTests", dependencies: ["WorkflowCore", "ByteCoding"], swiftSettings: house),
         .testTarget(
-            name: "MailboxCoreTests", dependencies: ["MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance"],
+            name: "WorkflowCoreTests", dependencies: ["WorkflowCore", "ByteCoding"], swiftSettings: house),
+        .testTarget(
+            name: "MailboxCoreTests",
+            dependencies: ["MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
-        .testTarget(name: "TimerCoreTests", dependencies: ["TimerCore", "TimeAndChance"], swiftSettings: house),
-        .testTarget(name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "TimerCoreTests", dependencies: ["TimerCore", "TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(
             name: "ByteCodingTests", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
         .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: house),
         .testTarget(
-            name: "ClientProtocolTests", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house),
+            name: "ClientProtocolTests", dependencies: ["ClientProtocol", "Identifiers"], swiftSettings: house
+        ),
         .testTarget(
             name: "SessionCoreTests", dependencies: ["SessionCore", "ClientProtocol", "Identifiers"],
             swiftSettings: house),
@@ -167,16 +179,21 @@ let package = Package(
             ], swiftSettings: house),
         .testTarget(
             name: "ClientGatewayTests",
-            dependencies: ["ClientGateway", "SessionCore", "ClientProtocol", "Identifiers", "FakeActors", logging]
+            dependencies: [
+                "ClientGateway", "SessionCore", "ClientProtocol", "Identifiers", "FakeActors", logging,
+            ]
                 + nio,
             swiftSettings: house),
         .testTarget(
             name: "ApusClientTests",
-            dependencies: ["ApusClient", "ClientGateway", "ClientProtocol", "Identifiers", "FakeActors", logging]
+            dependencies: [
+                "ApusClient", "ClientGateway", "ClientProtocol", "Identifiers", "FakeActors", logging,
+            ]
                 + nio,
             swiftSettings: house),
         .testTarget(
-            name: "OperatorTests", dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
+            name: "OperatorTests",
+            dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
             swiftSettings: house),
         .testTarget(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),

@@ -13,7 +13,8 @@ let package = Package(
             name: "bench",
             dependencies: [
                 .product(name: "Apus", package: "apus"), .product(name: "ApusClient", package: "apus"),
-                .product(name: "ApusInternals", package: "apus"), .product(name: "Logging", package: "swift-log"),
+                .product(name: "ApusInternals", package: "apus"),
+                .product(name: "Logging", package: "swift-log"),
             ])
     ],
     swiftLanguageModes: [.v6]

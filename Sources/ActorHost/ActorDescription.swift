@@ -20,7 +20,8 @@ enum ActorDescription {
         for item in messages { counts[try QueuedMessage.decode(item.body).queue, default: 0] += 1 }
         let run = try stored.run.map { bytes throws(WireError) in try RunRecord.decode(bytes) }
         return describe(
-            stored.address, createdAt: stored.createdAt, state: stored.state ?? [], input: stored.input, run: run,
+            stored.address, createdAt: stored.createdAt, state: stored.state ?? [], input: stored.input,
+            run: run,
             queues: counts.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }, isAwake: false)
     }
 
@@ -29,7 +30,9 @@ enum ActorDescription {
         return history(actor.address, run, actor.core.entries)
     }
 
-    static func history(of stored: StoredActor, items: [StoredItem], in store: StoreIdentity) throws -> Payload {
+    static func history(
+        of stored: StoredActor, items: [StoredItem], in store: StoreIdentity
+    ) throws -> Payload {
         let run = LiveActor.runName(store, stored.address, stored.id)
         let entries = try items.map { item throws(WireError) in try HistoryEntry.decode(item.body) }
         return history(stored.address, run, entries)
@@ -82,7 +85,8 @@ enum ActorDescription {
         }
     }
 
-    private static func history(_ address: ActorAddress, _ run: [UInt8], _ entries: [HistoryEntry]) -> Payload {
+    private static func history(_ address: ActorAddress, _ run: [UInt8], _ entries: [HistoryEntry]) -> Payload
+    {
         var json = JSONText()
         json.object { json in
             addressMembers(address, &json)

@@ -8,8 +8,8 @@ import Synchronization
 import TimeAndChance
 import TimerCore
 
-/// Runs the actors of one node: activates them, performs their turns and workflows, lets results out only when they
-/// are committed, and hibernates what has nothing to do.
+/// Runs the actors of one node: activates them, performs their turns and workflows, lets results out only
+/// when they are committed, and hibernates what has nothing to do.
 public final class ActorHost: ActorService {
     private let store: any HostStore
     private let shards: [Shard]
@@ -20,8 +20,8 @@ public final class ActorHost: ActorService {
     /// Which actor a subscription belongs to, to find its shard again.
     private let subscriptions = Mutex<[SubscriptionID: ActorAddress]>([:])
 
-    /// - Parameter onFailure: the journal has failed; nothing is acknowledged any more, and the process should end
-    ///   (R14). Called once, on any thread.
+    /// - Parameter onFailure: the journal has failed; nothing is acknowledged any more, and the process
+    ///   should end (R14). Called once, on any thread.
     package init(
         kinds: [any ActorKindDefinition], store: any HostStore, clock: any HostClock = SystemClock(),
         settings: HostSettings = HostSettings(), logger: Logger,
@@ -34,7 +34,8 @@ public final class ActorHost: ActorService {
         self.definitions = definitions
         startedAt = clock.reading().wall
         let shards = (0..<settings.shards).map {
-            Shard(index: $0, store: store, clock: clock, kinds: definitions, settings: settings, logger: logger)
+            Shard(
+                index: $0, store: store, clock: clock, kinds: definitions, settings: settings, logger: logger)
         }
         self.shards = shards
         store.setOnApplied { marks in
@@ -114,7 +115,9 @@ public final class ActorHost: ActorService {
     public func subscribe(
         to event: String, of actor: ActorAddress, deliver: @escaping @Sendable (EventDelivery) -> Void
     ) throws(ActorError) -> SubscriptionID {
-        guard let kind = definitions[actor.kind.name] else { throw .kindNotFound(actor.kind.name, known: kinds) }
+        guard let kind = definitions[actor.kind.name] else {
+            throw .kindNotFound(actor.kind.name, known: kinds)
+        }
         guard kind.events.contains(event) else {
             throw .eventUnknown(event, kind: actor.kind, known: Array(kind.events))
         }
@@ -142,7 +145,9 @@ public final class ActorHost: ActorService {
         var live = 0
         var timers = 0
         for shard in shards {
-            let (counters, count, due) = await shard.executor.run { (shard.counters, shard.live.count, shard.timers.count) }
+            let (counters, count, due) = await shard.executor.run {
+                (shard.counters, shard.live.count, shard.timers.count)
+            }
             total.add(counters)
             live += count
             timers += due
@@ -163,7 +168,8 @@ public final class ActorHost: ActorService {
                 ("actorsAwake", UInt64(live)), ("timers", UInt64(timers)), ("records", total.records),
                 ("requests", total.requests), ("steps", total.steps), ("wakes", total.wakes),
                 ("creations", total.creations), ("hibernations", total.hibernations),
-                ("runsEnded", total.runsEnded), ("repliesRepeated", total.repliesRepeated), ("backlogBytes", UInt64(store.backlogBytes)),
+                ("runsEnded", total.runsEnded), ("repliesRepeated", total.repliesRepeated),
+                ("backlogBytes", UInt64(store.backlogBytes)),
             ]
             for (name, value) in figures { json.member(name) { $0.raw(String(value)) } }
         }
@@ -188,7 +194,9 @@ public final class ActorHost: ActorService {
             json.member("actors") { json in
                 json.array { json in
                     for actor in found.prefix(limit) {
-                        if let text = try? ActorDescription.of(actor, messages: []) { json.element { $0.raw(text.bytes) } }
+                        if let text = try? ActorDescription.of(actor, messages: []) {
+                            json.element { $0.raw(text.bytes) }
+                        }
                     }
                 }
             }
@@ -202,7 +210,8 @@ public final class ActorHost: ActorService {
         for shard in shards { shard.executor.stop() }
     }
 
-    /// Settles every actor, waits for the records, and closes the store (A7: nothing that was accepted is lost).
+    /// Settles every actor, waits for the records, and closes the store (A7: nothing that was accepted is
+    /// lost).
     public func stop() async throws {
         for shard in shards { await shard.executor.run { shard.beginStop() } }
         for shard in shards {

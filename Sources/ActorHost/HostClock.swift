@@ -20,7 +20,8 @@ package struct SystemClock: HostClock {
     package var isReal: Bool { true }
 
     package func reading() -> ClockReading {
-        ClockReading(wall: Timestamp(rawValue: Self.micros(CLOCK_REALTIME)), monotonic: Self.micros(CLOCK_MONOTONIC))
+        ClockReading(
+            wall: Timestamp(rawValue: Self.micros(CLOCK_REALTIME)), monotonic: Self.micros(CLOCK_MONOTONIC))
     }
 
     private static func micros(_ clock: clockid_t) -> UInt64 {
@@ -45,7 +46,9 @@ package final class ManualClock: HostClock {
         return ClockReading(wall: Timestamp(rawValue: now), monotonic: now)
     }
 
-    package func onAdvance(_ listener: @escaping @Sendable () -> Void) { listeners.withLock { $0.append(listener) } }
+    package func onAdvance(_ listener: @escaping @Sendable () -> Void) {
+        listeners.withLock { $0.append(listener) }
+    }
 
     package func advance(to time: UInt64) {
         micros.withLock { $0 = max($0, time) }

@@ -12,7 +12,8 @@ public struct HostSettings: Sendable {
     public var idleOverride: Duration?
 
     public init(
-        shards: Int = 2, liveActorsMax: Int = 50_000, backlogBytesMax: Int = 512 << 20, waitersMax: Int = 10_000,
+        shards: Int = 2, liveActorsMax: Int = 50_000, backlogBytesMax: Int = 512 << 20,
+        waitersMax: Int = 10_000,
         idleOverride: Duration? = nil
     ) {
         self.shards = max(1, shards)

@@ -8,7 +8,8 @@ package protocol HostStore: AnyObject, Sendable {
     var backlogBytes: Int { get }
     func logEnd(of partition: PartitionID) -> LogEnd
     func start(
-        onDurable: @escaping @Sendable ([DurableMark]) -> Void, onFailure: @escaping @Sendable (StoreError) -> Void)
+        onDurable: @escaping @Sendable ([DurableMark]) -> Void,
+        onFailure: @escaping @Sendable (StoreError) -> Void)
     func append(_ records: [SealedRecord])
     func commit(_ marks: [DurableMark])
     func appliedPosition(of partition: PartitionID) -> LogPosition

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Gives a declaration an identity. Key paths to stored properties of size zero all compare equal, so a declaration
-/// without storage would silently stand for its neighbour.
+/// Gives a declaration an identity. Key paths to stored properties of size zero all compare equal, so a
+/// declaration without storage would silently stand for its neighbour.
 package final class Identity: Sendable {
     package init() {}
 }
@@ -117,14 +117,17 @@ package struct DeclarationTable<Group: Declarations>: Sendable {
             return (declared.explicitName ?? label, declared)
         }
         names = Dictionary(
-            members.map { (ObjectIdentifier($0.declared.identity), $0.name) }, uniquingKeysWith: { first, _ in first })
+            members.map { (ObjectIdentifier($0.declared.identity), $0.name) },
+            uniquingKeysWith: { first, _ in first })
         self.group = group
     }
 
     package func name<Member: Declared>(_ path: KeyPath<Group, Member>) -> String {
         guard let name = names[ObjectIdentifier(group[keyPath: path].identity)] else {
-            // A computed property makes a new declaration each time it is read; it has no name and never will.
-            preconditionFailure("\(Group.self): declarations must be stored properties (`let`), \(path) is not")
+            // A computed property makes a new declaration each time it is read; it has no name and never
+            // will.
+            preconditionFailure(
+                "\(Group.self): declarations must be stored properties (`let`), \(path) is not")
         }
         return name
     }
@@ -136,7 +139,9 @@ private enum DeclarationTables {
     static let all = Mutex<[ObjectIdentifier: any Sendable]>([:])
 
     static func table<Group: Declarations>(of type: Group.Type) -> DeclarationTable<Group> {
-        if let table = all.withLock({ $0[ObjectIdentifier(type)] }) as? DeclarationTable<Group> { return table }
+        if let table = all.withLock({ $0[ObjectIdentifier(type)] }) as? DeclarationTable<Group> {
+            return table
+        }
         // Made outside of the lock: a group's initialiser is user code. Of two made at once, one stays.
         let made = DeclarationTable<Group>()
         return all.withLock { tables in

@@ -76,6 +76,7 @@ public struct Workflow<Definition: DurableActor>: ~Copyable, Sendable {
         switch result {
         case .fresh(let value):
             guard let typed = value as? Value else {
+                // The effect and the caller share the type parameter, so only a bug of this module gets here.
                 preconditionFailure("a step's value is the one that its effect returned, of type \(type)")
             }
             return typed

@@ -57,6 +57,7 @@ public final class Client<R: Registry>: Sendable {
         guard MemoryLayout<Definition>.size > 0,
             let name = candidates.first(where: { text.hasSuffix("." + $0.name) })
         else {
+            // A registry's mistake that no input can cause, and every call of that kind finds at once.
             preconditionFailure(
                 "\(R.self) has no, or more than one, stored property of type \(Definition.self)")
         }

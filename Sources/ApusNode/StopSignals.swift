@@ -20,9 +20,9 @@ final class StopSignals: @unchecked Sendable {
         sources = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")].map { number, name in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
+            // Sound: the handler is called on one queue, one at a time, and nobody else counts.
             nonisolated(unsafe) var count = 0
             source.setEventHandler {
-                // Called on one queue, one at a time.
                 count += 1
                 if count > 1 { _exit(130) }
                 continuation.yield(name)

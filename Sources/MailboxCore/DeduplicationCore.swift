@@ -1,11 +1,12 @@
 import ByteCoding
 import Identifiers
 
-/// What an actor remembers of the requests that it has executed, so that a repeated one changes nothing twice (A13).
+/// What an actor remembers of the requests that it has executed, so that a repeated one changes nothing twice
+/// (A13).
 ///
-/// A session's requests are remembered until the client says that it has seen the replies of all up to a sequence
-/// (the scheme of Ongaro, "Consensus: bridging theory and practice", 6.3); a request below that line is refused, never
-/// executed again. Idempotency keys are remembered for 24 hours of partition time.
+/// A session's requests are remembered until the client says that it has seen the replies of all up to a
+/// sequence (the scheme of Ongaro, "Consensus: bridging theory and practice", 6.3); a request below that line
+/// is refused, never executed again. Idempotency keys are remembered for 24 hours of partition time.
 public struct DeduplicationCore: Sendable {
     /// What is remembered of a request.
     public enum Outcome: Hashable, Sendable {
@@ -124,7 +125,8 @@ public struct DeduplicationCore: Sendable {
         if id.first == 0 {
             guard id.count == 17 else { throw .invalid("a session's line has 17 bytes, not \(id.count)") }
             var idReader = ByteReader(id[1...])
-            let session = SessionID(high: try idReader.fixed(UInt64.self), low: try idReader.fixed(UInt64.self))
+            let session = SessionID(
+                high: try idReader.fixed(UInt64.self), low: try idReader.fixed(UInt64.self))
             let floor = try reader.varint()
             try reader.finish()
             restore(session, time) { $0.floor = floor }

@@ -81,7 +81,8 @@ public struct StoredActor: Hashable, Sendable {
     public var wakeAt: UInt64?
 
     public init(
-        id: ActorID, address: ActorAddress, createdAt: UInt64, state: [UInt8]?, run: [UInt8]?, input: [UInt8]?,
+        id: ActorID, address: ActorAddress, createdAt: UInt64, state: [UInt8]?, run: [UInt8]?,
+        input: [UInt8]?,
         wakeAt: UInt64?
     ) {
         self.id = id

@@ -14,7 +14,8 @@ public final class Connection {
     /// - Throws: `isCannotOpen` for a missing or forbidden file. A file that is no database shows at the
     ///   first use.
     public init(path: String, create: Bool) throws(SQLiteError) {
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        let flags =
+            SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
             | (create ? SQLITE_OPEN_CREATE : 0)
         var opened: OpaquePointer?
         let code = sqlite3_open_v2(path, &opened, flags, nil)

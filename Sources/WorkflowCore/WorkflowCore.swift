@@ -1,8 +1,9 @@
-/// The history of one run as a tree of scopes, and what the code may do next. Decisions only: no I/O, no time.
+/// The history of one run as a tree of scopes, and what the code may do next. Decisions only: no I/O, no
+/// time.
 ///
-/// An operation is found by path (W1). `visit` says whether it is recorded; `record` notes what it did and returns
-/// the entry to store. A scope is sequential, so when its code asks for something new, everything recorded in that
-/// scope must have been visited before: anything else means that the code has changed (W7).
+/// An operation is found by path (W1). `visit` says whether it is recorded; `record` notes what it did and
+/// returns the entry to store. A scope is sequential, so when its code asks for something new, everything
+/// recorded in that scope must have been visited before: anything else means that the code has changed (W7).
 public struct WorkflowCore: Sendable {
     /// Names an operation or scope of the tree; only valid in the core that gave it out.
     public struct Node: Hashable, Sendable {
@@ -102,7 +103,8 @@ public struct WorkflowCore: Sendable {
         _ component: PathComponent, kind: OperationKind, under parent: Int32
     ) throws(Divergence) {
         func fail(_ reason: Divergence.Reason) -> Divergence {
-            Divergence(path: HistoryPath(path(of: Node(index: parent)).components + [component]), reason: reason)
+            Divergence(
+                path: HistoryPath(path(of: Node(index: parent)).components + [component]), reason: reason)
         }
         if kind != .completion, items[Int(parent)].unvisited > 0 {
             throw fail(.unexpected(asked: kind, recorded: unvisitedNames(under: parent)))
@@ -129,7 +131,8 @@ public struct WorkflowCore: Sendable {
         let index = Int(node.index)
         let entry: HistoryEntry
         if let old = items[index].entry {
-            entry = HistoryEntry(sequence: old.sequence, path: old.path, recordedAt: time, operation: operation)
+            entry = HistoryEntry(
+                sequence: old.sequence, path: old.path, recordedAt: time, operation: operation)
         } else {
             entry = HistoryEntry(
                 sequence: nextSequence, path: path(of: node), recordedAt: time, operation: operation)
@@ -164,8 +167,8 @@ public struct WorkflowCore: Sendable {
         }
     }
 
-    /// The run's code has ended: everything recorded must have been visited, also inside of scopes that it left with
-    /// an error (W7).
+    /// The run's code has ended: everything recorded must have been visited, also inside of scopes that it
+    /// left with an error (W7).
     public func leaveRun() throws(Divergence) {
         try leave(.root)
         guard unvisitedEntries > 0 else { return }
@@ -184,8 +187,8 @@ public struct WorkflowCore: Sendable {
         return sequences.sorted()
     }
 
-    /// Replays start at the loop's recorded iteration: those that are retained before it are kept for people to
-    /// read, and do not count as unvisited.
+    /// Replays start at the loop's recorded iteration: those that are retained before it are kept for people
+    /// to read, and do not count as unvisited.
     public mutating func skipIterations(of loop: Node, before first: UInt64) {
         for (component, child) in items[Int(loop.index)].children {
             guard case .iteration(let number) = component, number < first else { continue }
@@ -216,7 +219,8 @@ public struct WorkflowCore: Sendable {
 
     private mutating func insert(_ component: PathComponent, under parent: Int32, visited: Bool) -> Int32 {
         let item = Item(
-            component: component, parent: parent, entry: nil, visited: visited, depth: items[Int(parent)].depth + 1)
+            component: component, parent: parent, entry: nil, visited: visited,
+            depth: items[Int(parent)].depth + 1)
         let index: Int32
         if let reused = free.popLast() {
             index = reused
@@ -244,7 +248,9 @@ public struct WorkflowCore: Sendable {
         for child in items[Int(index)].children.values {
             if !items[Int(child)].visited {
                 items[Int(child)].visited = true
-                if let entry = items[Int(child)].entry, entry.operation.kind != .completion { unvisitedEntries -= 1 }
+                if let entry = items[Int(child)].entry, entry.operation.kind != .completion {
+                    unvisitedEntries -= 1
+                }
             }
             skip(child)
         }

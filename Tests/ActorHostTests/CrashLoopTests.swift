@@ -48,14 +48,17 @@ struct CrashLoopTests {
         #expect(try await lives(.never) == ["completed", "1", #"["ProcessDied","1"]"#])
     }
 
-    @Test("W13: without a limit of retries, the run is quarantined after ten crashes, and stays so over actions")
+    @Test(
+        "W13: without a limit of retries, the run is quarantined after ten crashes, and stays so over actions"
+    )
     func quarantine() async throws {
         #expect(try await lives(.forever) == ["stalled", "10", "[]", "quarantined"])
     }
 
     @Test("W7 W13: a quarantined actor that hibernated answers actions without trying again")
     func quarantineHolds() async throws {
-        let (seen, _, _) = try await Trial { Lab($0, Self.deadly(.forever)) }.run(.hibernatedAtEveryWait) { node in
+        let (seen, _, _) = try await Trial { Lab($0, Self.deadly(.forever)) }.run(.hibernatedAtEveryWait) {
+            node in
             node.effects.when("deadly") { [weak node] in node?.crash() }
             try await node.create()
             let end = try await node.settle("lab", "a")

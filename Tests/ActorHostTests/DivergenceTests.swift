@@ -68,7 +68,9 @@ struct DivergenceTests {
             }, says: ["the run", "also has", "step second"]),
     ]
 
-    @Test("W7: at the root, the run parks with a diff, answers, and goes on with fixed code", arguments: changes)
+    @Test(
+        "W7: at the root, the run parks with a diff, answers, and goes on with fixed code", arguments: changes
+    )
     func atTheRoot(change: Change) async throws {
         try await check(change, Self.original, fixed: Self.original)
     }
@@ -117,7 +119,9 @@ struct DivergenceTests {
         #expect(seen == ["stalled", "true", "one"])
     }
 
-    private func check(_ change: Change, _ original: @escaping LabActor.Script, fixed: LabActor.Script) async throws {
+    private func check(
+        _ change: Change, _ original: @escaping LabActor.Script, fixed: LabActor.Script
+    ) async throws {
         let (seen, _) = try await inAllWays(original) { node in
             var seen: [String] = []
             try await node.create()
@@ -126,7 +130,9 @@ struct DivergenceTests {
             seen.append(try await node.call("lab", "a", "add", "1"))
             let parked = try await node.settle("lab", "a")
             seen.append(parked.status)
-            for piece in change.says where !parked.reason.contains(piece) { seen.append("no \(piece) in \(parked.reason)") }
+            for piece in change.says where !parked.reason.contains(piece) {
+                seen.append("no \(piece) in \(parked.reason)")
+            }
             // Parked is parked, also over a week, a further action and a restart.
             node.clock.advance(by: .days(7))
             seen.append(try await node.call("lab", "a", "add", "1"))
@@ -141,7 +147,9 @@ struct DivergenceTests {
             return seen + node.effects.distinctNames
         }
         #expect(
-            seen == ["waiting", "1", "stalled", "2", "3", "stalled true", "completed", "first", "second", "third"],
+            seen == [
+                "waiting", "1", "stalled", "2", "3", "stalled true", "completed", "first", "second", "third",
+            ],
             "\(change.name)")
     }
 }

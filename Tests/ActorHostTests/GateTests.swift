@@ -23,14 +23,16 @@ private struct HeldHost: Sendable {
     let address: ActorAddress
 
     init(
-        idle: Duration = .seconds(1_000_000_000), liveActorsMax: Int = 50_000, _ script: @escaping LabActor.Script = { _, _ in }
+        idle: Duration = .seconds(1_000_000_000), liveActorsMax: Int = 50_000,
+        _ script: @escaping LabActor.Script = { _, _ in }
     ) throws {
         var logger = Logger(label: "held")
         logger.logLevel = .critical
         address = try Self.address("a")
         host = ActorHost(
             kinds: try RegistryReader.kinds(of: Lab(EffectLog(), script)), store: store, clock: clock,
-            settings: HostSettings(shards: 1, liveActorsMax: liveActorsMax, idleOverride: idle), logger: logger
+            settings: HostSettings(shards: 1, liveActorsMax: liveActorsMax, idleOverride: idle),
+            logger: logger
         ) { _ in }
         clock.onAdvance { [host] in host.clockMoved() }
     }
@@ -41,14 +43,17 @@ private struct HeldHost: Sendable {
 
     @discardableResult
     func submit(
-        _ name: String, _ operation: ActorRequest.Operation, key: String = "a", as identity: RequestIdentity? = nil
+        _ name: String, _ operation: ActorRequest.Operation, key: String = "a",
+        as identity: RequestIdentity? = nil
     ) throws -> RequestToken {
         let request = ActorRequest(target: try Self.address(key), operation: operation, identity: identity)
         return host.submit(request) { [arrivals] result in
             switch result {
             case .success(.output(let output)): arrivals.note("\(name): \(output.text)")
             case .success(.document(let text)), .success(.created(_, let text)):
-                let state = text.text.contains(#""count":"#) ? text.text.split(separator: #""count":"#)[1].prefix(1) : ""
+                let state =
+                    text.text.contains(#""count":"#)
+                    ? text.text.split(separator: #""count":"#)[1].prefix(1) : ""
                 arrivals.note("\(name): \(state)")
             case .success(let reply): arrivals.note("\(name): \(reply)")
             case .failure(let error): arrivals.note("\(name): \(error.group).\(error.code)")
@@ -194,12 +199,15 @@ struct GateTests {
 
     @Test("A5: who has left a request on an actor that was on its way out does not keep the next life awake")
     func abandonedWhileParked() async throws {
-        let node = try HeldHost(idle: .zero) { workflow, _ in _ = try await workflow.next("never", from: \.jobs) }
+        let node = try HeldHost(idle: .zero) { workflow, _ in
+            _ = try await workflow.next("never", from: \.jobs)
+        }
         node.store.holdApplied()
         try node.submit("created", .getOrCreate(input: nil))
         _ = await node.arrivals(1)
         await node.settle()
-        let token = try node.submit("ask", .request(queue: "asks", body: Payload(#""x""#), timeoutMillis: nil))
+        let token = try node.submit(
+            "ask", .request(queue: "asks", body: Payload(#""x""#), timeoutMillis: nil))
         await node.settle()
         node.host.abandon(token)
         await node.settle()

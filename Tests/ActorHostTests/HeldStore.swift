@@ -55,7 +55,8 @@ final class HeldStore: HostStore {
     func logEnd(of partition: PartitionID) -> LogEnd { base.logEnd(of: partition) }
 
     func start(
-        onDurable: @escaping @Sendable ([DurableMark]) -> Void, onFailure: @escaping @Sendable (StoreError) -> Void
+        onDurable: @escaping @Sendable ([DurableMark]) -> Void,
+        onFailure: @escaping @Sendable (StoreError) -> Void
     ) {
         held.withLock { $0.onDurable = onDurable }
         base.start(

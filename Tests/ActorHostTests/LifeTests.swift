@@ -53,7 +53,8 @@ struct LifeTests {
             for (number, parts) in keys.enumerated() {
                 let address = ActorAddress(kind: try ActorKind("lab"), key: try ActorKey(parts))
                 _ = try await node.host.perform(
-                    ActorRequest(target: address, operation: .create(input: Payload(#"{"start":\#(number + 100)}"#))))
+                    ActorRequest(
+                        target: address, operation: .create(input: Payload(#"{"start":\#(number + 100)}"#))))
             }
             for (number, parts) in keys.enumerated() {
                 let address = ActorAddress(kind: try ActorKind("lab"), key: try ActorKey(parts))
@@ -83,7 +84,10 @@ struct LifeTests {
             return seen
         }
         #expect(
-            seen == ["actor.not_found", "actor.not_found", nil, "actor.duplicate_key", nil, "5", "actor.kind_not_found"])
+            seen == [
+                "actor.not_found", "actor.not_found", nil, "actor.duplicate_key", nil, "5",
+                "actor.kind_not_found",
+            ])
         let after = try await withoutCrashes(Self.idle) { node in
             try await node.create("lab", "a", input: #"{"start":5}"#)
             try await node.send("lab", "a", "jobs", #""x""#)
@@ -148,7 +152,9 @@ struct LifeTests {
             #expect(hooks.first == "create well")
             #expect(hooks.dropFirst().first == "wake")
             #expect(hooks.contains("run from onCreate"))
-            for (hook, next) in zip(hooks, hooks.dropFirst()) where hook == "sleep" { #expect(next == "wake") }
+            for (hook, next) in zip(hooks, hooks.dropFirst()) where hook == "sleep" {
+                #expect(next == "wake")
+            }
             return hooks.filter { $0.hasPrefix("run") || $0.hasPrefix("create") }
         }
         #expect(seen.observation == ["create well", "run from onCreate"])
@@ -168,14 +174,16 @@ struct LifeTests {
         }
         #expect(
             seen == [
-                "user.unlucky", "actor.not_found", "internal.internal_error", "actor.not_found", "actor.validation_error",
+                "user.unlucky", "actor.not_found", "internal.internal_error", "actor.not_found",
+                "actor.validation_error",
                 "0",
             ])
         let (hooks, _) = try await Trial { _ in Hooks() }.run { node in
             var seen: [String?] = []
             for mode in ["no wake", "end"] {
                 let input = Payload(#"{"mode":"\#(mode)"}"#)
-                seen.append(try await node.refusal("hooked", "b", .create(input: input)) == nil ? "made" : "refused")
+                seen.append(
+                    try await node.refusal("hooked", "b", .create(input: input)) == nil ? "made" : "refused")
                 seen.append(try await node.refusal("hooked", "b", .describe))
             }
             return seen
@@ -187,7 +195,9 @@ struct LifeTests {
     func destroyedInOnSleep() async throws {
         let (seen, _, _) = try await Trial { _ in Hooks() }.run(.hibernatedAtEveryWait) { node in
             try await node.create("hooked", "a", input: #"{"mode":"goes"}"#)
-            try await node.until("gone") { try await node.refusal("hooked", "a", .describe) == "actor.not_found" }
+            try await node.until("gone") {
+                try await node.refusal("hooked", "a", .describe) == "actor.not_found"
+            }
             try await node.create("hooked", "a", input: #"{"mode":"stays"}"#)
             try await node.until("asleep") { try await !node.describe("hooked", "a").isAwake }
             return try await node.settle("hooked", "a").status
@@ -200,7 +210,8 @@ struct LifeTests {
         let store = MemoryStore()
         let clock = ManualClock()
         let host = ActorHost(
-            kinds: try RegistryReader.kinds(of: Lab(EffectLog(), options: ActorOptions(idle: .seconds(30)), Self.idle)),
+            kinds: try RegistryReader.kinds(
+                of: Lab(EffectLog(), options: ActorOptions(idle: .seconds(30)), Self.idle)),
             store: store, clock: clock, settings: HostSettings(shards: 1), logger: quietLogger()
         ) { _ in }
         clock.onAdvance { host.clockMoved() }
@@ -210,7 +221,8 @@ struct LifeTests {
             heard.withLock { $0.append(event.payload.text) }
         }
         func add() async throws {
-            _ = try await host.perform(ActorRequest(target: address, operation: .action("add", input: Payload("1"))))
+            _ = try await host.perform(
+                ActorRequest(target: address, operation: .action("add", input: Payload("1"))))
             for _ in 0..<5 { await host.ready() }
         }
         func isAwake() async -> Bool {

@@ -15,7 +15,9 @@ struct LoopTests {
         var numbers: Set<Int> = []
         for entry in entries {
             let parts = (entry["path"] as? String ?? "").split(separator: "/")
-            if parts.count > 1, parts[1].hasPrefix("#"), let number = Int(parts[1].dropFirst()) { numbers.insert(number) }
+            if parts.count > 1, parts[1].hasPrefix("#"), let number = Int(parts[1].dropFirst()) {
+                numbers.insert(number)
+            }
         }
         return (entries.count, numbers)
     }
@@ -51,7 +53,11 @@ struct LoopTests {
         let seen = try await withoutCrashes(options: options) { workflow, log in
             try await workflow.loop("rounds") { loop in
                 let job = try await loop.next("take", from: \.numbers)
-                try await loop.step("work") { log.note("\(job.body)") } commit: { $0.state.count += 1 }
+                try await loop.step("work") {
+                    log.note("\(job.body)")
+                } commit: {
+                    $0.state.count += 1
+                }
             }
         } _: { node in
             for number in 0..<200 {
@@ -66,7 +72,10 @@ struct LoopTests {
             let status = try await node.end()
             let (count, numbers) = try await iterations(node)
             #expect(node.effects.entries.map(\.name) == (0..<200).map(String.init))
-            return [status, "\(count <= 45)", "\((179...180).contains(numbers.min() ?? -1)) \(numbers.max() ?? -1)"]
+            return [
+                status, "\(count <= 45)",
+                "\((179...180).contains(numbers.min() ?? -1)) \(numbers.max() ?? -1)",
+            ]
         }
         #expect(seen == ["waiting", "true", "true 199"])
     }
@@ -110,7 +119,9 @@ struct LoopTests {
         } _: { node in
             try await node.create()
             let status = try await node.end()
-            return [status, try await node.call("lab", "a", "count"), "\(try await iterations(node).numbers)"]
+            return [
+                status, try await node.call("lab", "a", "count"), "\(try await iterations(node).numbers)",
+            ]
         }
         #expect(seen == ["completed", "500", "[]"])
     }
@@ -148,7 +159,8 @@ struct LoopTests {
         }
         #expect(
             seen == [
-                #"running: step "hold", attempt 1"#, "sleeping: its time", #"waiting: a message in "jobs" or "numbers""#,
+                #"running: step "hold", attempt 1"#, "sleeping: its time",
+                #"waiting: a message in "jobs" or "numbers""#,
                 #"retrying: the next attempt of step "flaky""#, "failed: the end",
             ])
     }

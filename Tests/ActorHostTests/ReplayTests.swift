@@ -52,7 +52,8 @@ struct ReplayTests {
             }
             let job = try await workflow.next("wait", from: \.jobs)
             try await workflow.turn("note") {
-                $0.state.notes = ["\(String(describing: number))", "\(String(describing: nothing))"] + list + [job.body]
+                $0.state.notes =
+                    ["\(String(describing: number))", "\(String(describing: nothing))"] + list + [job.body]
             }
         } _: { node in
             try await node.create()
@@ -81,7 +82,8 @@ struct ReplayTests {
         }
         // The creation is record 1; the crash comes with the record of the first step, which is lost.
         for (key, names) in [("plain", ["one", "one", "two"]), ("ephemeral", ["one", "two", "one", "two"])] {
-            let (_, effects, crashed) = try await Trial { Lab($0, script) }.run(.crashedAfter(records: 1)) { node in
+            let (_, effects, crashed) = try await Trial { Lab($0, script) }.run(.crashedAfter(records: 1)) {
+                node in
                 try await node.create(key)
                 return try await node.end(key)
             }
@@ -139,8 +141,8 @@ struct ReplayTests {
     func chance() async throws {
         let (seen, _) = try await inAllWays { workflow, _ in
             func signs(_ workflow: inout Workflow<LabActor>) -> String {
-                "\(workflow.now.rawValue) \(workflow.uuid()) \(workflow.uuid()) \(workflow.random(in: 0...999_999)) "
-                    + "\(workflow.random())"
+                "\(workflow.now.rawValue) \(workflow.uuid()) \(workflow.uuid()) "
+                    + "\(workflow.random(in: 0...999_999)) \(workflow.random())"
             }
             let before = signs(&workflow)
             try await workflow.sleep("pause", for: .seconds(100))
@@ -151,7 +153,8 @@ struct ReplayTests {
                 _ = try await loop.next("wait", from: \.jobs)
                 return text.count > 200 ? .done(text) : .again
             }
-            // Everything is asked again on each replay, so what is noted must be what was seen the first time.
+            // Everything is asked again on each replay, so what is noted must be what was seen the first
+            // time.
             try await workflow.turn("note") { $0.state.notes = [before, after, last] }
         } _: { node in
             try await node.create()
@@ -165,7 +168,8 @@ struct ReplayTests {
             let status = try await node.end()
             let notes = try JSONDecoder().decode([String].self, from: Data(try await node.notes().utf8))
             // Times differ between the ways, numbers do not.
-            return [status] + notes.map { $0.split(separator: " ").filter { $0.count < 16 || $0.count == 36 }.joined() }
+            return [status]
+                + notes.map { $0.split(separator: " ").filter { $0.count < 16 || $0.count == 36 }.joined() }
         }
         #expect(seen[0] == "completed")
         #expect(Set(seen).count == 4)

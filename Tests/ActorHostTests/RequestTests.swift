@@ -49,12 +49,15 @@ struct RequestTests {
                     let reply = try await node.perform(
                         "lab", "a", .action("add", input: Payload("\(round + 1)")), as: identity)
                     if case .output(let output) = reply { seen.append(output.text) }
-                    let sent = try await node.perform("lab", "b", .send(queue: "jobs", body: Payload(#""x""#)), as: identity)
+                    let sent = try await node.perform(
+                        "lab", "b", .send(queue: "jobs", body: Payload(#""x""#)), as: identity)
                     if case .accepted = sent { seen.append("accepted") }
                     if round == 1 { node.crash() }
                 }
             }
-            guard case .document(let found) = try await node.perform("lab", "b", .describe) else { return seen }
+            guard case .document(let found) = try await node.perform("lab", "b", .describe) else {
+                return seen
+            }
             return seen + ["\(found.text.contains(#""jobs":3"#))", try await node.call("lab", "a", "count")]
         }
         let outputs = seen.filter { $0 != "accepted" }
@@ -86,13 +89,18 @@ struct RequestTests {
         #expect(seen == half + half + ["200"])
     }
 
-    @Test("A14 A20: an ActorError arrives whole, others without detail, and the next request is not disturbed")
+    @Test(
+        "A14 A20: an ActorError arrives whole, others without detail, and the next request is not disturbed")
     func errors() async throws {
         let (seen, _) = try await inAllWays(Self.idle) { node in
             var seen: [String] = []
-            for (action, input) in [("refuse", "1"), ("breakDown", "1"), ("flood", "6"), ("add", #""text""#)] {
+            for (action, input) in [("refuse", "1"), ("breakDown", "1"), ("flood", "6"), ("add", #""text""#)]
+            {
                 do { _ = try await node.call("lab", "a", action, input) } catch let error as ActorError {
-                    seen.append("\(error.group).\(error.code) \(error.message) \(error.metadata.sorted { $0.key < $1.key })")
+                    seen.append(
+                        "\(error.group).\(error.code) \(error.message) "
+                            + "\(error.metadata.sorted { $0.key < $1.key })"
+                    )
                 }
                 seen.append(try await node.call("lab", "a", "count"))
             }
@@ -126,7 +134,8 @@ struct RequestTests {
         }
         #expect(
             seen == [
-                "actor.validation_error", "message.too_large", nil, "queue.unknown", nil, nil, nil, nil, "queue.full",
+                "actor.validation_error", "message.too_large", nil, "queue.unknown", nil, nil, nil, nil,
+                "queue.full",
                 "actor.action_not_found", "request.malformed",
             ])
     }
@@ -207,7 +216,9 @@ struct RequestTests {
 
     @Test("W6 W80: the history of an ended run stays readable when the actor is awake again")
     func historyOfTheEnded() async throws {
-        let (seen, _) = try await inAllWays { workflow, _ in try await workflow.step("only") {} } _: { node in
+        let (seen, _) = try await inAllWays { workflow, _ in
+            try await workflow.step("only") {}
+        } _: { node in
             try await node.create()
             var seen = [try await node.end()]
             for _ in 0..<2 {
@@ -230,7 +241,8 @@ struct RequestTests {
             let ask = ActorRequest.Operation.request(queue: "asks", body: Payload(#""2""#), timeoutMillis: 0)
             let early = try await node.perform("lab", "a", ask, as: .key("k"))
             try node.deploy(Lab(node.effects, Self.idle))
-            let again = ActorRequest.Operation.request(queue: "asks", body: Payload(#""2""#), timeoutMillis: nil)
+            let again = ActorRequest.Operation.request(
+                queue: "asks", body: Payload(#""2""#), timeoutMillis: nil)
             let reply = try await node.perform("lab", "a", again, as: .key("k"))
             return [stalled, "\(early)", "\(reply == .completed(Payload(#""re: 2""#)))"]
         }

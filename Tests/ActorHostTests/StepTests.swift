@@ -9,7 +9,9 @@ import WorkflowTrials
 
 @Suite("Steps")
 struct StepTests {
-    @Test("W10 W11: the key is the same over attempts and lives, and another for each step, iteration and actor")
+    @Test(
+        "W10 W11: the key is the same over attempts and lives, and another for each step, iteration and actor"
+    )
     func idempotencyKeys() async throws {
         let script: LabActor.Script = { workflow, log in
             try await workflow.step("flaky") {
@@ -42,7 +44,9 @@ struct StepTests {
 
     @Test("W11: the key of a step is not that of the same step in the actor's next life")
     func keysOfTheNextActor() async throws {
-        try await live { workflow, log in try await workflow.step("s") { log.note("s") } } _: { node in
+        try await live { workflow, log in
+            try await workflow.step("s") { log.note("s") }
+        } _: { node in
             for _ in 0..<2 {
                 try await node.create()
                 _ = try await node.end()
@@ -86,19 +90,28 @@ struct StepTests {
         let times = try await attemptTimes(.default) { _ in throw Oops("no") }
         #expect(times.count == 4)
         let waits = zip(times.dropFirst(), times).map { $0 - $1 }
-        for (wait, expected) in zip(waits, [200, 400, 800]) { #expect(abs(wait - expected) <= 20, "\(waits)") }
+        for (wait, expected) in zip(waits, [200, 400, 800]) {
+            #expect(abs(wait - expected) <= 20, "\(waits)")
+        }
     }
 
     @Test("W12: initial, factor, cap, retry-after, and what is final")
     func policies() {
         let policy = RetryPolicy(retries: 9, initial: .milliseconds(10), factor: 3, cap: .milliseconds(200))
-        #expect((1...5).map { policy.delay(after: $0, chance: 0.5) }.map(\.wholeMicroseconds) == [30_000, 90_000, 200_000, 200_000, 200_000])
+        #expect(
+            (1...5).map { policy.delay(after: $0, chance: 0.5) }.map(\.wholeMicroseconds) == [
+                30_000, 90_000, 200_000, 200_000, 200_000,
+            ])
         #expect(RetryPolicy.default.delay(after: 40, chance: 0).wholeMicroseconds == 30_000_000)
-        #expect((1...3).map { RetryPolicy.default.delay(after: $0, chance: 1).wholeMicroseconds } == [200_000, 400_000, 800_000])
+        #expect(
+            (1...3).map { RetryPolicy.default.delay(after: $0, chance: 1).wholeMicroseconds } == [
+                200_000, 400_000, 800_000,
+            ])
         var random = SplitMix64(seed: 5)
         let jittered = RetryPolicy(jitter: 1)
         for _ in 0..<100 {
-            let wait = jittered.delay(after: 2, chance: Double.random(in: 0..<1, using: &random)).wholeMicroseconds
+            let wait = jittered.delay(after: 2, chance: Double.random(in: 0..<1, using: &random))
+                .wholeMicroseconds
             #expect(wait >= 0 && wait <= 400_000)
         }
         #expect(RetryPolicy.forever.isExhausted(after: .max) == false)
@@ -175,7 +188,8 @@ struct StepTests {
             seen == [
                 "completed",
                 #"["card","Oops","declined 3","3","Oops: declined 1","Oops: declined 2","Oops: declined 3","#
-                    + #""Unretryable","no such card","1","step \"hopeless\" failed after 1 attempt: no such card"]"#,
+                    + #""Unretryable","no such card","1","#
+                    + #""step \"hopeless\" failed after 1 attempt: no such card"]"#,
             ])
     }
 
@@ -194,7 +208,8 @@ struct StepTests {
             }
         } _: { node in
             try await node.create()
-            return [try await node.end(), try await node.call("lab", "a", "count")] + node.effects.distinctNames
+            return [try await node.end(), try await node.call("lab", "a", "count")]
+                + node.effects.distinctNames
         }
         #expect(seen == ["completed", "3", "hopeless 0", "hopeless 1", "hopeless 2"])
         #expect(effects.count == 3)
@@ -214,7 +229,9 @@ struct StepTests {
                 }
             }
             do {
-                _ = try await workflow.step("bad") { 1_000 } commit: { turn, value in
+                _ = try await workflow.step("bad") {
+                    1_000
+                } commit: { turn, value in
                     turn.state.count += value
                     turn.send("never", to: \.jobs)
                     throw Oops("commit refused")
@@ -270,7 +287,9 @@ struct StepTests {
                     node.effects.entries.filter { $0.name == "cancelled \(step)" }.count == attempt
                 }
                 if (step, attempt) == ("again", 1) {
-                    try await node.until("retrying") { try await node.describe("lab", "a").status == "retrying" }
+                    try await node.until("retrying") {
+                        try await node.describe("lab", "a").status == "retrying"
+                    }
                     node.clock.advance(by: .milliseconds(200))
                 }
             }
@@ -285,7 +304,9 @@ struct StepTests {
         }
         let running = ["running", "still"]
         #expect(
-            seen == running + running + running + ["running", #"["terminal TimedOut true 1","again TimedOut true 2"]"#])
+            seen == running + running + running + [
+                "running", #"["terminal TimedOut true 1","again TimedOut true 2"]"#,
+            ])
     }
 
     @Test("W15: a body that ignores its cancellation holds nobody back, and its late result is dropped")

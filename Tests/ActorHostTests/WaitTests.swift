@@ -62,7 +62,8 @@ struct WaitTests {
         #expect(seen == ["completed", "55"])
     }
 
-    @Test("W30: never early, a past deadline passes at once, a year and 300,000 years are lengths like others")
+    @Test(
+        "W30: never early, a past deadline passes at once, a year and 300,000 years are lengths like others")
     func sleeping() async throws {
         let (seen, _) = try await inAllWays { workflow, _ in
             let start = workflow.now
@@ -138,7 +139,8 @@ struct WaitTests {
             try await node.send("lab", "a", "jobs", #""c""#)
             for body in ["d", "e"] { try await node.send("lab", "a", "jobs", #""\#(body)""#) }
             node.clock.advance(by: .seconds(3))
-            let full = try await node.refusal("lab", "a", .send(queue: "jobs", body: Payload(#""f""#))) ?? "taken"
+            let full =
+                try await node.refusal("lab", "a", .send(queue: "jobs", body: Payload(#""f""#))) ?? "taken"
             try await node.send("lab", "a", "asks", #""begin""#)
             try await node.until("room") { try await node.describe("lab", "a").status != "running" }
             try await node.send("lab", "a", "jobs", #""f""#)
@@ -209,7 +211,9 @@ struct WaitTests {
             ])
     }
 
-    @Test("W33: asking again with the same identity gets the answer that was given, after a crash and hibernation")
+    @Test(
+        "W33: asking again with the same identity gets the same answer, after a crash and hibernation"
+    )
     func askingAgain() async throws {
         let (seen, _) = try await inAllWays { workflow, log in
             try await workflow.loop("asks") { loop in
@@ -228,7 +232,8 @@ struct WaitTests {
                 let ask = ActorRequest.Operation.request(
                     queue: "asks", body: Payload(#""x""#), timeoutMillis: nil)
                 for _ in 0..<3 {
-                    guard case .completed(let reply) = try await node.perform("lab", "a", ask, as: identity) else {
+                    guard case .completed(let reply) = try await node.perform("lab", "a", ask, as: identity)
+                    else {
                         continue
                     }
                     seen.append(reply.text)
@@ -253,8 +258,13 @@ struct WaitTests {
             for millis: UInt64? in [0, 0, nil] {
                 if millis == nil { try await node.send("lab", "a", "jobs", #""go""#) }
                 let reply = try await node.perform(
-                    "lab", "a", .request(queue: "asks", body: Payload(#""x""#), timeoutMillis: millis), as: .key("k"))
-                if case .completed(let payload) = reply { seen.append(payload.text) } else { seen.append("\(reply)") }
+                    "lab", "a", .request(queue: "asks", body: Payload(#""x""#), timeoutMillis: millis),
+                    as: .key("k"))
+                if case .completed(let payload) = reply {
+                    seen.append(payload.text)
+                } else {
+                    seen.append("\(reply)")
+                }
             }
             return seen
         }
@@ -291,14 +301,17 @@ struct WaitTests {
             seen == ["waiting", #"a message in "jobs""#, "true true", "sleeping", "its time", "true true"])
     }
 
-    @Test("W34: who waits for a message that the failing run took is told, at once, when asking again, and later")
+    @Test(
+        "W34: who waits for a message that the failing run took is told, at once and when asking again"
+    )
     func takenAndFailed() async throws {
         let (seen, _) = try await inAllWays { workflow, _ in
             let ask = try await workflow.next("take", from: \.asks)
             try await workflow.step("fails", retry: .never) { throw Oops(ask.body) }
         } _: { node in
             var seen: [String?] = []
-            let ask = ActorRequest.Operation.request(queue: "asks", body: Payload(#""x""#), timeoutMillis: nil)
+            let ask = ActorRequest.Operation.request(
+                queue: "asks", body: Payload(#""x""#), timeoutMillis: nil)
             for _ in 0..<3 {
                 seen.append(try await node.refusal("lab", "a", ask, as: .key("k")))
                 node.crash()
@@ -306,6 +319,7 @@ struct WaitTests {
             seen.append(try await node.refusal("lab", "a", ask, as: .key("other")))
             return seen + [try await node.end()]
         }
-        #expect(seen == ["actor.run_ended", "actor.run_ended", "actor.run_ended", "actor.run_ended", "failed"])
+        #expect(
+            seen == ["actor.run_ended", "actor.run_ended", "actor.run_ended", "actor.run_ended", "failed"])
     }
 }

@@ -14,7 +14,9 @@ private struct Table {
             case .delete(let id): items[id] = nil
             case .deleteRange(let from, let through):
                 for id in items.keys
-                where !id.lexicographicallyPrecedes(from) && !through.lexicographicallyPrecedes(id) { items[id] = nil }
+                where !id.lexicographicallyPrecedes(from) && !through.lexicographicallyPrecedes(id) {
+                    items[id] = nil
+                }
             }
         }
     }
@@ -39,7 +41,9 @@ struct DeduplicationCoreTests {
         #expect(core.isEmpty)
         #expect(core.check(Self.request(1)) == .new)
         for sequence in UInt64(1)...64 {
-            table.perform(core.record(Self.request(sequence), .reply([UInt8(sequence)]), acknowledged: sequence - 1, at: 5))
+            table.perform(
+                core.record(
+                    Self.request(sequence), .reply([UInt8(sequence)]), acknowledged: sequence - 1, at: 5))
         }
         // 63 are acknowledged: one too few.
         for sequence in UInt64(1)...64 {
@@ -79,7 +83,8 @@ struct DeduplicationCoreTests {
         let day = DeduplicationCore.retentionMicros
         table.perform(core.record(.key("old"), .reply([]), at: day))
         for sequence in UInt64(1)...70 {
-            table.perform(core.record(Self.request(sequence), .reply([]), acknowledged: sequence - 1, at: day))
+            table.perform(
+                core.record(Self.request(sequence), .reply([]), acknowledged: sequence - 1, at: day))
         }
         table.perform(core.record(.key("young"), .reply([]), at: day + day / 2))
         #expect(core.check(.key("old")) != .new)
@@ -95,7 +100,9 @@ struct DeduplicationCoreTests {
     @Test("A13: after any operations, what was stored gives the same verdicts as what was remembered")
     func restoreIsEquivalent() throws {
         var random = SplitMix64(seed: 77)
-        let sessions = [SessionID(high: 0, low: 0), SessionID(high: 0, low: 1), SessionID(high: .max, low: .max)]
+        let sessions = [
+            SessionID(high: 0, low: 0), SessionID(high: 0, low: 1), SessionID(high: .max, low: .max),
+        ]
         for round in 0..<60 {
             var core = DeduplicationCore()
             var table = Table()
@@ -103,8 +110,11 @@ struct DeduplicationCoreTests {
             var next = [UInt64](repeating: 1, count: sessions.count)
             for _ in 0..<400 {
                 time += UInt64.random(in: 0...(DeduplicationCore.retentionMicros / 300), using: &random)
-                if Int.random(in: 0..<8, using: &random) == 0 { time += DeduplicationCore.retentionMicros / 20 }
-                let outcome: DeduplicationCore.Outcome = Bool.random(using: &random)
+                if Int.random(in: 0..<8, using: &random) == 0 {
+                    time += DeduplicationCore.retentionMicros / 20
+                }
+                let outcome: DeduplicationCore.Outcome =
+                    Bool.random(using: &random)
                     ? .message(random.next()) : .reply([UInt8.random(in: 0...255, using: &random)])
                 let place = Int.random(in: 0..<sessions.count, using: &random)
                 switch Int.random(in: 0..<10, using: &random) {
@@ -114,12 +124,15 @@ struct DeduplicationCoreTests {
                 case 1:
                     // A late completion, also of what was acknowledged already.
                     let sequence = UInt64.random(in: 1...next[place], using: &random)
-                    table.perform(core.record(.session(sessions[place], sequence: sequence), outcome, at: time))
+                    table.perform(
+                        core.record(.session(sessions[place], sequence: sequence), outcome, at: time))
                 default:
-                    let acknowledged = next[place] - min(next[place], UInt64.random(in: 1...20, using: &random))
+                    let acknowledged =
+                        next[place] - min(next[place], UInt64.random(in: 1...20, using: &random))
                     table.perform(
                         core.record(
-                            .session(sessions[place], sequence: next[place]), outcome, acknowledged: acknowledged,
+                            .session(sessions[place], sequence: next[place]), outcome,
+                            acknowledged: acknowledged,
                             at: time))
                     next[place] += 1
                 }
@@ -128,7 +141,9 @@ struct DeduplicationCoreTests {
             for (place, session) in sessions.enumerated() {
                 for sequence in 1...(next[place] + 2) {
                     let identity = RequestIdentityID.session(session, sequence: sequence)
-                    #expect(core.check(identity) == restored.check(identity), "round \(round), \(session) \(sequence)")
+                    #expect(
+                        core.check(identity) == restored.check(identity),
+                        "round \(round), \(session) \(sequence)")
                 }
             }
             for key in 0..<5 { #expect(core.check(.key("k\(key)")) == restored.check(.key("k\(key)"))) }
@@ -149,13 +164,17 @@ struct DeduplicationCoreTests {
             }
         }
         #expect(throws: WireError.notUTF8) { try RequestIdentityID.decode([2, 0xFF]) }
-        #expect(throws: WireError.unknown(what: "request identity", value: 3)) { try RequestIdentityID.decode([3]) }
+        #expect(throws: WireError.unknown(what: "request identity", value: 3)) {
+            try RequestIdentityID.decode([3])
+        }
 
         var core = DeduplicationCore()
-        let puts = core.record(Self.request(1), .reply([7]), at: 300) + core.record(.key("k"), .message(9), at: 1)
+        let puts =
+            core.record(Self.request(1), .reply([7]), at: 300) + core.record(.key("k"), .message(9), at: 1)
         #expect(
             puts == [
-                .put(id: head + [0, 0, 0, 0, 0, 0, 0, 1], [1, 0xAC, 2, 0, 1, 7]), .put(id: [2, 0x6B], [1, 1, 1, 9]),
+                .put(id: head + [0, 0, 0, 0, 0, 0, 0, 1], [1, 0xAC, 2, 0, 1, 7]),
+                .put(id: [2, 0x6B], [1, 1, 1, 9]),
             ])
         let trim = core.record(Self.request(65), .reply([]), acknowledged: 64, at: 1)
         #expect(trim.last == .put(id: [0] + head.dropFirst(), [1, 1, 64]))

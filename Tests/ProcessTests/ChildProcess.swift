@@ -27,7 +27,8 @@ final class ChildProcess: Sendable {
         for descriptor in pipe { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
         let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let code = Self.spawn(
-            path, [path] + arguments, variables.map { "\($0.key)=\($0.value)" }, writer: writer, into: &pipe[0])
+            path, [path] + arguments, variables.map { "\($0.key)=\($0.value)" }, writer: writer,
+            into: &pipe[0])
         close(writer)
         guard code == 0 else {
             close(reader)
@@ -124,7 +125,8 @@ final class ChildProcess: Sendable {
 
     /// The first line with such text in it.
     func line(containing text: String, within limit: Duration = .seconds(20)) async throws -> String {
-        let line = try await output.line(containing: text).value(within: limit, "\(name): a line with \"\(text)\"")
+        let line = try await output.line(containing: text).value(
+            within: limit, "\(name): a line with \"\(text)\"")
         guard let line else { throw ProcessEndedEarly(name: name, output: output.text) }
         return line
     }
@@ -204,7 +206,8 @@ final class ProcessOutput: Sendable {
     }
 }
 
-/// Ends children that are left when the test process exits in an orderly way, for example after a failed test.
+/// Ends children that are left when the test process exits in an orderly way, for example after a failed
+/// test.
 private final class Strays: Sendable {
     static let shared = Strays()
     private let pids = Mutex<Set<pid_t>>([])

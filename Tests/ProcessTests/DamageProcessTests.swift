@@ -46,7 +46,8 @@ extension ProcessTests {
             }
         }
 
-        /// Lets a node acknowledge things, part of which then stands in the journal's file, the rest in its log.
+        /// Lets a node acknowledge things, part of which then stands in the journal's file, the rest in its
+        /// log.
         /// - Returns: the state by path.
         private func fill(_ fixture: ProcessFixture) async throws -> [String: String] {
             var promised: [String: String] = [:]
@@ -55,14 +56,16 @@ extension ProcessTests {
                 for number in 0..<Self.agents {
                     let path = "/actors/agent/\(round)-\(number)"
                     let body = #"{"body": {"content": "\#(round) \#(number) \#(Self.prompt)"}}"#
-                    let sent = try await fixture.settle(client, .POST, path + "/queues/prompts", body, key: "1")
+                    let sent = try await fixture.settle(
+                        client, .POST, path + "/queues/prompts", body, key: "1")
                     #expect(sent.status == 200, "\(sent.text)")
                     let answer = try await fixture.poll(client, path) {
                         (($0.json["state"] as? [String: Any])?["messages"] as? [Any])?.count == 2
                     }
                     promised[path] = state(answer)
                     let counter = "/actors/counter/\(round)-\(number)"
-                    _ = try await fixture.settle(client, .POST, counter + "/actions/increment", "\(number + 1)")
+                    _ = try await fixture.settle(
+                        client, .POST, counter + "/actions/increment", "\(number + 1)")
                     promised[counter] = state(try await fixture.settle(client, .GET, counter))
                 }
                 try await fixture.killNode()

@@ -1,7 +1,7 @@
 /// What clients were told and what the outside world recorded, in the time of many crashes.
 struct Evidence: Sendable {
-    /// A change of a counter that was acknowledged, or (without a delta) a look at it. `began` and `ended` are
-    /// places in one order of everything that the clients did.
+    /// A change of a counter that was acknowledged, or (without a delta) a look at it. `began` and `ended`
+    /// are places in one order of everything that the clients did.
     struct CounterReply: Sendable {
         var counter: String
         /// Names the request; nil for a look.

@@ -16,7 +16,8 @@ extension ProcessTests {
                 let second = try fixture.spawnNode()
                 #expect(try await second.waitForEnd() == .exited(1))
                 #expect(
-                    second.output.text.contains("data directory \(fixture.data) is in use by another process"),
+                    second.output.text.contains(
+                        "data directory \(fixture.data) is in use by another process"),
                     "\(second.output.text)")
                 #expect(try await increment(fixture, key: "2") == before + 1)
             }
@@ -80,7 +81,8 @@ extension ProcessTests {
                 for (arguments, environment, words) in cases {
                     let base = fixture.environment.merging(["APUS_DATA": fixture.data]) { $1 }
                     let process = try ChildProcess(
-                        try Programs.path("announced"), arguments, environment: base.merging(environment) { $1 })
+                        try Programs.path("announced"), arguments,
+                        environment: base.merging(environment) { $1 })
                     #expect(try await process.waitForEnd() == .exited(64), "\(arguments) \(environment)")
                     #expect(process.output.text.contains(words), "\(process.output.text)")
                 }
@@ -110,7 +112,8 @@ extension ProcessTests {
             }
         }
 
-        @Test("R14: on a full disk nothing more is acknowledged, the process ends with 74, and nothing is lost")
+        @Test(
+            "R14: on a full disk nothing more is acknowledged, the process ends with 74, and nothing is lost")
         func fullDisk() async throws {
             try await ProcessFixture.with { fixture in
                 try await SmallDisk.with(fixture.directory + "/disk", options: "size=24m") { disk in
@@ -123,7 +126,8 @@ extension ProcessTests {
                     while process.isRunning {
                         do {
                             let answer = try await client.send(
-                                .POST, "/actors/counter/c/actions/increment", "1", key: "late-\(acknowledged)",
+                                .POST, "/actors/counter/c/actions/increment", "1",
+                                key: "late-\(acknowledged)",
                                 port: try await fixture.port())
                             guard answer.status == 200 else { continue }
                             acknowledged += 1
@@ -163,7 +167,8 @@ extension ProcessTests {
         }
 
         /// Runs that wait for a message and for a time, with what is told of them.
-        private func untilWaiting(_ fixture: ProcessFixture) async throws -> [(path: String, before: Answer)] {
+        private func untilWaiting(_ fixture: ProcessFixture) async throws -> [(path: String, before: Answer)]
+        {
             var waiting: [(path: String, before: Answer)] = []
             for (path, wanted) in [("/actors/order/o", "waiting"), ("/actors/emailDrip/e", "sleeping")] {
                 _ = try await fixture.settle(client, .PUT, path)
@@ -217,7 +222,9 @@ enum SmallDisk {
         var block = [UInt8](repeating: 1, count: 64 << 10)
         while !block.isEmpty {
             // In ever smaller pieces, to the last byte.
-            if write(descriptor, &block, block.count) < block.count { block.removeLast((block.count + 1) / 2) }
+            if write(descriptor, &block, block.count) < block.count {
+                block.removeLast((block.count + 1) / 2)
+            }
         }
     }
 }

@@ -16,7 +16,8 @@ struct Answer: Sendable {
     }
 }
 
-/// One request after the other over one connection, which is made anew after any error. For one task at a time.
+/// One request after the other over one connection, which is made anew after any error. For one task at a
+/// time.
 final class HTTPClient: Sendable {
     private let connection = Mutex<(port: Int, channel: any Channel)?>(nil)
 
@@ -48,7 +49,9 @@ final class HTTPClient: Sendable {
     }
 
     private func channel(to port: Int, _ limit: TimeAmount) async throws -> any Channel {
-        if let open = connection.withLock({ $0 }), open.port == port, open.channel.isActive { return open.channel }
+        if let open = connection.withLock({ $0 }), open.port == port, open.channel.isActive {
+            return open.channel
+        }
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(limit)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -90,7 +93,8 @@ private final class ExchangeHandler: ChannelDuplexHandler {
         self.promise = exchange.promise
         context.write(wrapOutboundOut(.head(exchange.head)), promise: nil)
         if !exchange.body.isEmpty {
-            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: exchange.body)))), promise: nil)
+            context.write(
+                wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: exchange.body)))), promise: nil)
         }
         context.write(wrapOutboundOut(.end(nil)), promise: promise)
     }

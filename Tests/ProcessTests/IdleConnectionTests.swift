@@ -34,7 +34,9 @@ extension ProcessTests {
             }
         }
 
-        private func expectIncrement(_ fixture: ProcessFixture, _ client: HTTPClient, to total: Int) async throws {
+        private func expectIncrement(
+            _ fixture: ProcessFixture, _ client: HTTPClient, to total: Int
+        ) async throws {
             let answer = try await fixture.settle(
                 client, .POST, "/actors/counter/c/actions/increment", "1", key: "\(total)")
             #expect(answer.json["output"] as? Int == total, "\(answer.text)")
@@ -75,7 +77,8 @@ extension ProcessTests {
         /// Closes with a reset, so that no port stays behind in TIME_WAIT.
         private static func drop(_ descriptor: Int32) {
             var linger = linger(l_onoff: 1, l_linger: 0)
-            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
+            setsockopt(
+                descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
             close(descriptor)
         }
 

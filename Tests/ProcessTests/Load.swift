@@ -73,7 +73,9 @@ final class Load: Sendable {
     private func place() -> Int { places.add(1, ordering: .sequentiallyConsistent).oldValue }
 
     private func expect(_ answer: Answer, _ statuses: Int..., to request: String) throws {
-        guard statuses.contains(answer.status) else { throw UnexpectedAnswer(request: request, answer: answer) }
+        guard statuses.contains(answer.status) else {
+            throw UnexpectedAnswer(request: request, answer: answer)
+        }
     }
 
     // MARK: Counters
@@ -122,11 +124,15 @@ final class Load: Sendable {
             let answer = try await fixture.settle(client, .GET, "/actors/\(counter)")
             guard answer.status != 404 else { return }
             try expect(answer, 200, to: "GET \(counter)")
-            try note(counter, nil, (answer.json["state"] as? [String: Any])?["count"] as? Int, began: began, answer)
+            try note(
+                counter, nil, (answer.json["state"] as? [String: Any])?["count"] as? Int, began: began, answer
+            )
         } else {
             let answer = try await fixture.settle(client, .POST, "/actors/\(counter)/actions/getState")
             try expect(answer, 200, to: "getState of \(counter)")
-            try note(counter, nil, (answer.json["output"] as? [String: Any])?["count"] as? Int, began: began, answer)
+            try note(
+                counter, nil, (answer.json["output"] as? [String: Any])?["count"] as? Int, began: began,
+                answer)
         }
         try await Task.sleep(for: .milliseconds(5))
     }
@@ -143,8 +149,8 @@ final class Load: Sendable {
         return path
     }
 
-    /// Watches a run to its end. Each step that is seen completed is noted in the outside world's record, behind
-    /// which no call of it may stand.
+    /// Watches a run to its end. Each step that is seen completed is noted in the outside world's record,
+    /// behind which no call of it may stand.
     private func follow(_ client: HTTPClient, _ path: String) async throws {
         let notary = HTTPClient()
         var seen: Set<String> = []
@@ -188,7 +194,8 @@ final class Load: Sendable {
             client, "order", steps: ["validate-order", isApproved ? "fulfill-order" : "cancel-order"],
             state: ("status", isApproved ? "fulfilled" : "cancelled"))
         let answer = try await fixture.settle(
-            client, .POST, path + "/queues/approval", #"{"body": {"approved": \#(isApproved)}}"#, key: "approval")
+            client, .POST, path + "/queues/approval", #"{"body": {"approved": \#(isApproved)}}"#,
+            key: "approval")
         try expect(answer, 200, to: "the approval of \(path)")
         try await follow(client, path)
     }
@@ -202,7 +209,8 @@ final class Load: Sendable {
 
     private func emailDrip(_ client: HTTPClient) async throws {
         let path = try await create(
-            client, "emailDrip", steps: ["send-welcome", "send-tips", "send-offer"], state: ("emailsSent", "3"))
+            client, "emailDrip", steps: ["send-welcome", "send-tips", "send-offer"],
+            state: ("emailsSent", "3"))
         try await follow(client, path)
     }
 
@@ -247,7 +255,8 @@ final class Load: Sendable {
         }
         for run in book.runs {
             let (status, state, left) = try await end(client, run.path)
-            var final = Evidence.Run(name: run.path, status: status, steps: [], expectedSteps: run.expectedSteps)
+            var final = Evidence.Run(
+                name: run.path, status: status, steps: [], expectedSteps: run.expectedSteps)
             if status != "absent" { final.steps = try await steps(client, run.path) }
             if let expected = run.expectedState {
                 final.state = state[expected.member].map { "\($0)" } ?? ""
@@ -275,7 +284,8 @@ final class Load: Sendable {
         let json = answer.json
         let queues = json["queues"] as? [String: Int] ?? [:]
         return (
-            (json["run"] as? [String: Any])?["status"] as? String ?? "", json["state"] as? [String: Any] ?? [:],
+            (json["run"] as? [String: Any])?["status"] as? String ?? "",
+            json["state"] as? [String: Any] ?? [:],
             queues.values.reduce(0, +)
         )
     }
@@ -288,7 +298,9 @@ final class Load: Sendable {
         }
         let answer = try await fixture.outside(client, .GET, "/_calls")
         return try JSONDecoder().decode([Call].self, from: Data(answer.body)).map { call in
-            if call.path.hasPrefix("/seen/") { return .seen(key: String(call.path.dropFirst("/seen/".count))) }
+            if call.path.hasPrefix("/seen/") {
+                return .seen(key: String(call.path.dropFirst("/seen/".count)))
+            }
             return .call(key: call.idempotencyKey ?? "", path: call.path, status: call.status)
         }
     }

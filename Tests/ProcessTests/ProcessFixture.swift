@@ -31,8 +31,8 @@ final class ProcessFixture: Sendable {
         outsidePort = try Self.port(in: try await outside.line(containing: "listening on "))
     }
 
-    /// Gives the body a running outside world, and ends all processes behind it. What a failed test leaves on disk
-    /// stays, and is named.
+    /// Gives the body a running outside world, and ends all processes behind it. What a failed test leaves on
+    /// disk stays, and is named.
     static func with<Value>(_ body: (ProcessFixture) async throws -> Value) async throws -> Value {
         let directory = NSTemporaryDirectory() + "apus-process-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
@@ -79,7 +79,8 @@ final class ProcessFixture: Sendable {
         environment extra: [String: String] = [:]
     ) throws -> ChildProcess {
         try ChildProcess(
-            try Programs.path("announced"), ["serve", "--data", data ?? self.data, "--listen", listen] + more,
+            try Programs.path("announced"),
+            ["serve", "--data", data ?? self.data, "--listen", listen] + more,
             environment: environment.merging(extra) { $1 })
     }
 
@@ -122,8 +123,8 @@ final class ProcessFixture: Sendable {
 
     // MARK: Requests
 
-    /// Asks again, with the same key, until a node has answered; refusals of a node that is overloaded or stops
-    /// are no answers.
+    /// Asks again, with the same key, until a node has answered; refusals of a node that is overloaded or
+    /// stops are no answers.
     func settle(
         _ client: HTTPClient, _ method: HTTPMethod, _ path: String, _ body: String = "", key: String? = nil
     ) async throws -> Answer {
@@ -158,7 +159,8 @@ final class ProcessFixture: Sendable {
             let answer = try await settle(client, .GET, path)
             if isWanted(answer) { return answer }
             guard ContinuousClock.now < deadline else {
-                throw DeadlineExceeded(what: "\(path), which is \(answer.text), to be as wanted", limit: limit)
+                throw DeadlineExceeded(
+                    what: "\(path), which is \(answer.text), to be as wanted", limit: limit)
             }
             try await Task.sleep(for: .milliseconds(20))
         }

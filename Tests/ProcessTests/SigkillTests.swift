@@ -9,11 +9,11 @@ enum ProcessTests {}
 extension ProcessTests {
     @Suite("SIGKILL under load", .serialized)
     struct SigkillTests {
-        /// W2: no completed step again. W3: records whole or not at all. W10: effects at least once. W13: attempts
-        /// counted. W31, W33: no message lost or taken twice. A12: what was seen stays. A13: no request twice. R6:
-        /// what was acknowledged is on disk.
+        /// W2: no completed step again. W3: records whole or not at all. W10: effects at least once. W13:
+        /// attempts counted. W31, W33: no message lost or taken twice. A12: what was seen stays. A13: no
+        /// request twice. R6: what was acknowledged is on disk.
         @Test(
-            "W2 W3 W10 W13 W31 W33 A12 A13 R6: a node killed again and again loses nothing and doubles nothing",
+            "W2 W3 W10 W13 W31 W33 A12 A13 R6: a node killed again and again loses and doubles nothing",
             .timeLimit(.minutes(10)))
         func killedUnderLoad() async throws {
             let environment = ProcessInfo.processInfo.environment
@@ -27,8 +27,9 @@ extension ProcessTests {
                 print(
                     """
                     \(kills) kills, \(verdict.runs) runs (\(verdict.exhausted) out of attempts), \
-                    \(verdict.changes) counter changes, \(verdict.effects) effects, \(verdict.repeated) repeated, \
-                    \(verdict.lost) lost, \(verdict.doubled) doubled; a start took \(starting) (seed \(seed))
+                    \(verdict.changes) counter changes, \(verdict.effects) effects, \
+                    \(verdict.repeated) repeated, \(verdict.lost) lost, \(verdict.doubled) doubled; \
+                    a start took \(starting) (seed \(seed))
                     """)
                 for fault in verdict.faults.prefix(20) { Issue.record("\(fault.sentence); again: \(again)") }
                 #expect(verdict.faults.isEmpty, "again: \(again)")

@@ -54,7 +54,8 @@ struct Verdict: Sendable {
         }
     }
 
-    /// Every change answers with the total behind it, so in the order of totals each continues the one before.
+    /// Every change answers with the total behind it, so in the order of totals each continues the one
+    /// before.
     private mutating func judgeChain(_ counter: String, _ replies: [Evidence.CounterReply], final: Int?) {
         var totals: Set<Int> = [0]
         var total = 0
@@ -65,7 +66,9 @@ struct Verdict: Sendable {
                 faults.append(.lost("\(counter): +\(delta) answered \(reply.total) after \(total)"))
             } else if reply.total > expected {
                 faults.append(
-                    .doubled("\(counter): +\(delta) answered \(reply.total) after \(total), nobody added the rest"))
+                    .doubled(
+                        "\(counter): +\(delta) answered \(reply.total) after \(total), nobody added the rest")
+                )
             }
             total = reply.total
             totals.insert(total)
@@ -78,7 +81,9 @@ struct Verdict: Sendable {
             return
         }
         if final < total { faults.append(.lost("\(counter) ends with \(final), \(total) was acknowledged")) }
-        if final > total { faults.append(.doubled("\(counter) ends with \(final), acknowledged was \(total)")) }
+        if final > total {
+            faults.append(.doubled("\(counter) ends with \(final), acknowledged was \(total)"))
+        }
     }
 
     /// What ended before something else began comes before it in the order of totals (linearizability).
@@ -121,7 +126,9 @@ struct Verdict: Sendable {
             if run.state != run.expectedState {
                 faults.append(.wrong("\(run.name) has the state \(run.state), not \(run.expectedState)"))
             }
-            if run.leftMessages > 0 { faults.append(.doubled("\(run.name) has \(run.leftMessages) messages left")) }
+            if run.leftMessages > 0 {
+                faults.append(.doubled("\(run.name) has \(run.leftMessages) messages left"))
+            }
         }
         for step in run.steps { judge(step, of: run, record) }
         judgeOrder(run.steps.map { ($0.path, $0.key) }, of: run.name, record)
@@ -133,15 +140,20 @@ struct Verdict: Sendable {
             faults.append(.wrong("\(run.name): \(step.path) completed without its effect"))
         }
         if calls.count > step.attempts {
-            faults.append(.wrong("\(run.name): \(step.path) called \(calls.count) times in \(step.attempts) attempts"))
+            faults.append(
+                .wrong("\(run.name): \(step.path) called \(calls.count) times in \(step.attempts) attempts"))
         }
     }
 
     /// A step that a client saw completed, or behind which the run went on, is never called again (W2).
-    private mutating func judgeOrder(_ steps: [(path: String, key: String)], of name: String, _ record: Record) {
+    private mutating func judgeOrder(
+        _ steps: [(path: String, key: String)], of name: String, _ record: Record
+    ) {
         var before: (path: String, last: Int)?
         for (path, key) in steps {
-            guard let calls = record.calls[key], let first = calls.first, let last = calls.last else { continue }
+            guard let calls = record.calls[key], let first = calls.first, let last = calls.last else {
+                continue
+            }
             if let before, before.last > first.place {
                 faults.append(.doubled("\(name): \(before.path) was called again after \(path)"))
             }
@@ -168,17 +180,23 @@ struct Verdict: Sendable {
         let left = jobs.failedStep == nil ? 0 : jobs.sent.count - due.count - 1
         if jobs.processed < due.count || jobs.leftMessages < left {
             faults.append(
-                .lost("\(jobs.worker) processed \(jobs.processed) of \(due.count) jobs, left \(jobs.leftMessages)"))
+                .lost(
+                    "\(jobs.worker): \(jobs.processed) of \(due.count) jobs, left \(jobs.leftMessages)"
+                ))
         }
         if jobs.processed > due.count || jobs.leftMessages > left {
             faults.append(
-                .doubled("\(jobs.worker) processed \(jobs.processed) of \(due.count) jobs, left \(jobs.leftMessages)"))
+                .doubled(
+                    "\(jobs.worker): \(jobs.processed) of \(due.count) jobs, left \(jobs.leftMessages)"
+                ))
         }
         var steps: [(path: String, key: String)] = []
         for path in due {
             let keys = record.keys[path] ?? []
             if keys.isEmpty { faults.append(.lost("\(jobs.worker): \(path) was never called")) }
-            if keys.count > 1 { faults.append(.doubled("\(jobs.worker): \(path) was \(keys.count) messages")) }
+            if keys.count > 1 {
+                faults.append(.doubled("\(jobs.worker): \(path) was \(keys.count) messages"))
+            }
             guard let key = keys.first, let calls = record.calls[key] else { continue }
             if calls.count > jobs.attemptsMax || !calls.contains(where: { $0.status == 200 }) {
                 faults.append(.wrong("\(jobs.worker): \(path) was answered \(calls.map(\.status))"))
@@ -193,7 +211,8 @@ struct Verdict: Sendable {
         var known = Set(evidence.runs.flatMap { $0.steps.map(\.key) })
         for path in evidence.jobs.flatMap(\.sent) { known.formUnion(record.keys[path] ?? []) }
         for (key, calls) in record.calls where !known.contains(key) {
-            faults.append(.lost("\(calls.first?.path ?? "") was called by a step (\(key)) that no history has"))
+            faults.append(
+                .lost("\(calls.first?.path ?? "") was called by a step (\(key)) that no history has"))
         }
     }
 }

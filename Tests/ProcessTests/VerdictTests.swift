@@ -4,7 +4,8 @@ extension ProcessTests {
     /// The checker sees each of the wrongs that it is there for, and nothing in a right history.
     @Suite("The checker of crash histories")
     struct VerdictTests {
-        /// A right history with a bit of everything: a repeated call, a failed call, a look, an exhausted run.
+        /// A right history with a bit of everything: a repeated call, a failed call, a look, an exhausted
+        /// run.
         private static func right() -> Evidence {
             var evidence = Evidence()
             evidence.replies = [
@@ -23,7 +24,8 @@ extension ProcessTests {
                     ], expectedSteps: ["a", "b"], state: "done", expectedState: "done"),
                 .init(
                     name: "exhausted", status: "failed",
-                    steps: [.init(path: "a", key: "kx", status: "failed", attempts: 4)], expectedSteps: ["a", "b"]),
+                    steps: [.init(path: "a", key: "kx", status: "failed", attempts: 4)],
+                    expectedSteps: ["a", "b"]),
             ]
             evidence.jobs = [.init(worker: "w", sent: ["/j/0", "/j/1"], processed: 2)]
             evidence.lines = [

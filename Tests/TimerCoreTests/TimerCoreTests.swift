@@ -47,7 +47,8 @@ struct TimerCoreTests {
                     let now = UInt64.random(in: 0..<100, using: &random)
                     let limit = Int.random(in: 0..<6, using: &random)
                     // A stable sort keeps the order of scheduling among equals.
-                    let due = Array(model.filter { $0.due <= now }.sorted { $0.due < $1.due }.prefix(limit).map(\.key))
+                    let due = Array(
+                        model.filter { $0.due <= now }.sorted { $0.due < $1.due }.prefix(limit).map(\.key))
                     #expect(timers.popDue(now, limit: limit) == due)
                     model.removeAll { due.contains($0.key) }
                 }

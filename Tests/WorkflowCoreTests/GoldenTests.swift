@@ -11,7 +11,10 @@ struct GoldenTests {
 
     static let operations: [(operation: HistoryOperation, bytes: [UInt8])] = [
         (.step(.started, attempts: 1, failures: [], startedAt: 9), [1, 1, 9, 0, 3]),
-        (.step(.completed(value: [0x37]), attempts: 2, failures: [failed], startedAt: 9), [1, 2, 9] + attempt + [0, 1, 0x37]),
+        (
+            .step(.completed(value: [0x37]), attempts: 2, failures: [failed], startedAt: 9),
+            [1, 2, 9] + attempt + [0, 1, 0x37]
+        ),
         (.step(.retrying(at: 128), attempts: 1, failures: [], startedAt: 9), [1, 1, 9, 0, 1, 0x80, 1]),
         (
             .step(.failed(failure, timedOut: true), attempts: 1, failures: [], startedAt: 0),
@@ -64,13 +67,21 @@ struct GoldenTests {
         #expect(throws: WireError.version(what: "history entry", found: 2, newest: 1)) {
             try HistoryEntry.decode([2] + Self.head.dropFirst() + [6, 1])
         }
-        #expect(throws: WireError.unknown(what: "operation", value: 7)) { try HistoryEntry.decode(Self.head + [7, 1]) }
+        #expect(throws: WireError.unknown(what: "operation", value: 7)) {
+            try HistoryEntry.decode(Self.head + [7, 1])
+        }
         #expect(throws: WireError.unknown(what: "step state", value: 4)) {
             try HistoryEntry.decode(Self.head + [1, 1, 9, 0, 4])
         }
-        #expect(throws: WireError.unknown(what: "turn state", value: 2)) { try HistoryEntry.decode(Self.head + [2, 2]) }
-        #expect(throws: WireError.version(what: "run record", found: 9, newest: 1)) { try RunRecord.decode([9]) }
-        #expect(throws: WireError.unknown(what: "run status", value: 12)) { try RunRecord.decode([1, 12, 0, 0, 0, 0, 0]) }
+        #expect(throws: WireError.unknown(what: "turn state", value: 2)) {
+            try HistoryEntry.decode(Self.head + [2, 2])
+        }
+        #expect(throws: WireError.version(what: "run record", found: 9, newest: 1)) {
+            try RunRecord.decode([9])
+        }
+        #expect(throws: WireError.unknown(what: "run status", value: 12)) {
+            try RunRecord.decode([1, 12, 0, 0, 0, 0, 0])
+        }
     }
 
     @Test func runRecords() throws {
@@ -100,7 +111,8 @@ struct GoldenTests {
         #expect(key.count == 32)
         let others = [
             StableNames.idempotencyKey(run: [1, 2, 4], path: Self.path),
-            StableNames.idempotencyKey(run: [1, 2, 3], path: HistoryPath([.name("l"), .iteration(301), .name("s")])),
+            StableNames.idempotencyKey(
+                run: [1, 2, 3], path: HistoryPath([.name("l"), .iteration(301), .name("s")])),
             StableNames.idempotencyKey(run: [1, 2, 3], path: HistoryPath([.name("l/#300/s")])),
         ]
         #expect(Set(others + [key]).count == 4)

@@ -25,10 +25,14 @@ struct WorkflowCoreTests {
 
     static let rows: [Row] = [
         Row(name: "nothing", history: [], events: [.leave]),
-        Row(name: "fresh", history: [], events: [.step("a", recorded: false), .turn("b", recorded: false), .leave]),
+        Row(
+            name: "fresh", history: [],
+            events: [.step("a", recorded: false), .turn("b", recorded: false), .leave]),
         Row(
             name: "replay", history: [("a", done), ("b", turned)],
-            events: [.step("a", recorded: true), .turn("b", recorded: true), .step("c", recorded: false), .leave]),
+            events: [
+                .step("a", recorded: true), .turn("b", recorded: true), .step("c", recorded: false), .leave,
+            ]),
         Row(
             name: "in another order", history: [("a", done), ("b", done)],
             events: [.step("b", recorded: true), .step("a", recorded: true), .leave]),
@@ -38,7 +42,8 @@ struct WorkflowCoreTests {
         Row(
             name: "something new too early", history: [("a", done), ("b", turned)],
             events: [
-                .step("a", recorded: true), .refused("x", .sleep, .unexpected(asked: .sleep, recorded: ["turn b"])),
+                .step("a", recorded: true),
+                .refused("x", .sleep, .unexpected(asked: .sleep, recorded: ["turn b"])),
             ]),
         Row(
             name: "twice on replay", history: [("a", done)],
@@ -58,7 +63,8 @@ struct WorkflowCoreTests {
         for (number, (name, operation)) in row.history.enumerated() {
             core.restore(
                 HistoryEntry(
-                    sequence: UInt64(number) + 1, path: HistoryPath([.name(name)]), recordedAt: UInt64(number) + 10,
+                    sequence: UInt64(number) + 1, path: HistoryPath([.name(name)]),
+                    recordedAt: UInt64(number) + 10,
                     operation: operation))
         }
         #expect(core.unvisitedEntries == row.history.count)
@@ -71,7 +77,8 @@ struct WorkflowCoreTests {
                 #expect((place.recorded != nil) == recorded)
                 #expect(core.isVisited(.name(name), in: .root))
                 if !recorded {
-                    let entry = core.record(kind == .step ? Self.done : Self.turned, at: place.node, time: 100)
+                    let entry = core.record(
+                        kind == .step ? Self.done : Self.turned, at: place.node, time: 100)
                     #expect(entry.sequence == UInt64(core.entryCount))
                     #expect(core.recorded(at: place.node) == entry.operation)
                 }
@@ -155,7 +162,9 @@ struct WorkflowCoreTests {
         try core.leaveRun()
         #expect(core.lastVisitedAt == 7)
         var other = restored()
-        #expect(throws: Divergence(path: HistoryPath([.name("l")]), reason: .kind(recorded: .loop, asked: .step))) {
+        #expect(
+            throws: Divergence(path: HistoryPath([.name("l")]), reason: .kind(recorded: .loop, asked: .step))
+        ) {
             try other.visit(.name("l"), kind: .step, in: .root)
         }
     }
@@ -175,7 +184,9 @@ struct WorkflowCoreTests {
         try core.leaveRun()
         #expect(try core.visit(.name("new"), kind: .step, in: .root).recorded == nil)
         #expect(!core.isVisited(.iteration(0), in: take.node))
-        #expect(try core.visit(.iteration(0), kind: .completion, in: take.node).recorded == .completion(message: 8))
+        #expect(
+            try core.visit(.iteration(0), kind: .completion, in: take.node).recorded
+                == .completion(message: 8))
         #expect(throws: Divergence.self) { try core.visit(.iteration(0), kind: .completion, in: take.node) }
         #expect(try core.visit(.iteration(1), kind: .completion, in: take.node).recorded == nil)
     }

@@ -46,7 +46,8 @@ package final class EffectLog: Sendable {
     /// The names in order, without what a later life repeated.
     package var names: [String] {
         var seen: Set<String> = []
-        return entries.filter { seen.insert("\($0.idempotencyKey) \($0.attempt) \($0.name)").inserted }.map(\.name)
+        return entries.filter { seen.insert("\($0.idempotencyKey) \($0.attempt) \($0.name)").inserted }.map(
+            \.name)
     }
     /// The same, each name once.
     package var distinctNames: [String] {

@@ -4,8 +4,8 @@ import Identifiers
 import PartitionStore
 import Synchronization
 
-/// A store in memory that forgets everything it was not told to keep: after a chosen number of records it "crashes",
-/// which means that it takes no further record and acknowledges none.
+/// A store in memory that forgets everything it was not told to keep: after a chosen number of records it
+/// "crashes", which means that it takes no further record and acknowledges none.
 package final class MemoryStore: HostStore {
     struct Row {
         var stored: StoredActor
@@ -32,7 +32,9 @@ package final class MemoryStore: HostStore {
 
     /// - Parameter crashAfter: records of actors that are kept before the crash.
     package init(crashAfter: Int? = nil) {
-        guard let ring = HashRing(partitionCount: 4, seed: (1, 2)) else { preconditionFailure("4 is a power of two") }
+        guard let ring = HashRing(partitionCount: 4, seed: (1, 2)) else {
+            preconditionFailure("4 is a power of two")
+        }
         identity = StoreIdentity(
             cluster: ClusterID(high: 1, low: 2), node: NodeID(rawValue: 1), store: StoreID(high: 3, low: 4),
             incarnation: Incarnation(rawValue: 1), ring: ring)
@@ -88,7 +90,8 @@ package final class MemoryStore: HostStore {
     }
 
     package func start(
-        onDurable: @escaping @Sendable ([DurableMark]) -> Void, onFailure: @escaping @Sendable (StoreError) -> Void
+        onDurable: @escaping @Sendable ([DurableMark]) -> Void,
+        onFailure: @escaping @Sendable (StoreError) -> Void
     ) { live.withLock { $0.onDurable = onDurable } }
 
     package func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void) {
@@ -176,7 +179,8 @@ extension MemoryStore.Tables {
             preconditionFailure("a record that was just written reads back")
         }
         let end = ends[record.partition] ?? .empty
-        precondition(record.position == end.position.next, "positions have no gap: \(record.position) after \(end)")
+        precondition(
+            record.position == end.position.next, "positions have no gap: \(record.position) after \(end)")
         precondition(record.previousHash == end.hash, "the hash chain holds at \(record.position)")
         precondition(record.epoch >= end.epoch, "epochs never go back")
         precondition(record.time >= end.time, "time never goes back")
@@ -200,7 +204,8 @@ extension MemoryStore.Tables {
         case .set(.run, let value): rows[partition]?[id]?.stored.run = value
         case .set(.input, let value): rows[partition]?[id]?.stored.input = value
         case .wake(let time): rows[partition]?[id]?.stored.wakeAt = time
-        case .put(let space, let item, let value): rows[partition]?[id]?.items[space, default: [:]][item] = value
+        case .put(let space, let item, let value):
+            rows[partition]?[id]?.items[space, default: [:]][item] = value
         case .delete(let space, let item): rows[partition]?[id]?.items[space]?[item] = nil
         case .deleteRange(let space, let from, let through):
             let items = rows[partition]?[id]?.items[space] ?? [:]

@@ -3,11 +3,12 @@ import Apus
 import ClientProtocol
 import Identifiers
 
-/// Runs one script against a registry three times over: live, hibernated at every wait, and crashed after every
-/// record, and demands that each way ends in the same observation.
+/// Runs one script against a registry three times over: live, hibernated at every wait, and crashed after
+/// every record, and demands that each way ends in the same observation.
 ///
-/// In a crashed way, every request that got no answer is repeated with the same identity, as the client library
-/// does. After each crash it is checked that no step whose result was recorded is executed again (W2).
+/// In a crashed way, every request that got no answer is repeated with the same identity, as the client
+/// library does. After each crash it is checked that no step whose result was recorded is executed again
+/// (W2).
 package struct Trial<R: Registry>: Sendable {
     package enum Way: Sendable, CustomStringConvertible {
         case live
@@ -46,7 +47,9 @@ package struct Trial<R: Registry>: Sendable {
         var records = 0
         while try await compare(.crashedAfter(records: records), expected, script) {
             records += 1
-            guard records < recordsMax else { throw Failure(description: "no end after \(recordsMax) records") }
+            guard records < recordsMax else {
+                throw Failure(description: "no end after \(recordsMax) records")
+            }
         }
         return (expected, effects)
     }
@@ -82,7 +85,8 @@ package struct Trial<R: Registry>: Sendable {
     }
 }
 
-/// Two ways that give the same, live or hibernated, but not crashed: for scripts whose observation depends on timing.
+/// Two ways that give the same, live or hibernated, but not crashed: for scripts whose observation depends on
+/// timing.
 extension Trial {
     package func runWithoutCrashes<Observation: Equatable & Sendable>(
         _ script: @Sendable (TrialNode<R>) async throws -> Observation

@@ -49,24 +49,29 @@ package final class TrialNode<R: Registry>: Sendable {
     }
 
     private static func host(
-        _ kinds: [any ActorKindDefinition], _ store: MemoryStore, _ clock: ManualClock, _ settings: HostSettings
+        _ kinds: [any ActorKindDefinition], _ store: MemoryStore, _ clock: ManualClock,
+        _ settings: HostSettings
     ) -> ActorHost {
         var logger = Logger(label: "trial")
         logger.logLevel = .critical
-        return ActorHost(kinds: kinds, store: store, clock: clock, settings: settings, logger: logger) { _ in }
+        return ActorHost(kinds: kinds, store: store, clock: clock, settings: settings, logger: logger) { _ in
+        }
     }
 
     private var current: Life { life.withLock { $0 } }
     package var host: ActorHost { current.host }
     package var store: MemoryStore { current.store }
     /// Whether the crash of this way of the trial has come.
-    var hasCrashedAsChosen: Bool { crashedAsChosen.load(ordering: .relaxed) || current.store.hasCrashedAsChosen }
+    var hasCrashedAsChosen: Bool {
+        crashedAsChosen.load(ordering: .relaxed) || current.store.hasCrashedAsChosen
+    }
     /// 1 if the node never crashed.
     package var lives: Int { current.number + 1 }
 
     func end() { current.host.abandon() }
 
-    /// Ends the process without warning and starts the next one on what was durable. May be called by an effect.
+    /// Ends the process without warning and starts the next one on what was durable. May be called by an
+    /// effect.
     /// - Parameter number: the life to end; nothing happens if it has ended already.
     package func crash(life number: Int? = nil) {
         let kinds = kinds.withLock { $0 }
@@ -77,7 +82,9 @@ package final class TrialNode<R: Registry>: Sendable {
             life.host.abandon()
             let store = life.store.reopened()
             effects.nextLife()
-            completed.withLock { $0[life.number + 1] = Self.completedSteps(in: store, addresses.withLock { $0 }) }
+            completed.withLock {
+                $0[life.number + 1] = Self.completedSteps(in: store, addresses.withLock { $0 })
+            }
             life = Life(
                 number: life.number + 1, store: store, host: Self.host(kinds, store, clock, settings))
             return ended
@@ -104,7 +111,8 @@ package final class TrialNode<R: Registry>: Sendable {
             let partition = store.identity.ring.partition(of: address)
             guard let actor = store.actor(at: address, in: partition) else { continue }
             for item in store.items(of: actor.id, in: partition, space: .history) {
-                guard let entry = try? HistoryEntry.decode(item.body), case .step(.completed, _, _, _) = entry.operation
+                guard let entry = try? HistoryEntry.decode(item.body),
+                    case .step(.completed, _, _, _) = entry.operation
                 else { continue }
                 steps.insert(StableNames.idempotencyKey(run: runName(actor, in: store), path: entry.path))
             }
@@ -126,7 +134,8 @@ package final class TrialNode<R: Registry>: Sendable {
     func checkEffects() throws {
         for entry in effects.entries {
             if completed.withLock({ $0[entry.life]?.contains(entry.step) }) ?? false {
-                throw Trial<R>.Failure(description: "step \(entry.step) was executed again in life \(entry.life)")
+                throw Trial<R>.Failure(
+                    description: "step \(entry.step) was executed again in life \(entry.life)")
             }
         }
     }
@@ -136,7 +145,8 @@ package final class TrialNode<R: Registry>: Sendable {
     /// Performs a request, repeated with the same identity over crashes until it is answered.
     /// - Parameter identity: in place of the next of the trial's session.
     package func perform(
-        _ kind: String, _ key: String, _ operation: ActorRequest.Operation, as identity: RequestIdentity? = nil
+        _ kind: String, _ key: String, _ operation: ActorRequest.Operation,
+        as identity: RequestIdentity? = nil
     ) async throws -> ActorReply {
         let address = ActorAddress(kind: try ActorKind(kind), key: try ActorKey([key]))
         addresses.withLock { _ = $0.insert(address) }
@@ -161,8 +171,11 @@ package final class TrialNode<R: Registry>: Sendable {
     }
 
     /// An action's output as JSON.
-    package func call(_ kind: String, _ key: String, _ action: String, _ input: String = "null") async throws -> String {
-        guard case .output(let output) = try await perform(kind, key, .action(action, input: Payload(input))) else {
+    package func call(
+        _ kind: String, _ key: String, _ action: String, _ input: String = "null"
+    ) async throws -> String {
+        guard case .output(let output) = try await perform(kind, key, .action(action, input: Payload(input)))
+        else {
             throw Trial<R>.Failure(description: "an action answers with an output")
         }
         return output.text
@@ -208,7 +221,8 @@ package final class TrialNode<R: Registry>: Sendable {
 
     /// The code of the error that the request is refused with; nil if it is not.
     package func refusal(
-        _ kind: String, _ key: String, _ operation: ActorRequest.Operation, as identity: RequestIdentity? = nil
+        _ kind: String, _ key: String, _ operation: ActorRequest.Operation,
+        as identity: RequestIdentity? = nil
     ) async throws -> String? {
         do {
             _ = try await perform(kind, key, operation, as: identity)
@@ -235,7 +249,8 @@ package final class TrialNode<R: Registry>: Sendable {
             }
             await Task.yield()
         }
-        throw Trial<R>.Failure(description: "\(kind)/\(key) does not settle: \(try await describe(kind, key))")
+        throw Trial<R>.Failure(
+            description: "\(kind)/\(key) does not settle: \(try await describe(kind, key))")
     }
 
     /// Waits for a condition, without moving time.

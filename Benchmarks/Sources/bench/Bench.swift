@@ -77,7 +77,9 @@ final class BenchNode: Sendable {
 
     func remove() { try? FileManager.default.removeItem(atPath: directory) }
 
-    func perform(_ kind: String, _ key: String, _ operation: ActorRequest.Operation) async throws -> ActorReply {
+    func perform(
+        _ kind: String, _ key: String, _ operation: ActorRequest.Operation
+    ) async throws -> ActorReply {
         try await node.host.perform(
             ActorRequest(target: try Self.address(kind, key), operation: operation))
     }
@@ -91,7 +93,9 @@ final class BenchNode: Sendable {
         while true {
             if case .document(let text) = try await perform(kind, key, .describe),
                 text.text.contains("\"status\":\"\(status)\"")
-            { return }
+            {
+                return
+            }
             try await Task.sleep(for: .milliseconds(2))
         }
     }

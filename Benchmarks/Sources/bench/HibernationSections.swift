@@ -8,7 +8,9 @@ extension Sections {
         let bench = try await BenchNode(idle: .milliseconds(1))
         defer { bench.remove() }
         let count = 500
-        for index in 0..<count { _ = try await bench.perform("sleeper", "s\(index)", .getOrCreate(input: nil)) }
+        for index in 0..<count {
+            _ = try await bench.perform("sleeper", "s\(index)", .getOrCreate(input: nil))
+        }
         try await bench.allAsleep()
         let samples = Samples()
         for index in 0..<count {
@@ -20,7 +22,8 @@ extension Sections {
         let median = samples.percentile(0.5) / 1_000
         return [
             Figure(
-                name: "wake of a hibernated actor, p50", value: median, unit: "ms", limit: nil, limitName: nil,
+                name: "wake of a hibernated actor, p50", value: median, unit: "ms", limit: nil,
+                limitName: nil,
                 target: "<= 1 ms", reached: median <= 1)
         ]
     }
@@ -35,7 +38,8 @@ extension Sections {
         for _ in 0..<10 {
             Samples.replays.reset()
             let began = ContinuousClock.now
-            _ = try await bench.perform("longHistory", "r", .request(queue: "work", body: Payload("1"), timeoutMillis: nil))
+            _ = try await bench.perform(
+                "longHistory", "r", .request(queue: "work", body: Payload("1"), timeoutMillis: nil))
             all.add(ContinuousClock.now - began)
             try await bench.allAsleep()
         }
@@ -44,7 +48,8 @@ extension Sections {
         let whole = all.percentile(0.5) / 1_000
         return [
             Figure(
-                name: "replay of 5,000 steps, with loading, to the answer", value: whole, unit: "ms", limit: code,
+                name: "replay of 5,000 steps, with loading, to the answer", value: whole, unit: "ms",
+                limit: code,
                 limitName: "of it the run's code, ms", target: "<= 50 ms", reached: whole <= 50)
         ]
     }
@@ -58,11 +63,13 @@ extension Sections {
         let fresh = try child("serve", directory, count)
         return [
             Figure(
-                name: "node with 100,000 hibernated runs, after a restart", value: fresh.megabytes, unit: "MB",
+                name: "node with 100,000 hibernated runs, after a restart", value: fresh.megabytes,
+                unit: "MB",
                 limit: fresh.baseline, limitName: "the same node empty, MB", target: "<= 100 MB",
                 reached: fresh.megabytes <= 100),
             Figure(
-                name: "  in the process that created them all", value: grown.megabytes, unit: "MB", limit: nil,
+                name: "  in the process that created them all", value: grown.megabytes, unit: "MB",
+                limit: nil,
                 limitName: nil, target: "<= 100 MB", reached: grown.megabytes <= 100),
             Figure(
                 name: "  restart to serving", value: fresh.seconds, unit: "s", limit: nil, limitName: nil,
@@ -91,13 +98,17 @@ extension Sections {
     }
 
     static func runChild(_ arguments: [String]) async throws {
-        guard arguments.count == 3, let count = Int(arguments[2]) else { throw BenchError("child: PART DIR COUNT") }
+        guard arguments.count == 3, let count = Int(arguments[2]) else {
+            throw BenchError("child: PART DIR COUNT")
+        }
         let baseline = ResidentMemory.megabytes
         let began = ContinuousClock.now
         let bench = try await BenchNode(directory: arguments[1], idle: .milliseconds(1))
         if arguments[0] == "create" {
             for start in stride(from: 0, to: count, by: 1_000) {
-                _ = try await timed(bench, "sleeper", prefix: "n\(start)-", count: min(1_000, count - start), counter: "creations")
+                _ = try await timed(
+                    bench, "sleeper", prefix: "n\(start)-", count: min(1_000, count - start),
+                    counter: "creations")
             }
         } else {
             _ = try await bench.perform("sleeper", "n0-0", .describe)
@@ -118,7 +129,8 @@ extension BenchNode {
 
     /// A number of the node's status.
     func figure(_ name: String) async throws -> Int {
-        let status = try JSONSerialization.jsonObject(with: Data(await node.host.status().bytes)) as? [String: Any]
+        let status =
+            try JSONSerialization.jsonObject(with: Data(await node.host.status().bytes)) as? [String: Any]
         guard let value = status?[name] as? Int else { throw BenchError("the status has no \(name)") }
         return value
     }

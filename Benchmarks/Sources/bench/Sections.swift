@@ -55,7 +55,8 @@ enum Sections {
         var figures = [
             Figure(
                 name: "durable steps/s, 1,000 runs of 10 steps, median", value: median, unit: "steps/s",
-                limit: 1_000_000 / raw * 512, limitName: "512 steps per raw 64 KiB commit", target: ">= 100,000",
+                limit: 1_000_000 / raw * 512, limitName: "512 steps per raw 64 KiB commit",
+                target: ">= 100,000",
                 reached: median >= 100_000),
             Figure(
                 name: "  best of \(rounds) rounds", value: rates.max() ?? 0, unit: "steps/s", limit: nil,
@@ -67,7 +68,8 @@ enum Sections {
         for (name, micros) in used.shares {
             figures.append(
                 Figure(
-                    name: "  CPU a step, \(name)", value: micros / steps, unit: "us", limit: nil, limitName: nil,
+                    name: "  CPU a step, \(name)", value: micros / steps, unit: "us", limit: nil,
+                    limitName: nil,
                     target: "-", reached: true))
         }
         return figures
@@ -83,7 +85,8 @@ enum Sections {
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             for index in 0..<count {
                 guard let target = try? BenchNode.address(kind, prefix + String(index)) else { continue }
-                bench.node.host.submit(ActorRequest(target: target, operation: .getOrCreate(input: nil))) { _ in
+                bench.node.host.submit(ActorRequest(target: target, operation: .getOrCreate(input: nil))) {
+                    _ in
                     if left.subtract(1, ordering: .relaxed).newValue == 0 { continuation.resume() }
                 }
             }

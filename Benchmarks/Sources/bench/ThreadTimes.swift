@@ -14,7 +14,9 @@ struct ThreadTimes {
             else { continue }
             let name = String(stat[stat.index(after: open)..<close])
             let fields = stat[stat.index(after: close)...].split(separator: " ")
-            guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { continue }
+            guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+                continue
+            }
             times.micros[part(name), default: 0] += (user + system) * 10_000
         }
         return times

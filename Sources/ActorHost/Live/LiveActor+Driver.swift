@@ -27,7 +27,9 @@ extension LiveActor: RunDriver {
         try await operation { self.startTurn(request, $0) }
     }
 
-    private func startTurn(_ request: TurnRequest, _ resume: @escaping (Result<OperationResult, any Error>) -> Void) {
+    private func startTurn(
+        _ request: TurnRequest, _ resume: @escaping (Result<OperationResult, any Error>) -> Void
+    ) {
         guard let (node, recorded) = visit(.name(request.name), .turn, in: request.scope) else {
             return resume(.failure(RunClosed()))
         }
@@ -48,7 +50,9 @@ extension LiveActor: RunDriver {
             var extra = [entry(.turn(.completed(value: value.bytes)), at: node)]
             var answer: (() -> Void)?
             if let answering = request.answering {
-                guard let completion = completion(of: answering.message, at: answering.node, answering.index, value.bytes)
+                guard
+                    let completion = completion(
+                        of: answering.message, at: answering.node, answering.index, value.bytes)
                 else { return resume(.failure(MessageAlreadyCompleted(number: answering.message.number))) }
                 extra += completion.operations
                 answer = completion.tell
@@ -99,7 +103,10 @@ extension LiveActor: RunDriver {
         }
         if until <= now.rawValue { return wake() }
         if recorded == nil { record([entry(.sleep(until: until, done: false), at: node)]) {} }
-        addWait(RunWait(goal: .sleep, since: core.lastVisitedAt, deadline: until, due: wake, close: { resume(.failure(RunClosed())) }))
+        addWait(
+            RunWait(
+                goal: .sleep, since: core.lastVisitedAt, deadline: until, due: wake,
+                close: { resume(.failure(RunClosed())) }))
     }
 
     // MARK: Messages
@@ -111,7 +118,8 @@ extension LiveActor: RunDriver {
     }
 
     private func startNext(
-        _ request: NextRequest, _ resume: @escaping (Result<(node: WorkflowCore.Node, taken: [TakenMessage]), any Error>) -> Void
+        _ request: NextRequest,
+        _ resume: @escaping (Result<(node: WorkflowCore.Node, taken: [TakenMessage]), any Error>) -> Void
     ) {
         guard let (node, recorded) = visit(.name(request.name), .next, in: request.scope) else {
             return resume(.failure(RunClosed()))
@@ -131,13 +139,18 @@ extension LiveActor: RunDriver {
             record([entry(.next(deadline: deadline, taken: []), at: node)]) { resume(.success((node, []))) }
         }
         if let deadline, deadline <= now.rawValue { return timeOut() }
-        if recorded == nil, deadline != nil { record([entry(.next(deadline: deadline, taken: nil), at: node)]) {} }
+        if recorded == nil, deadline != nil {
+            record([entry(.next(deadline: deadline, taken: nil), at: node)]) {}
+        }
         addWait(
             RunWait(
-                goal: .message(queues: request.queues, limit: request.limit), since: core.lastVisitedAt, deadline: deadline, due: timeOut,
+                goal: .message(queues: request.queues, limit: request.limit), since: core.lastVisitedAt,
+                deadline: deadline, due: timeOut,
                 taken: { [self] messages in
-                    record([entry(.next(deadline: deadline, taken: messages), at: node)]
-                        + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }) {
+                    record(
+                        [entry(.next(deadline: deadline, taken: messages), at: node)]
+                            + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }
+                    ) {
                         resume(.success((node, messages)))
                     }
                 },
@@ -150,8 +163,10 @@ extension LiveActor: RunDriver {
         _ then: @escaping ([TakenMessage]) -> Void
     ) {
         let taken = messages.map(TakenMessage.init)
-        record([entry(.next(deadline: deadline, taken: taken), at: node)]
-            + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }) { then(taken) }
+        record(
+            [entry(.next(deadline: deadline, taken: taken), at: node)]
+                + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }
+        ) { then(taken) }
     }
 
     /// Gives waiting messages to the run, if it waits for such.
@@ -213,14 +228,17 @@ extension LiveActor: RunDriver {
             }
             guard case .loop(let iteration, let recordedState, let result) = recorded else {
                 let first = self.core.enter(iteration: 0, of: loop)
-                return resume(.success(
-                    LoopEntrance(loop: loop, scope: first, iteration: 0, state: state, result: nil)))
+                return resume(
+                    .success(
+                        LoopEntrance(loop: loop, scope: first, iteration: 0, state: state, result: nil)))
             }
             self.core.skipIterations(of: loop, before: result == nil ? iteration : .max)
             let current = result == nil ? self.core.enter(iteration: iteration, of: loop) : loop
-            resume(.success(
-                LoopEntrance(
-                    loop: loop, scope: current, iteration: iteration, state: recordedState, result: result)))
+            resume(
+                .success(
+                    LoopEntrance(
+                        loop: loop, scope: current, iteration: iteration, state: recordedState, result: result
+                    )))
         }
     }
 
@@ -250,7 +268,9 @@ extension LiveActor: RunDriver {
     }
 
     /// Ends a scope, or parks the run because the history has more in it.
-    private func leave<Value>(_ scope: WorkflowCore.Node, _ resume: (Result<Value, any Error>) -> Void) -> Bool {
+    private func leave<Value>(
+        _ scope: WorkflowCore.Node, _ resume: (Result<Value, any Error>) -> Void
+    ) -> Bool {
         do {
             guard !isRunClosed else {
                 resume(.failure(RunClosed()))
@@ -287,6 +307,7 @@ extension LiveActor: RunDriver {
 
 extension TakenMessage {
     init(_ message: QueuedMessage) {
-        self.init(number: message.number, queue: message.queue, body: message.body, requester: message.requester)
+        self.init(
+            number: message.number, queue: message.queue, body: message.body, requester: message.requester)
     }
 }

@@ -50,17 +50,22 @@ extension LiveActor {
     }
 
     /// Remembers a reply in the record of its effect (A13).
-    func remember(_ identity: RequestIdentityID, acknowledged: UInt64 = 0, _ outcome: DeduplicationCore.Outcome) -> [TurnOperation] {
+    func remember(
+        _ identity: RequestIdentityID, acknowledged: UInt64 = 0, _ outcome: DeduplicationCore.Outcome
+    ) -> [TurnOperation] {
         deduplication.record(identity, outcome, acknowledged: acknowledged, at: now.rawValue).map { change in
             switch change {
             case .put(let id, let value): .put(.deduplication, id: id, value)
             case .delete(let id): .delete(.deduplication, id: id)
-            case .deleteRange(let from, let through): .deleteRange(.deduplication, from: from, through: through)
+            case .deleteRange(let from, let through):
+                .deleteRange(.deduplication, from: from, through: through)
             }
         }
     }
 
-    private func remember(_ identity: RequestIdentity?, _ outcome: DeduplicationCore.Outcome) -> [TurnOperation] {
+    private func remember(
+        _ identity: RequestIdentity?, _ outcome: DeduplicationCore.Outcome
+    ) -> [TurnOperation] {
         guard let identity else { return [] }
         var acknowledged: UInt64 = 0
         if case .session(_, _, let seen) = identity { acknowledged = seen }
@@ -72,7 +77,8 @@ extension LiveActor {
         switch outcome {
         case .message(let number):
             guard case .request(_, _, let timeout) = request.request.operation else {
-                return request.reply(.failure(.badRequest("this request's identity was used for another request")))
+                return request.reply(
+                    .failure(.badRequest("this request's identity was used for another request")))
             }
             wait(for: number, timeout, request)
         case .reply(let bytes):
@@ -119,9 +125,12 @@ extension LiveActor {
 
     // MARK: Messages
 
-    private func send(_ body: Payload, to queue: String, waits: Bool, _ timeout: UInt64?, _ request: ShardRequest) {
+    private func send(
+        _ body: Payload, to queue: String, waits: Bool, _ timeout: UInt64?, _ request: ShardRequest
+    ) {
         guard let declaration = kind.queues[queue] else {
-            return request.reply(.failure(.queueUnknown(queue, kind: address.kind, known: Array(kind.queues.keys))))
+            return request.reply(
+                .failure(.queueUnknown(queue, kind: address.kind, known: Array(kind.queues.keys))))
         }
         do throws(ActorError) {
             guard body.bytes.count <= declaration.limits.messageBytesMax else {
@@ -135,7 +144,8 @@ extension LiveActor {
         } catch { return request.reply(.failure(error)) }
         if waits, run.status.hasEnded { return refuseEnded(request) }
         let requester = waits ? request.request.identity?.identityInActor.encoded : nil
-        guard let message = enqueue(body.bytes, to: queue, limits: declaration.limits, requester: requester) else {
+        guard let message = enqueue(body.bytes, to: queue, limits: declaration.limits, requester: requester)
+        else {
             return request.reply(.failure(.queueFull(queue, capacity: declaration.limits.capacity)))
         }
         let accepted = ActorReply.accepted(message.number)
@@ -173,7 +183,8 @@ extension LiveActor {
     private func wait(for message: UInt64, _ timeoutMillis: UInt64?, _ request: ShardRequest) {
         guard !run.status.hasEnded else { return refuseEnded(request) }
         let deadline = timeoutMillis.map { (now + .milliseconds(Int64(clamping: $0))).rawValue }
-        let waiter = ReplyWaiter(token: request.token, message: message, deadline: deadline, reply: request.reply)
+        let waiter = ReplyWaiter(
+            token: request.token, message: message, deadline: deadline, reply: request.reply)
         waiters.append(waiter)
         if timeoutMillis == 0 {
             // Accepted is accepted only when it is durable; then there is one look, and no waiting.

@@ -56,7 +56,9 @@ extension LiveActor {
             shard.counters.runsEnded += 1
             failWaiters(Self.runEndedError)
         }
-        if let failure { shard.logger.warning("the run of \(address) failed: \(failure.type): \(failure.message)") }
+        if let failure {
+            shard.logger.warning("the run of \(address) failed: \(failure.type): \(failure.message)")
+        }
         touch()
         arm()
     }
@@ -68,7 +70,8 @@ extension LiveActor {
     func stall(_ reason: String) {
         let isNew = run.detail != reason
         run = RunRecord(
-            status: .stalled, since: isNew ? now.rawValue : run.since, detail: reason, startedAt: run.startedAt)
+            status: .stalled, since: isNew ? now.rawValue : run.since, detail: reason,
+            startedAt: run.startedAt)
         shard.logger.error("the run of \(address) is stalled: \(reason)")
         isRunRecordDirty = true
         storedWake = Self.wakeOnStart
@@ -85,7 +88,9 @@ extension LiveActor {
     ) -> (node: WorkflowCore.Node, recorded: HistoryOperation?)? {
         guard !isRunClosed else { return nil }
         if core.entryCount >= options.historyMax, core.unvisitedEntries == 0 {
-            stall("the history holds \(core.entryCount) operations, the limit of this kind (historyMax); use a loop")
+            stall(
+                "the history holds \(core.entryCount) operations, the kind's limit (historyMax); use a loop"
+            )
             return nil
         }
         do {
@@ -122,8 +127,8 @@ extension LiveActor {
         settleAfterCrash()
     }
 
-    /// A run that was woken after a crash and only waits has survived: that is recorded, so that it neither counts
-    /// as crashed nor is woken again by the next restart.
+    /// A run that was woken after a crash and only waits has survived: that is recorded, so that it neither
+    /// counts as crashed nor is woken again by the next restart.
     private func settleAfterCrash() {
         guard run.crashWakes > 0, steps.isEmpty, phase == .awake else { return }
         settle(isStopping: false)
@@ -145,12 +150,16 @@ extension LiveActor {
             let detail = "step \"\(core.path(of: step.node))\", attempt \(step.attempts)"
             return (.running, detail, step.attemptStartedAt)
         }
-        guard let wait = waits.min(by: { $0.key < $1.key })?.value else { return (.running, "", core.lastVisitedAt) }
+        guard let wait = waits.min(by: { $0.key < $1.key })?.value else {
+            return (.running, "", core.lastVisitedAt)
+        }
         switch wait.goal {
         case .sleep: return (.sleeping, "its time", wait.since)
         case .retry(let step): return (.retrying, "the next attempt of step \"\(step)\"", wait.since)
         case .message(let queues, _):
-            return (.waiting, "a message in " + queues.map { "\"\($0)\"" }.joined(separator: " or "), wait.since)
+            return (
+                .waiting, "a message in " + queues.map { "\"\($0)\"" }.joined(separator: " or "), wait.since
+            )
         }
     }
 }
@@ -160,7 +169,8 @@ extension FailureRecord {
     init(describing error: any Error) {
         switch error {
         case let failure as StepFailure: self.init(type: "StepFailure", message: failure.description)
-        case let error as ActorError: self.init(type: "ActorError", message: "\(error.code): \(error.message)")
+        case let error as ActorError:
+            self.init(type: "ActorError", message: "\(error.code): \(error.message)")
         default: self.init(type: "\(Swift.type(of: error))", message: String("\(error)".prefix(4_096)))
         }
     }

@@ -44,14 +44,15 @@ extension LiveActor {
             step.attempts += run.crashWakes
         }
         let died = FailureRecord(
-            type: "ProcessDied", message: "the process ended during attempt \(step.attempts); its outcome is unknown")
+            type: "ProcessDied",
+            message: "the process ended during attempt \(step.attempts); its outcome is unknown")
         if step.request.retry.isExhausted(after: step.attempts) { return fail(step, died, timedOut: false) }
         if run.crashWakes >= Self.crashWakesMax {
             steps[step.ticket] = nil
             step.resume(.failure(RunClosed()))
             return stall(
-                "quarantined: step \"\(core.path(of: step.node))\" took the process with it \(run.crashWakes) times "
-                    + "in a row")
+                "quarantined: step \"\(core.path(of: step.node))\" took the process with it "
+                    + "\(run.crashWakes) times in a row")
         }
         startAttempt(step)
     }
@@ -69,7 +70,8 @@ extension LiveActor {
 
     private func startAttempt(_ step: StepExecution) {
         guard storedWake == 0 else {
-            // From here on a crash interrupts an effect, so a restart must know that this actor was awake (W13).
+            // From here on a crash interrupts an effect, so a restart must know that this actor was awake
+            // (W13).
             storedWake = 0
             return record([.wake(at: 0)]) { [self] in
                 guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
@@ -77,7 +79,8 @@ extension LiveActor {
             }
         }
         guard !shard.isCommitted(lastPosition, in: partition) else { return launch(step) }
-        // An effect goes out of the node like a reply: behind the records of the actor's creation or wake (A12, W13).
+        // An effect goes out of the node like a reply: behind the records of the actor's creation or wake
+        // (A12, W13).
         shard.whenCommitted(partition) { [self] in
             guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
             launch(step)
@@ -110,7 +113,8 @@ extension LiveActor {
         arm()
     }
 
-    private func attemptEnded(_ ticket: UInt64, _ number: UInt64, _ result: Result<RecordedValue, any Error>) {
+    private func attemptEnded(_ ticket: UInt64, _ number: UInt64, _ result: Result<RecordedValue, any Error>)
+    {
         // An attempt that was given up is late: nobody asks for its result any more.
         guard let step = steps[ticket], step.attempts == number, !isRunClosed else { return }
         steps[ticket] = nil
@@ -151,7 +155,9 @@ extension LiveActor {
         }
         do {
             let (_, turn) = try performTurn { ((), try commit(value, now)) }
-            record(turn, also: [entry(completed, at: step.node)]) { step.resume(.success(.fresh(value.value))) }
+            record(turn, also: [entry(completed, at: step.node)]) {
+                step.resume(.success(.fresh(value.value)))
+            }
         } catch {
             // The effect has happened; doing it again because its commit turn failed would double it.
             fail(step, FailureRecord(describing: error), timedOut: false)
@@ -179,13 +185,16 @@ extension LiveActor {
 
     private func retry(_ step: StepExecution, after asked: Duration?) {
         var generator = SystemRandomNumberGenerator()
-        let delay = asked
-            ?? step.request.retry.delay(after: step.attempts, chance: Double.random(in: 0..<1, using: &generator))
+        let delay =
+            asked
+            ?? step.request.retry.delay(
+                after: step.attempts, chance: Double.random(in: 0..<1, using: &generator))
         let at = (now + delay).rawValue
         var operations = [
             entry(
                 .step(
-                    .retrying(at: at), attempts: step.attempts, failures: step.failures, startedAt: step.startedAt),
+                    .retrying(at: at), attempts: step.attempts, failures: step.failures,
+                    startedAt: step.startedAt),
                 at: step.node)
         ]
         if steps.isEmpty {
@@ -200,7 +209,8 @@ extension LiveActor {
     private func waitForRetry(_ step: StepExecution, until time: UInt64) {
         addWait(
             RunWait(
-                goal: .retry(step: core.path(of: step.node).description), since: core.lastVisitedAt, deadline: time,
+                goal: .retry(step: core.path(of: step.node).description), since: core.lastVisitedAt,
+                deadline: time,
                 due: { [self] in countCrashes(step) }, close: { step.resume(.failure(RunClosed())) }))
     }
 

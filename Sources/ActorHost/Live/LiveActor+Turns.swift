@@ -37,7 +37,9 @@ extension LiveActor {
         var arriving: [String: Int] = [:]
         for message in effects.messages {
             arriving[message.queue, default: 0] += 1
-            guard mailbox.count(in: message.queue) + arriving[message.queue, default: 0] <= message.limits.capacity
+            guard
+                mailbox.count(in: message.queue) + arriving[message.queue, default: 0]
+                    <= message.limits.capacity
             else { throw ActorError.queueFull(message.queue, capacity: message.limits.capacity) }
             guard message.body.count <= message.limits.messageBytesMax else {
                 throw ActorError.tooLarge("the message", limit: message.limits.messageBytesMax)
@@ -49,7 +51,8 @@ extension LiveActor {
         if let state = effects.state { turn.operations.append(.set(.state, state)) }
         for message in effects.messages {
             if let queued = enqueue(message.body, to: message.queue, limits: message.limits, requester: nil) {
-                turn.operations.append(.put(.message, id: TurnOperation.itemID(queued.number), queued.encoded()))
+                turn.operations.append(
+                    .put(.message, id: TurnOperation.itemID(queued.number), queued.encoded()))
             }
         }
         if effects.destroys { turn.operations.append(.destroy) }
@@ -73,16 +76,19 @@ extension LiveActor {
         }
     }
 
-    /// Puts a message into the mailbox. Its number comes from the log's position, so that numbers never repeat in
-    /// any life of the actor.
-    func enqueue(_ body: [UInt8], to queue: String, limits: QueueLimits, requester: [UInt8]?) -> QueuedMessage? {
+    /// Puts a message into the mailbox. Its number comes from the log's position, so that numbers never
+    /// repeat in any life of the actor.
+    func enqueue(
+        _ body: [UInt8], to queue: String, limits: QueueLimits, requester: [UInt8]?
+    ) -> QueuedMessage? {
         let position = shard.partitions[partition]?.position.rawValue ?? 0
         mailbox.reserve(through: (position + 1) << 10)
         return mailbox.enqueue(
             body, to: queue, capacity: limits.capacity, at: now.rawValue, requester: requester)
     }
 
-    /// The record of the actor's end is on its way: whoever waits is told, and its key is free when the tables know.
+    /// The record of the actor's end is on its way: whoever waits is told, and its key is free when the
+    /// tables know.
     func beDestroyed() {
         phase = .departing
         shard.parkedRuns.remove(timerKey)

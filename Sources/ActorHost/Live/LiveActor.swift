@@ -12,8 +12,8 @@ import WorkflowCore
 
 /// An actor in memory: its typed instance, its run, its queues, and who waits for it.
 ///
-/// Sound to share: constants aside, everything is touched on the thread of its shard only. What the workflow's task
-/// calls (`RunDriver`) goes through `shard.executor.perform`.
+/// Sound to share: constants aside, everything is touched on the thread of its shard only. What the
+/// workflow's task calls (`RunDriver`) goes through `shard.executor.perform`.
 final class LiveActor: @unchecked Sendable {
     enum Phase {
         case awake
@@ -105,7 +105,8 @@ final class LiveActor: @unchecked Sendable {
         storedWake = stored.wakeAt
         instance = kind.makeInstance(key: stored.address.key)
         lastActivity = shard.reading.wall.rawValue
-        run = try stored.run.map { bytes throws(WireError) in try RunRecord.decode(bytes) }
+        run =
+            try stored.run.map { bytes throws(WireError) in try RunRecord.decode(bytes) }
             ?? RunRecord(status: .pending, since: stored.createdAt, startedAt: stored.createdAt)
         storedRun = run
         core = WorkflowCore(startedAt: run.startedAt)
@@ -163,7 +164,9 @@ final class LiveActor: @unchecked Sendable {
         for operation in turn.operations { body.append(operation) }
         if let identity {
             // A client that lost the reply asks again, and is no second creator (A13).
-            for operation in remember(identity.identityInActor, .reply(ReplyRecord.creation)) { body.append(operation) }
+            for operation in remember(identity.identityInActor, .reply(ReplyRecord.creation)) {
+                body.append(operation)
+            }
         }
         lastPosition = shard.append(body, to: partition)
         id = ActorID(rawValue: lastPosition.rawValue)
@@ -178,7 +181,8 @@ final class LiveActor: @unchecked Sendable {
         if crashed {
             run.crashWakes += 1
             isRunRecordDirty = true
-            // The wake is durable before anything of the run happens (W13): what the run does may end the process.
+            // The wake is durable before anything of the run happens (W13): what the run does may end the
+            // process.
             record([]) { [self] in startRun() }
         }
         do {
@@ -196,13 +200,15 @@ final class LiveActor: @unchecked Sendable {
 
     var timerKey: Shard.TimerKey { Shard.TimerKey(partition: partition, actor: id) }
 
-    /// Appends a record of this actor, with whatever was to ride along, and calls `then` when it is committed.
+    /// Appends a record of this actor, with whatever was to ride along, and calls `then` when it is
+    /// committed.
     /// - Parameter keepsWake: the operations say themselves when a restart is to wake the actor.
     func record(_ operations: [TurnOperation], keepsWake: Bool = false, _ then: @escaping () -> Void) {
         guard !pending.isEmpty || !operations.isEmpty || isRunRecordDirty else {
             return shard.whenCommitted(partition, then)
         }
-        let mustWake = !isRunEnded && !keepsWake && phase == .awake && storedWake != 0
+        let mustWake =
+            !isRunEnded && !keepsWake && phase == .awake && storedWake != 0
             && !onlyWaits(after: pending + operations)
         var body = TurnBody(actor: id)
         for operation in pending { body.append(operation) }
@@ -264,7 +270,8 @@ final class LiveActor: @unchecked Sendable {
         leave()
     }
 
-    /// Stores what the run waits for, so that who reads the tables knows, and a restart does not wake it early.
+    /// Stores what the run waits for, so that who reads the tables knows, and a restart does not wake it
+    /// early.
     func settle(isStopping: Bool) {
         var wake: UInt64?
         if !run.status.hasEnded {
@@ -285,7 +292,9 @@ final class LiveActor: @unchecked Sendable {
             storedWake = wake
             operations.append(.wake(at: wake))
         }
-        if !operations.isEmpty || !pending.isEmpty || isRunRecordDirty { record(operations, keepsWake: true) {} }
+        if !operations.isEmpty || !pending.isEmpty || isRunRecordDirty {
+            record(operations, keepsWake: true) {}
+        }
     }
 
     /// Ends the run's code, then leaves when all is committed and applied.

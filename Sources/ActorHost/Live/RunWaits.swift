@@ -19,7 +19,8 @@ final class StepExecution {
     let ticket: UInt64
 
     init(
-        request: StepRequest, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64, failures: [AttemptRecord],
+        request: StepRequest, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64,
+        failures: [AttemptRecord],
         startedAt: UInt64, resume: @escaping (Result<OperationResult, any Error>) -> Void
     ) {
         self.request = request

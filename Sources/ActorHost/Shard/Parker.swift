@@ -4,9 +4,11 @@ import Glibc
 import Darwin
 #endif
 
-/// Lets one thread wait until another one says that there is something to do. A word said before the wait counts.
+/// Lets one thread wait until another one says that there is something to do. A word said before the wait
+/// counts.
 ///
-/// Sound to share: the mutex and the condition are made for it, live as long as the object, and guard `isTold`.
+/// Sound to share: the mutex and the condition are made for it, live as long as the object, and guard
+/// `isTold`.
 final class Parker: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>

@@ -62,13 +62,15 @@ extension Shard {
         if let found = try actor(at: address, in: request.partition) {
             if found.phase == .departing { return found.park(request) }
             let isMaker = found.wasCreated(by: request.request.identity)
-            let reply: Result<ActorReply, ActorError> = mustBeNew && !isMaker
+            let reply: Result<ActorReply, ActorError> =
+                mustBeNew && !isMaker
                 ? .failure(ActorError("duplicate_key", "the actor \(address) exists already", group: "actor"))
                 : .success(.created(isMaker, ActorDescription.of(found)))
             return whenCommitted(request.partition) { request.reply(reply) }
         }
         if let input { try kind.validate(input: input.bytes) }
-        let made = try create(address, in: request.partition, input: input?.bytes, by: request.request.identity)
+        let made = try create(
+            address, in: request.partition, input: input?.bytes, by: request.request.identity)
         let reply = ActorReply.created(true, ActorDescription.of(made))
         whenCommitted(request.partition) { request.reply(.success(reply)) }
     }
@@ -85,7 +87,8 @@ extension Shard {
         guard let stored = try store.actor(at: address, in: request.partition) else {
             throw ActorError.notFound(address)
         }
-        let payload = try history
+        let payload =
+            try history
             ? ActorDescription.history(
                 of: stored, items: store.items(of: stored.id, in: request.partition, space: .history),
                 in: store.identity)

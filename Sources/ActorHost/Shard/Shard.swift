@@ -1,6 +1,6 @@
 import Apus
-import CAllocator
 import ByteCoding
+import CAllocator
 import ClientProtocol
 import Identifiers
 import Logging
@@ -10,8 +10,8 @@ import TimerCore
 
 /// A share of a node's partitions and the actors in them, all on one thread.
 ///
-/// Sound to share: apart from `executor`, which is made for it, and constants, everything is touched on the shard's
-/// thread only; the public ways in (`post`, `perform`) lead there.
+/// Sound to share: apart from `executor`, which is made for it, and constants, everything is touched on the
+/// shard's thread only; the public ways in (`post`, `perform`) lead there.
 final class Shard: @unchecked Sendable {
     struct TimerKey: Hashable, Sendable {
         var partition: PartitionID
@@ -33,7 +33,8 @@ final class Shard: @unchecked Sendable {
     var timers = TimerCore<TimerKey>()
     /// Actors that leave memory once everything of them is applied.
     var departing: [PartitionID: [LiveActor]] = [:]
-    /// Runs that stalled in this process; only other code can continue them, and that comes with another process.
+    /// Runs that stalled in this process; only other code can continue them, and that comes with another
+    /// process.
     var parkedRuns: Set<TimerKey> = []
     var isStopping = false
     private var outgoing: [SealedRecord] = []
@@ -96,8 +97,8 @@ final class Shard: @unchecked Sendable {
         partitions[partition]?.now(reading) ?? reading.wall
     }
 
-    /// When the wall clock will show that a time of the partition has come: the two differ after the wall clock has
-    /// jumped forward.
+    /// When the wall clock will show that a time of the partition has come: the two differ after the wall
+    /// clock has jumped forward.
     func wallTime(of time: UInt64, in partition: PartitionID) -> UInt64 {
         let now = now(in: partition).rawValue
         guard time > now, reading.wall.rawValue > now else { return time }
@@ -134,10 +135,12 @@ final class Shard: @unchecked Sendable {
     private func wake(_ key: TimerKey) {
         guard !isStopping else { return }
         do {
-            guard let stored = try store.actor(key.actor, in: key.partition), live[stored.address] == nil else { return }
+            guard let stored = try store.actor(key.actor, in: key.partition), live[stored.address] == nil
+            else { return }
             _ = try activate(stored, in: key.partition)
         } catch {
-            logger.error("actor \(key.actor.rawValue) of partition \(key.partition.rawValue) cannot wake: \(error)")
+            logger.error(
+                "actor \(key.actor.rawValue) of partition \(key.partition.rawValue) cannot wake: \(error)")
         }
     }
 
@@ -209,9 +212,11 @@ final class Shard: @unchecked Sendable {
     }
 
     func create(
-        _ address: ActorAddress, in partition: PartitionID, input: [UInt8]?, by identity: RequestIdentity? = nil
+        _ address: ActorAddress, in partition: PartitionID, input: [UInt8]?,
+        by identity: RequestIdentity? = nil
     ) throws -> LiveActor {
-        let actor = LiveActor(creating: address, kind: try kind(address), input: input, shard: self, partition: partition)
+        let actor = LiveActor(
+            creating: address, kind: try kind(address), input: input, shard: self, partition: partition)
         try actor.create(by: identity)
         add(actor)
         counters.creations += 1

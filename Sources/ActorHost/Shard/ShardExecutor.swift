@@ -9,8 +9,8 @@ import Darwin
 
 /// Runs the tasks and the work of one shard on one thread, so that what belongs to the shard needs no lock.
 ///
-/// A hop between threads costs more than a small turn, so work arrives in batches: others append to an inbox and
-/// wake the thread only when it waits.
+/// A hop between threads costs more than a small turn, so work arrives in batches: others append to an inbox
+/// and wake the thread only when it waits.
 ///
 /// Sound to share: `inbox` is behind a lock, everything else is touched on the shard's
 /// thread only, which `isCurrent` tells.
@@ -39,7 +39,8 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
     ///   - deadline: called on the thread before it waits; for how many microseconds it may wait at the most,
     ///     nil for no limit.
     func start(
-        name: String, begin: @escaping () -> Void, flush: @escaping () -> Void, deadline: @escaping () -> UInt64?
+        name: String, begin: @escaping () -> Void, flush: @escaping () -> Void,
+        deadline: @escaping () -> UInt64?
     ) {
         // Handed to the new thread and used nowhere else.
         nonisolated(unsafe) let begin = begin

@@ -35,9 +35,9 @@ final class DirectoryLock: Sendable {
     }
 
     #if canImport(Darwin)
-        private static let setLock: Int32 = 90
+    private static let setLock: Int32 = 90
     #else
-        /// F_OFD_SETLK of fcntl(2), which the C library's module does not always export.
-        private static let setLock: Int32 = 37
+    /// F_OFD_SETLK of fcntl(2), which the C library's module does not always export.
+    private static let setLock: Int32 = 37
     #endif
 }

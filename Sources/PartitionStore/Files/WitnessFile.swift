@@ -24,9 +24,9 @@ final class WitnessFile {
     func sync() throws(StoreError) {
         guard isUnsynced else { return }
         #if canImport(Darwin)
-            let code = fsync(descriptor)
+        let code = fsync(descriptor)
         #else
-            let code = fdatasync(descriptor)
+        let code = fdatasync(descriptor)
         #endif
         guard code == 0 else { throw DurableFile.failure("syncing", path) }
         isUnsynced = false

@@ -43,13 +43,15 @@ struct LogScan: Hashable {
         while offset + frameBytes <= bytes.count {
             defer { offset += frameBytes }
             // Frames with other salts are left over from earlier uses of the file.
-            let isCurrent = bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)
+            let isCurrent =
+                bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)
                 == bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
             let isCommit = Self.big(bytes, offset + 4) != 0
             if isSound {
                 sum.add(bytes, offset..<offset + 8)
                 sum.add(bytes, offset + 24..<offset + frameBytes)
-                isSound = isCurrent && sum.first == Self.big(bytes, offset + 16)
+                isSound =
+                    isCurrent && sum.first == Self.big(bytes, offset + 16)
                     && sum.second == Self.big(bytes, offset + 20)
             }
             frames += 1
