@@ -124,7 +124,7 @@ struct ByteReaderTests {
     @Test func patchesAndForgets() {
         var writer = ByteWriter(capacity: 8)
         writer.fixed(0 as UInt64)
-        writer.patch(0x0102_0304, at: 2)
+        writer.patch(0x0102_0304 as UInt32, at: 2)
         #expect(writer.bytes == [0, 0, 4, 3, 2, 1, 0, 0])
         writer.removeAll()
         #expect(writer.count == 0)
