@@ -21,10 +21,11 @@ run: deps ## Start a node, kill it in the middle of its work, and watch nothing 
 
 test: deps ## Build and run all tests
 	swift build --build-tests
-	swift test --skip-build
+	# One after the other: many of them fill a machine, and deadlines are part of what is tested.
+	swift test --skip-build --no-parallel
 
 bench: deps ## Measure speed and memory beside the machine's limits
-	swift run -c release --package-path Benchmarks bench
+	cd Benchmarks && swift run -c release bench
 
 fuzz: deps ## Fuzz every decoder for SECONDS_EACH=10 seconds
 	./Scripts/fuzz $(SECONDS_EACH)
@@ -34,4 +35,4 @@ format: ## Format all Swift sources in place
 		$(wildcard Benchmarks)
 
 clean: ## Remove everything that was built
-	rm -rf .build Benchmarks/.build
+	rm -rf .build Benchmarks/.build Benchmarks/bench-data

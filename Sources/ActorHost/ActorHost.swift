@@ -51,6 +51,7 @@ public final class ActorHost: ActorService {
         for partition in 0..<store.identity.ring.partitionCount {
             let id = PartitionID(partition)
             let shard = shards[partition % shards.count]
+            shard.startsLeft.add(1, ordering: .relaxed)
             shard.executor.post { shard.activate(id) }
         }
     }
@@ -64,10 +65,13 @@ public final class ActorHost: ActorService {
         }
     }
 
-    /// Returns when every partition is served and what was due is under way.
+    /// Returns when every partition is served. Actors that are due wake after that, a few at a time.
     public func ready() async {
         for shard in shards { await shard.executor.run {} }
     }
+
+    /// Whether partitions are still to be taken over, or actors that were due at the start to be woken.
+    package var isStarting: Bool { shards.contains { $0.startsLeft.load(ordering: .relaxed) > 0 } }
 
     /// The wall clock of tests has moved: looks at the timers.
     package func clockMoved() {

@@ -130,18 +130,18 @@ extension ProcessTests {
                 end(&$0)
                 $0.jobs[0].sent.append("/j/2")
             }
-            #expect(behind == ["lost: w processed 1 of 1 jobs, left 0"])
+            #expect(behind == ["lost: w: 1 of 1 jobs, left 0"])
         }
 
         @Test func aMessageThatIsLostOrDoubled() {
-            #expect(faults { $0.jobs[0].processed = 1 } == ["lost: w processed 1 of 2 jobs, left 0"])
+            #expect(faults { $0.jobs[0].processed = 1 } == ["lost: w: 1 of 2 jobs, left 0"])
             #expect(
                 faults { $0.lines.removeAll { if case .call("j1", _, _) = $0 { true } else { false } } }
                     == ["lost: w: /j/1 was never called"])
             #expect(
                 faults { $0.lines.append(.call(key: "j2", path: "/j/1", status: 200)) }
                     == ["doubled: w: /j/1 was 2 messages"])
-            #expect(faults { $0.jobs[0].processed = 3 } == ["doubled: w processed 3 of 2 jobs, left 0"])
+            #expect(faults { $0.jobs[0].processed = 3 } == ["doubled: w: 3 of 2 jobs, left 0"])
             #expect(
                 faults { $0.lines.append(.call(key: "j0", path: "/j/0", status: 200)) }
                     == ["doubled: w: /j/0 was called again after /j/1"])

@@ -156,6 +156,12 @@ package final class TrialNode<R: Registry>: Sendable {
             identity: identity ?? .session(session, sequence: number, acknowledged: 0))
         while true {
             let life = current
+            // What a crash or a new program left to do begins before anybody looks.
+            var looks = 0
+            while life.host.isStarting, current.number == life.number, looks < 1_000_000 {
+                looks += 1
+                await Task.yield()
+            }
             let outcome: Result<ActorReply, ActorError>? = await withUnsafeContinuation { continuation in
                 let once = Once(continuation)
                 life.store.onCrash { once.resume(nil) }

@@ -5,6 +5,7 @@ import ClientProtocol
 import Identifiers
 import Logging
 import PartitionStore
+import Synchronization
 import TimeAndChance
 import TimerCore
 
@@ -84,11 +85,20 @@ final class Shard: @unchecked Sendable {
         do {
             for due in try store.dueActors(in: partition, through: .max, limit: .max) {
                 let time = due.wakeAt == LiveActor.wakeOnStart ? 0 : due.wakeAt
-                timers.schedule(TimerKey(partition: partition, actor: due.id), at: time)
+                let key = TimerKey(partition: partition, actor: due.id)
+                if time <= reading.wall.rawValue, dueAtStart.insert(key).inserted {
+                    startsLeft.add(1, ordering: .relaxed)
+                }
+                timers.schedule(key, at: time)
             }
         } catch {
             logger.error("partition \(partition.rawValue) cannot be read: \(error)")
         }
+        startsLeft.subtract(1, ordering: .relaxed)
+    }
+
+    private func noteStarted(_ key: TimerKey) {
+        if dueAtStart.remove(key) != nil { startsLeft.subtract(1, ordering: .relaxed) }
     }
 
     // MARK: Time
@@ -117,6 +127,11 @@ final class Shard: @unchecked Sendable {
         return next > reading.wall.rawValue ? next - reading.wall.rawValue : 0
     }
 
+    /// Actors that were due when their partition was taken over, and have not been woken yet.
+    private var dueAtStart: Set<TimerKey> = []
+    /// Partitions that were not taken over yet, and actors of `dueAtStart`.
+    let startsLeft = Atomic<Int>(0)
+
     private func fireTimers() {
         // A bounded share of a round, so that requests get through while thousands of actors wake.
         for key in timers.popDue(reading.wall.rawValue, limit: 64) {
@@ -133,6 +148,7 @@ final class Shard: @unchecked Sendable {
     private func liveByTimer(_ key: TimerKey) -> LiveActor? { liveIDs[key] }
 
     private func wake(_ key: TimerKey) {
+        noteStarted(key)
         guard !isStopping else { return }
         do {
             guard let stored = try store.actor(key.actor, in: key.partition), live[stored.address] == nil
@@ -227,6 +243,7 @@ final class Shard: @unchecked Sendable {
 
     private func add(_ actor: LiveActor) {
         live[actor.address] = actor
+        noteStarted(TimerKey(partition: actor.partition, actor: actor.id))
         liveIDs[TimerKey(partition: actor.partition, actor: actor.id)] = actor
         if live.count > settings.liveActorsMax { evictSome(besides: actor) }
     }
