@@ -131,7 +131,8 @@ let package = Package(
 
         // Tests
         .target(
-            name: "FuzzTargets", dependencies: ["Identifiers", "ByteCoding", "TimeAndChance"],
+            name: "FuzzTargets",
+            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol"],
             path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",

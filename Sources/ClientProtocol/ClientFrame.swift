@@ -113,7 +113,9 @@ extension RequestFrame {
     init(type: String, _ envelope: Envelope, _ bytes: borrowing Span<UInt8>) throws(FrameError) {
         target = try envelope.address(bytes)
         sequence = try envelope.optionalInteger(.seq, bytes)
-        acknowledged = try envelope.optionalInteger(.acked, bytes) ?? 0
+        // Without a sequence there is nothing that an acknowledgement could belong to.
+        let acked = try envelope.optionalInteger(.acked, bytes) ?? 0
+        acknowledged = sequence == nil ? 0 : acked
         switch type {
         case "call":
             operation = .call(

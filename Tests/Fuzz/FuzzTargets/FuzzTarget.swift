@@ -24,5 +24,6 @@ public struct FuzzTarget: Sendable {
     /// Every decoder of the house.
     public static let all: [FuzzTarget] = [
         .journalRecord, .recordRun, .turnBody, .actorKeyPath, .uuidText, .checksumFraming,
+        .historyEntry, .runRecord, .clientFrame, .serverFrame,
     ]
 }
