@@ -131,9 +131,18 @@ extension LiveActor: RunDriver {
         } else if let within = request.within {
             deadline = (now + within).rawValue
         }
+        // Taking messages and recording that is one commit (W31).
+        let took = { [self] (messages: [TakenMessage]) in
+            record(
+                [entry(.next(deadline: deadline, taken: messages), at: node)]
+                    + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }
+            ) {
+                resume(.success((node, messages)))
+            }
+        }
         let messages = mailbox.take(from: request.queues, upTo: request.limit)
         if !messages.isEmpty {
-            return take(messages, stored: true, at: node, deadline) { resume(.success((node, $0))) }
+            return took(messages.map(TakenMessage.init))
         }
         let timeOut = { [self] in
             record([entry(.next(deadline: deadline, taken: []), at: node)]) { resume(.success((node, []))) }
@@ -145,28 +154,8 @@ extension LiveActor: RunDriver {
         addWait(
             RunWait(
                 goal: .message(queues: request.queues, limit: request.limit), since: core.lastVisitedAt,
-                deadline: deadline, due: timeOut,
-                taken: { [self] messages in
-                    record(
-                        [entry(.next(deadline: deadline, taken: messages), at: node)]
-                            + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }
-                    ) {
-                        resume(.success((node, messages)))
-                    }
-                },
+                deadline: deadline, due: timeOut, taken: took,
                 close: { resume(.failure(RunClosed())) }))
-    }
-
-    /// Taking messages and recording that is one commit (W31).
-    private func take(
-        _ messages: [QueuedMessage], stored: Bool, at node: WorkflowCore.Node, _ deadline: UInt64?,
-        _ then: @escaping ([TakenMessage]) -> Void
-    ) {
-        let taken = messages.map(TakenMessage.init)
-        record(
-            [entry(.next(deadline: deadline, taken: taken), at: node)]
-                + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }
-        ) { then(taken) }
     }
 
     /// Gives waiting messages to the run, if it waits for such.

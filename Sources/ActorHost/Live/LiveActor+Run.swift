@@ -131,7 +131,7 @@ extension LiveActor {
     /// counts as crashed nor is woken again by the next restart.
     private func settleAfterCrash() {
         guard run.crashWakes > 0, steps.isEmpty, phase == .awake else { return }
-        settle(isStopping: false)
+        settle()
     }
 
     // MARK: What the run is doing (W80)

@@ -266,13 +266,13 @@ final class LiveActor: @unchecked Sendable {
         // It may have ended itself.
         guard phase == .awake else { return }
         phase = .departing
-        settle(isStopping: false)
+        settle()
         leave()
     }
 
     /// Stores what the run waits for, so that who reads the tables knows, and a restart does not wake it
     /// early.
-    func settle(isStopping: Bool) {
+    func settle() {
         var wake: UInt64?
         if !run.status.hasEnded {
             describeRun()

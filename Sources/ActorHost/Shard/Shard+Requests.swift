@@ -113,7 +113,7 @@ extension Shard {
     func beginStop() {
         isStopping = true
         for actor in live.values.sorted(by: { $0.address < $1.address }) where actor.phase == .awake {
-            actor.settle(isStopping: true)
+            actor.settle()
             actor.closeRun()
             actor.failWaiters(.stopping)
         }

@@ -135,7 +135,7 @@ final class Shard: @unchecked Sendable {
     private func fireTimers() {
         // A bounded share of a round, so that requests get through while thousands of actors wake.
         for key in timers.popDue(reading.wall.rawValue, limit: 64) {
-            if let actor = liveByTimer(key) {
+            if let actor = liveIDs[key] {
                 actor.timerFired()
             } else {
                 wake(key)
@@ -144,8 +144,6 @@ final class Shard: @unchecked Sendable {
     }
 
     private var liveIDs: [TimerKey: LiveActor] = [:]
-
-    private func liveByTimer(_ key: TimerKey) -> LiveActor? { liveIDs[key] }
 
     private func wake(_ key: TimerKey) {
         noteStarted(key)
@@ -202,7 +200,7 @@ final class Shard: @unchecked Sendable {
 
     // MARK: Actors
 
-    /// The actor in memory, woken or, if `input` is not nil, created.
+    /// The actor in memory, woken if need be; nil if there is none.
     func actor(
         at address: ActorAddress, in partition: PartitionID
     ) throws -> LiveActor? {
@@ -243,8 +241,8 @@ final class Shard: @unchecked Sendable {
 
     private func add(_ actor: LiveActor) {
         live[actor.address] = actor
-        noteStarted(TimerKey(partition: actor.partition, actor: actor.id))
-        liveIDs[TimerKey(partition: actor.partition, actor: actor.id)] = actor
+        noteStarted(actor.timerKey)
+        liveIDs[actor.timerKey] = actor
         if live.count > settings.liveActorsMax { evictSome(besides: actor) }
     }
 
@@ -277,11 +275,11 @@ final class Shard: @unchecked Sendable {
 
     private func remove(_ actor: LiveActor) {
         live[actor.address] = nil
-        liveIDs[TimerKey(partition: actor.partition, actor: actor.id)] = nil
+        liveIDs[actor.timerKey] = nil
         if let wake = actor.wakeAfterDeparture {
             timers.schedule(actor.timerKey, at: wallTime(of: wake, in: actor.partition))
         } else {
-            timers.cancel(TimerKey(partition: actor.partition, actor: actor.id))
+            timers.cancel(actor.timerKey)
         }
         counters.hibernations += 1
         returnMemory()
