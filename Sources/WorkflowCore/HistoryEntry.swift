@@ -107,13 +107,19 @@ public struct HistoryEntry: Hashable, Sendable {
 
     public func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 96)
+        encode(to: &writer)
+        return writer.bytes
+    }
+
+    /// Encodes into memory that is used again: what the writer held before is forgotten.
+    public func encode(to writer: inout ByteWriter) {
+        writer.removeAll()
         writer.byte(Self.version)
         writer.varint(sequence)
         path.write(to: &writer)
         writer.varint(recordedAt)
         writer.byte(operation.kind.rawValue)
         operation.write(to: &writer)
-        return writer.bytes
     }
 
     public static func decode(_ bytes: [UInt8]) throws(WireError) -> HistoryEntry {

@@ -201,13 +201,14 @@ public struct WorkflowCore: Sendable {
     }
 
     public func path(of node: Node) -> HistoryPath {
-        var components: [PathComponent] = []
-        var index = node.index
-        while index > 0 {
-            components.append(items[Int(index)].component)
-            index = items[Int(index)].parent
+        var index = Int(node.index)
+        let depth = items[index].depth
+        var components = [PathComponent](repeating: items[index].component, count: depth)
+        for place in stride(from: depth - 2, through: 0, by: -1) {
+            index = Int(items[index].parent)
+            components[place] = items[index].component
         }
-        return HistoryPath(components.reversed())
+        return HistoryPath(components)
     }
 
     /// All retained entries in the order of their sequence numbers.

@@ -105,6 +105,11 @@ extension LiveActor {
 
     /// Notes what an operation did; the returned operation goes into the next record.
     func entry(_ operation: HistoryOperation, at node: WorkflowCore.Node) -> TurnOperation {
+        let entry = noted(operation, at: node)
+        return .put(.history, id: TurnOperation.itemID(entry.sequence), entry.encoded())
+    }
+
+    func noted(_ operation: HistoryOperation, at node: WorkflowCore.Node) -> HistoryEntry {
         if run.crashWakes > 0 {
             // The run got further, so what happens from now on is not the same crash again.
             run.crashWakes = 0
@@ -112,7 +117,7 @@ extension LiveActor {
         }
         let entry = core.record(operation, at: node, time: now.rawValue)
         passedAt.store(core.lastVisitedAt, ordering: .relaxed)
-        return .put(.history, id: TurnOperation.itemID(entry.sequence), entry.encoded())
+        return entry
     }
 
     func newTicket() -> UInt64 {

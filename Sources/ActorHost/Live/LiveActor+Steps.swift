@@ -8,9 +8,9 @@ extension LiveActor {
     /// How often in a row a step without a limit of retries may take its process with it.
     static let crashWakesMax: UInt64 = 10
 
-    func startStep(_ request: StepRequest, _ resume: @escaping (Result<OperationResult, any Error>) -> Void) {
+    func startStep(_ request: StepRequest, _ continuation: StepContinuation) {
         guard let (node, recorded) = visit(.name(request.name), .step, in: request.scope) else {
-            return resume(.failure(RunClosed()))
+            return continuation.resume(throwing: RunClosed())
         }
         var attempts: UInt64 = 0
         var failures: [AttemptRecord] = []
@@ -20,16 +20,17 @@ extension LiveActor {
             (attempts, failures, startedAt) = (recordedAttempts, recordedFailures, recordedStart)
             switch state {
             case .completed(let value):
-                return resume(.success(.recorded(value)))
+                return continuation.resume(returning: .recorded(value))
             case .failed(let failure, let timedOut):
-                return resume(.failure(stepFailure(node, failure, timedOut, attempts, failures)))
+                return continuation.resume(
+                    throwing: stepFailure(node, failure, timedOut, attempts, failures))
             case .retrying(let at): retryAt = at
             case .started: break
             }
         }
         let step = StepExecution(
             request: request, node: node, ticket: newTicket(), attempts: attempts, failures: failures,
-            startedAt: startedAt, resume: resume)
+            startedAt: startedAt, continuation: continuation)
         if let retryAt, retryAt > now.rawValue { return waitForRetry(step, until: retryAt) }
         countCrashes(step)
     }
@@ -104,7 +105,8 @@ extension LiveActor {
             Task.immediate(executorPreference: shard.executor) { [self] in
                 let result: Result<RecordedValue, any Error>
                 do { result = .success(try await effect()) } catch { result = .failure(error) }
-                shard.executor.perform { self.attemptEnded(ticket, number, result) }
+                guard !shard.executor.isCurrent else { return attemptEnded(ticket, number, result) }
+                shard.executor.post { self.attemptEnded(ticket, number, result) }
             }
         }
         guard steps[ticket] === step, step.attempts == number else { return }
@@ -146,12 +148,11 @@ extension LiveActor {
             .completed(value: value.bytes), attempts: step.attempts, failures: step.failures,
             startedAt: step.startedAt)
         guard let commit = step.request.commit else {
-            let done = entry(completed, at: step.node)
             if step.request.ephemeral {
-                pending.append(done)
+                pending.append(entry(completed, at: step.node))
                 return step.resume(.success(.fresh(value.value)))
             }
-            return record([done]) { step.resume(.success(.fresh(value.value))) }
+            return record([], noting: noted(completed, at: step.node), .step(step, value: value.value))
         }
         do {
             let (_, turn) = try performTurn { ((), try commit(value, now)) }

@@ -168,7 +168,7 @@ final class LiveActor: @unchecked Sendable {
                 body.append(operation)
             }
         }
-        lastPosition = shard.append(body, to: partition)
+        lastPosition = shard.append(consume body, to: partition)
         id = ActorID(rawValue: lastPosition.rawValue)
         if !turn.broadcasts.isEmpty {
             shard.whenCommitted(partition) { [self] in shard.publish(turn.broadcasts, of: address) }
@@ -204,8 +204,16 @@ final class LiveActor: @unchecked Sendable {
     /// committed.
     /// - Parameter keepsWake: the operations say themselves when a restart is to wake the actor.
     func record(_ operations: [TurnOperation], keepsWake: Bool = false, _ then: @escaping () -> Void) {
-        guard !pending.isEmpty || !operations.isEmpty || isRunRecordDirty else {
-            return shard.whenCommitted(partition, then)
+        record(operations, keepsWake: keepsWake, .call(then))
+    }
+
+    /// - Parameter entry: goes into the record behind the operations.
+    func record(
+        _ operations: [TurnOperation], noting entry: HistoryEntry? = nil, keepsWake: Bool = false,
+        _ release: Release
+    ) {
+        guard !pending.isEmpty || !operations.isEmpty || entry != nil || isRunRecordDirty else {
+            return shard.whenCommitted(partition, release)
         }
         let mustWake =
             !isRunEnded && !keepsWake && phase == .awake && storedWake != 0
@@ -214,6 +222,10 @@ final class LiveActor: @unchecked Sendable {
         for operation in pending { body.append(operation) }
         pending.removeAll(keepingCapacity: true)
         for operation in operations { body.append(operation) }
+        if let entry {
+            entry.encode(to: &shard.scratch)
+            body.appendPut(.history, number: entry.sequence, shard.scratch.bytes)
+        }
         if isRunRecordDirty {
             body.append(.set(.run, run.encoded()))
             isRunRecordDirty = false
@@ -224,8 +236,8 @@ final class LiveActor: @unchecked Sendable {
             storedWake = 0
             body.append(.wake(at: 0))
         }
-        lastPosition = shard.append(body, to: partition)
-        shard.whenCommitted(partition, then)
+        lastPosition = shard.append(consume body, to: partition)
+        shard.whenCommitted(partition, release)
     }
 
     /// Whether the run still does nothing but wait, so that the stored time to wake it stays right.

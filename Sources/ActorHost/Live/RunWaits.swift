@@ -6,7 +6,7 @@ import WorkflowCore
 final class StepExecution {
     let request: StepRequest
     let node: WorkflowCore.Node
-    let resume: (Result<OperationResult, any Error>) -> Void
+    private let continuation: StepContinuation
     /// Every try so far, the running one included.
     var attempts: UInt64
     var failures: [AttemptRecord]
@@ -21,7 +21,7 @@ final class StepExecution {
     init(
         request: StepRequest, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64,
         failures: [AttemptRecord],
-        startedAt: UInt64, resume: @escaping (Result<OperationResult, any Error>) -> Void
+        startedAt: UInt64, continuation: StepContinuation
     ) {
         self.request = request
         self.node = node
@@ -29,9 +29,14 @@ final class StepExecution {
         self.attempts = attempts
         self.failures = failures
         self.startedAt = startedAt
-        self.resume = resume
+        self.continuation = continuation
     }
+
+    /// Lets the run go on; called once.
+    func resume(_ result: Result<OperationResult, any Error>) { continuation.resume(with: result) }
 }
+
+typealias StepContinuation = UnsafeContinuation<OperationResult, any Error>
 
 /// A place where a run waits and uses nothing but memory.
 struct RunWait {

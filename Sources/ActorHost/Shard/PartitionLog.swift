@@ -1,3 +1,4 @@
+import Apus
 import ByteCoding
 import DequeModule
 import Identifiers
@@ -14,7 +15,7 @@ final class PartitionLog {
     private(set) var committed: LogPosition
     private var clock: PartitionClock
     /// What may happen only after the record at that position is committed, in the order of the positions.
-    private var gate = Deque<(position: LogPosition, release: () -> Void)>()
+    private var gate = Deque<(position: LogPosition, release: Release)>()
 
     init(id: PartitionID, end: LogEnd, epoch: Epoch, reading: ClockReading) {
         self.id = id
@@ -30,7 +31,7 @@ final class PartitionLog {
     func now(_ reading: ClockReading) -> Timestamp { clock.advance(to: reading) }
 
     /// Makes the next record of the log from what a turn did.
-    func seal(_ body: TurnBody, _ reading: ClockReading) -> SealedRecord {
+    func seal(_ body: consuming TurnBody, _ reading: ClockReading) -> SealedRecord {
         let time = clock.advance(to: reading).rawValue
         position = position.next
         let (bytes, hash) = body.sealed(
@@ -50,19 +51,30 @@ final class PartitionLog {
         return SealedRecord(partition: id, position: position, hash: hash, bytes: bytes)
     }
 
-    /// Lets `release` happen when everything appended so far is committed; says whether it is already.
-    func hold(_ release: @escaping () -> Void) { gate.append((position, release)) }
+    /// Lets `release` happen when everything appended so far is committed.
+    func hold(_ release: Release) { gate.append((position, release)) }
 
     var isCommitted: Bool { committed >= position }
 
-    /// Takes out what may happen now.
-    func commit(_ position: LogPosition) -> [() -> Void] {
-        committed = max(committed, position)
-        var released: [() -> Void] = []
-        while let first = gate.first, first.position <= committed {
-            released.append(first.release)
-            gate.removeFirst()
+    func commit(_ position: LogPosition) { committed = max(committed, position) }
+
+    /// Takes out the next thing that may happen now.
+    func popReleased() -> Release? {
+        guard let first = gate.first, first.position <= committed else { return nil }
+        return gate.removeFirst().release
+    }
+}
+
+/// What waits for a commit. An enumeration, because the commonest case then needs no closure.
+enum Release {
+    case call(() -> Void)
+    /// The step's record was the last thing that its run waits for.
+    case step(StepExecution, value: any Sendable)
+
+    func perform() {
+        switch self {
+        case .call(let body): body()
+        case .step(let step, let value): step.resume(.success(.fresh(value)))
         }
-        return released
     }
 }

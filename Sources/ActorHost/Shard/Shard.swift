@@ -39,6 +39,8 @@ final class Shard: @unchecked Sendable {
     var parkedRuns: Set<TimerKey> = []
     var isStopping = false
     private var outgoing: [SealedRecord] = []
+    /// For encoding one thing at a time without new memory.
+    var scratch = ByteWriter()
     /// The clocks, read once a round.
     private(set) var reading: ClockReading
     private var appliedWanted: Set<PartitionID> = []
@@ -161,7 +163,7 @@ final class Shard: @unchecked Sendable {
     // MARK: Records
 
     /// Appends a record to a partition's log; it leaves for the journal at the end of the round.
-    func append(_ body: TurnBody, to partition: PartitionID) -> LogPosition {
+    func append(_ body: consuming TurnBody, to partition: PartitionID) -> LogPosition {
         guard let log = partitions[partition] else {
             preconditionFailure("shard \(index) does not own partition \(partition.rawValue)")
         }
@@ -173,7 +175,11 @@ final class Shard: @unchecked Sendable {
 
     /// Calls `release` when everything that was appended to the partition so far is committed (R17).
     func whenCommitted(_ partition: PartitionID, _ release: @escaping () -> Void) {
-        guard let log = partitions[partition], !log.isCommitted else { return release() }
+        whenCommitted(partition, .call(release))
+    }
+
+    func whenCommitted(_ partition: PartitionID, _ release: Release) {
+        guard let log = partitions[partition], !log.isCommitted else { return release.perform() }
         log.hold(release)
     }
 
@@ -183,7 +189,9 @@ final class Shard: @unchecked Sendable {
 
     func committed(_ marks: [DurableMark]) {
         for mark in marks {
-            for release in partitions[mark.partition]?.commit(mark.position) ?? [] { release() }
+            guard let log = partitions[mark.partition] else { continue }
+            log.commit(mark.position)
+            while let release = log.popReleased() { release.perform() }
         }
     }
 

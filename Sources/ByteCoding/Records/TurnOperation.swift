@@ -115,6 +115,16 @@ public struct TurnBody: Sendable {
         }
     }
 
+    /// The same as appending `.put` with `TurnOperation.itemID(number)`, without making the identifier.
+    public mutating func appendPut(_ space: ItemSpace, number: UInt64, _ value: [UInt8]) {
+        operationCount += 1
+        writer.byte(4)
+        writer.byte(space.rawValue)
+        writer.varint(8)
+        writer.fixed(number.byteSwapped)
+        writer.blob(value)
+    }
+
     /// Reads a body: the actor (nil for a creation) and its operations.
     public static func decode(
         _ body: [UInt8]
