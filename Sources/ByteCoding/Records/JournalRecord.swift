@@ -113,7 +113,7 @@ public struct JournalRecord: Hashable, Sendable {
         return (record, hash)
     }
 
-    private static func checksum(_ record: UnsafeRawBufferPointer) -> UInt32 {
+    static func checksum(_ record: UnsafeRawBufferPointer) -> UInt32 {
         let crc = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: record[0..<headerBytes - 4]))
         return CRC32C.checksum(UnsafeRawBufferPointer(rebasing: record[headerBytes...]), continuing: crc)
     }

@@ -1,0 +1,88 @@
+import Identifiers
+
+/// What the owner of an epoch knows of its replicas.
+public struct Ownership: Hashable, Sendable {
+    public let epoch: Epoch
+    /// The end of the log when this process became the owner (R9).
+    let start: LogPosition
+    var hasLed = false
+    public internal(set) var isServing = false
+    /// Additions that were asked for: they count until it is known that they were not made (R3).
+    public internal(set) var pendingAdds: [ReplicaID] = []
+    /// The other in-sync replicas, and the learners, in order.
+    public internal(set) var peers: [Progress] = []
+    /// Members that count, besides this one; a copy of the configuration's, so that a broken rule shows.
+    var inSync: [ReplicaID]
+    var reads: [ReadRound] = []
+    var nextRound: UInt64 = 1
+    var nextProposalAt: UInt64 = 0
+
+    /// Who must have a record before it is committed, besides this replica (R1, R3).
+    var required: [ReplicaID] { inSync + pendingAdds.filter { !inSync.contains($0) } }
+}
+
+/// How far another replica has come, and how it is fed.
+public struct Progress: Hashable, Sendable {
+    enum State: Hashable {
+        /// One append is on its way, to learn where the logs agree.
+        case probe
+        case stream
+        /// The journal is being read.
+        case reading
+        case snapshot
+    }
+
+    public let replica: ReplicaID
+    /// The process that last answered; an addition names it (R8).
+    public internal(set) var process: ProcessID?
+    /// Everything up to here is on the replica's disk.
+    public internal(set) var match = LogPosition.zero
+    var next: LogPosition
+    var state = State.probe
+    /// How often probing has begun.
+    var probes: UInt64 = 0
+    /// The ends of the appends on their way, and their bytes.
+    var inFlight: [(end: LogPosition, bytes: Int)] = []
+    var inFlightBytes = 0
+    /// Since when something is unanswered.
+    var waitingSince: UInt64?
+    /// Since when the replica is behind the log's end without any progress.
+    var behindSince: UInt64?
+    var caughtUpSince: UInt64?
+    var lastSentAt: UInt64 = 0
+    var announced = LogPosition.zero
+    /// The journal does not reach back to what it needs.
+    var needsSnapshot = false
+
+    init(replica: ReplicaID, next: LogPosition) {
+        self.replica = replica
+        self.next = next
+    }
+
+    /// Begins anew after what is known to have arrived.
+    mutating func probe() {
+        guard state == .probe || state == .stream else { return }
+        state = .probe
+        probes += 1
+        next = LogPosition(rawValue: max(1, match.rawValue + 1))
+        inFlight = []
+        inFlightBytes = 0
+        waitingSince = nil
+    }
+
+    public static func == (a: Self, b: Self) -> Bool {
+        a.replica == b.replica && a.match == b.match && a.next == b.next && a.state == b.state
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(replica)
+        hasher.combine(match)
+    }
+}
+
+/// A read that waits until every replica that could be promoted has confirmed the epoch.
+struct ReadRound: Hashable, Sendable {
+    var id: UInt64
+    var round: UInt64
+    var missing: [ReplicaID]
+}

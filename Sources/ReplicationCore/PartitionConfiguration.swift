@@ -1,0 +1,44 @@
+import Identifiers
+
+/// What the control plane has decided about one partition, as far as its replicas must know it.
+public struct PartitionConfiguration: Hashable, Sendable {
+    public var epoch: Epoch
+    /// Counts the decisions about this partition; changes of the in-sync set name the one they expect.
+    public var revision: UInt64
+    /// The process that may append in this epoch; nil while nobody may (R11).
+    public var owner: ProcessID?
+    /// Replicas that have every committed record on disk, the owner's included, in order (R2, R12).
+    public var inSync: [ReplicaID]
+    /// Replicas that are catching up.
+    public var learners: [ReplicaID]
+
+    public init(
+        epoch: Epoch, revision: UInt64, owner: ProcessID?, inSync: [ReplicaID], learners: [ReplicaID] = []
+    ) {
+        self.epoch = epoch
+        self.revision = revision
+        self.owner = owner
+        self.inSync = inSync
+        self.learners = learners
+    }
+}
+
+/// What an owner asks of the control plane; compared and set on (epoch, revision) when it is applied (R2, R8).
+public struct InSyncChange: Hashable, Sendable {
+    public enum Change: Hashable, Sendable {
+        case drop(ReplicaID)
+        case add(ProcessID)
+    }
+
+    public var partition: PartitionID
+    public var epoch: Epoch
+    public var revision: UInt64
+    public var change: Change
+
+    public init(partition: PartitionID, epoch: Epoch, revision: UInt64, change: Change) {
+        self.partition = partition
+        self.epoch = epoch
+        self.revision = revision
+        self.change = change
+    }
+}

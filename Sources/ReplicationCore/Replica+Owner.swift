@@ -1,0 +1,249 @@
+import Identifiers
+
+/// What the owner of an epoch does.
+extension Replica {
+    // MARK: Taking over (`cluster.md` 2.5.2)
+
+    mutating func activate(
+        _ configuration: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
+    ) {
+        standDown(&effects)
+        if configuration.epoch > promised { adopt(configuration.epoch, &effects) }
+        owner = Ownership(
+            epoch: configuration.epoch, start: log.end.position,
+            inSync: configuration.inSync.filter { $0 != me.replica })
+        arrangePeers(configuration, now)
+        leadIfReady(&effects)
+    }
+
+    /// The first record of the epoch may be written once the epoch and everything before it are on disk (R10,
+    /// R18).
+    mutating func leadIfReady(_ effects: inout [ReplicaEffect]) {
+        guard let epoch = owner?.epoch, owner?.hasLed == false, promisedDurable >= epoch else { return }
+        owner?.hasLed = true
+        effects.append(.lead(epoch, after: log.end))
+    }
+
+    /// A new decision about the in-sync set in the owner's epoch. Whatever was asked for under an earlier
+    /// revision cannot be applied any more.
+    mutating func reconfigure(
+        _ configuration: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
+    ) {
+        owner?.pendingAdds = []
+        owner?.inSync = configuration.inSync.filter { $0 != me.replica }
+        owner?.nextProposalAt = 0
+        arrangePeers(configuration, now)
+        advanceCommit(&effects)
+    }
+
+    private mutating func arrangePeers(_ configuration: PartitionConfiguration, _ now: UInt64) {
+        let wanted = Set(configuration.inSync + configuration.learners).subtracting([me.replica])
+        var peers = (owner?.peers ?? []).filter { wanted.contains($0.replica) }
+        for replica in wanted where !peers.contains(where: { $0.replica == replica }) {
+            var progress = Progress(replica: replica, next: log.end.position.next)
+            progress.behindSince = now
+            peers.append(progress)
+        }
+        owner?.peers = peers.sorted { $0.replica < $1.replica }
+    }
+
+    mutating func append(_ records: [LogRecord], _ effects: inout [ReplicaEffect]) {
+        // Records come only from the host that was told to lead, sealed behind one another.
+        guard owner?.hasLed == true, !records.isEmpty else { return }
+        for record in records { log.append(record) }
+        write(.append(records), &effects)
+    }
+
+    /// A record is committed when it is on disk at every member that counts, this one included (R1).
+    mutating func advanceCommit(_ effects: inout [ReplicaEffect]) {
+        guard let owner else { return }
+        var position = durable
+        if rules.contains(.allInSyncCommit) {
+            for replica in owner.required {
+                let progress = owner.peers.first { isSame($0.replica, replica) }
+                position = min(position, progress?.match ?? .zero)
+            }
+        }
+        guard position > committed || !owner.isServing else { return }
+        if position > committed {
+            committed = position
+            effects.append(.committed(position))
+        }
+        if !owner.isServing, committed > owner.start {
+            self.owner?.isServing = true
+            effects.append(.serve(owner.epoch))
+        }
+    }
+
+    func isSame(_ a: ReplicaID, _ b: ReplicaID) -> Bool {
+        a.node == b.node && (a.store == b.store || !rules.contains(.membersAreStores))
+    }
+
+    // MARK: Answers
+
+    private func peerIndex(_ sender: ProcessID) -> Int? {
+        owner?.peers.firstIndex { isSame($0.replica, sender.replica) }
+    }
+
+    mutating func acknowledged(
+        _ position: LogPosition, by sender: ProcessID, _ now: UInt64, _ effects: inout [ReplicaEffect]
+    ) {
+        // A store that is no member does not count, whatever its node is called (R12).
+        guard let index = peerIndex(sender), position <= log.end.position else { return }
+        owner?.peers[index].process = sender
+        owner?.peers[index].advance(to: position, end: log.end.position, now)
+        advanceCommit(&effects)
+        trim()
+    }
+
+    mutating func mismatched(
+        _ probe: UInt64, _ end: LogPosition, _ epochs: [EpochStart], at sender: ProcessID, _ now: UInt64
+    ) {
+        guard let index = peerIndex(sender), var peer = owner?.peers[index], probe == peer.probes else {
+            return
+        }
+        peer.process = sender
+        defer { owner?.peers[index] = peer }
+        guard peer.state == .probe else { return peer.probe() }
+        let agreed = min(log.agreement(with: epochs, end: end), log.end.position)
+        peer.waitingSince = nil
+        peer.probes += 1
+        peer.next = min(agreed.next, LogPosition(rawValue: max(1, peer.next.rawValue - 1)))
+        if agreed < peer.match {
+            // It has acknowledged what it does not have: its disk has lost it (R13).
+            peer.match = agreed
+            peer.behindSince = 0
+        }
+    }
+
+    mutating func linkChanged(_ node: NodeID, _ now: UInt64) {
+        guard let count = owner?.peers.count else { return }
+        for index in 0..<count where owner?.peers[index].replica.node == node {
+            owner?.peers[index].probe()
+        }
+    }
+
+    // MARK: Linearizable reads without clocks (`cluster.md` 2.5.4)
+
+    mutating func confirmRead(_ id: UInt64, _ effects: inout [ReplicaEffect]) {
+        guard let owner, owner.isServing else { return effects.append(.readLost(id)) }
+        let missing = owner.required
+        guard !missing.isEmpty else { return effects.append(.readConfirmed(id)) }
+        let round = owner.nextRound
+        self.owner?.nextRound += 1
+        self.owner?.reads.append(ReadRound(id: id, round: round, missing: missing))
+        for replica in missing {
+            effects.append(.send(.confirm(epoch: owner.epoch, round: round), to: replica.node))
+        }
+    }
+
+    mutating func confirmed(_ round: UInt64, by sender: ProcessID, _ effects: inout [ReplicaEffect]) {
+        guard var reads = owner?.reads else { return }
+        for index in reads.indices where reads[index].round <= round {
+            reads[index].missing.removeAll { isSame($0, sender.replica) }
+        }
+        for read in reads where read.missing.isEmpty { effects.append(.readConfirmed(read.id)) }
+        owner?.reads = reads.filter { !$0.missing.isEmpty }
+    }
+
+    // MARK: Changes of the in-sync set (`cluster.md` 2.6.4)
+
+    mutating func tick(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
+        guard let owner, let configuration, configuration.epoch == owner.epoch else { return }
+        for index in owner.peers.indices {
+            guard let since = owner.peers[index].waitingSince,
+                now >= since &+ settings.resendAfterMicros
+            else { continue }
+            self.owner?.peers[index].probe()
+        }
+        noteCaughtUp(now)
+        proposeChange(configuration, now, &effects)
+        for read in owner.reads {
+            for replica in read.missing {
+                effects.append(.send(.confirm(epoch: owner.epoch, round: read.round), to: replica.node))
+            }
+        }
+    }
+
+    private mutating func proposeChange(
+        _ configuration: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
+    ) {
+        guard let owner, now >= owner.nextProposalAt else { return }
+        func propose(_ change: InSyncChange.Change) {
+            self.owner?.nextProposalAt = now + settings.shrinkAfterMicros
+            effects.append(
+                .propose(
+                    InSyncChange(
+                        partition: partition, epoch: configuration.epoch, revision: configuration.revision,
+                        change: change)))
+        }
+        for peer in owner.peers where configuration.inSync.contains(peer.replica) {
+            let isStuck = peer.behindSince.map { now >= $0 &+ settings.shrinkAfterMicros } ?? false
+            guard isStuck || peer.needsSnapshot else { continue }
+            if !rules.contains(.shrinkByControlPlane) {
+                self.owner?.inSync.removeAll { $0 == peer.replica }
+                advanceCommit(&effects)
+            }
+            return propose(.drop(peer.replica))
+        }
+        // An addition that was asked for is asked for again until its outcome is known (R3).
+        for replica in owner.pendingAdds {
+            if let process = owner.peers.first(where: { $0.replica == replica })?.process {
+                return propose(.add(process))
+            }
+        }
+        guard owner.isServing else { return }
+        for peer in owner.peers where !configuration.inSync.contains(peer.replica) {
+            guard isCaughtUp(peer, now), let process = peer.process else { continue }
+            if rules.contains(.maximalInSync) { self.owner?.pendingAdds.append(peer.replica) }
+            return propose(.add(process))
+        }
+    }
+
+    /// A learner may be added when it has everything that can be committed: the log up to the owner's
+    /// activation, whose commit position the owner may not know, and what it has committed since (R9).
+    private func isCaughtUp(_ peer: Progress, _ now: UInt64) -> Bool {
+        guard let since = peer.caughtUpSince, now >= since &+ settings.expandAfterMicros else { return false }
+        return hasAll(peer)
+    }
+
+    private func hasAll(_ peer: Progress) -> Bool {
+        guard let owner else { return false }
+        return peer.match >= (rules.contains(.caughtUpPastStart) ? max(committed, owner.start) : committed)
+    }
+
+    private mutating func noteCaughtUp(_ now: UInt64) {
+        guard var peers = owner?.peers else { return }
+        for index in peers.indices {
+            let since = peers[index].caughtUpSince
+            peers[index].caughtUpSince = hasAll(peers[index]) ? since ?? now : nil
+        }
+        owner?.peers = peers
+    }
+
+    mutating func refused(_ change: InSyncChange) {
+        guard let configuration, change.epoch == owner?.epoch, change.revision == configuration.revision,
+            case .add(let process) = change.change
+        else { return }
+        owner?.pendingAdds.removeAll { $0 == process.replica }
+    }
+}
+
+extension Progress {
+    /// Takes note of an acknowledgement.
+    mutating func advance(to position: LogPosition, end: LogPosition, _ now: UInt64) {
+        if position > match {
+            match = position
+            behindSince = position < end ? now : nil
+        } else if match >= end {
+            behindSince = nil
+        }
+        if next <= match { next = match.next }
+        while let first = inFlight.first, first.end <= match {
+            inFlightBytes -= first.bytes
+            inFlight.removeFirst()
+        }
+        waitingSince = inFlight.isEmpty ? nil : now
+        if state == .probe { state = .stream }
+    }
+}
