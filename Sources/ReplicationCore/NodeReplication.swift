@@ -19,7 +19,7 @@ public struct NodeReplication: Sendable {
     /// Bytes of records in one frame, at the most; a single larger message goes alone.
     static let frameBytesMax = 4 << 20
 
-    public let me: ProcessID
+    public let me: NodeLife
     public private(set) var replicas: [PartitionID: Replica] = [:]
     private var dirty: Set<PartitionID> = []
     private var writes: [(partition: PartitionID, ticket: UInt64, write: LogWrite)] = []
@@ -28,7 +28,7 @@ public struct NodeReplication: Sendable {
     private var batches = Deque<(batch: UInt64, tickets: [(partition: PartitionID, ticket: UInt64)])>()
     private var nextBatch: UInt64 = 1
 
-    public init(me: ProcessID) { self.me = me }
+    public init(me: NodeLife) { self.me = me }
 
     public mutating func add(_ replica: Replica) { replicas[replica.partition] = replica }
 
@@ -43,7 +43,7 @@ public struct NodeReplication: Sendable {
         for partition in replicas.keys.sorted() { handle(event, of: partition, now: now) }
     }
 
-    public mutating func receive(_ frame: ReplicationFrame, from sender: ProcessID, now: UInt64) {
+    public mutating func receive(_ frame: ReplicationFrame, from sender: NodeLife, now: UInt64) {
         for group in frame.groups {
             handle(.received(group.message, from: sender), of: group.partition, now: now)
         }

@@ -34,7 +34,7 @@ public struct Progress: Hashable, Sendable {
 
     public let replica: ReplicaID
     /// The process that last answered; an addition names it (R8).
-    public internal(set) var process: ProcessID?
+    public internal(set) var process: NodeLife?
     /// Everything up to here is on the replica's disk.
     public internal(set) var match = LogPosition.zero
     var next: LogPosition

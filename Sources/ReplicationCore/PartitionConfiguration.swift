@@ -6,14 +6,14 @@ public struct PartitionConfiguration: Hashable, Sendable {
     /// Counts the decisions about this partition; changes of the in-sync set name the one they expect.
     public var revision: UInt64
     /// The process that may append in this epoch; nil while nobody may (R11).
-    public var owner: ProcessID?
+    public var owner: NodeLife?
     /// Replicas that have every committed record on disk, the owner's included, in order (R2, R12).
     public var inSync: [ReplicaID]
     /// Replicas that are catching up.
     public var learners: [ReplicaID]
 
     public init(
-        epoch: Epoch, revision: UInt64, owner: ProcessID?, inSync: [ReplicaID], learners: [ReplicaID] = []
+        epoch: Epoch, revision: UInt64, owner: NodeLife?, inSync: [ReplicaID], learners: [ReplicaID] = []
     ) {
         self.epoch = epoch
         self.revision = revision
@@ -24,10 +24,10 @@ public struct PartitionConfiguration: Hashable, Sendable {
 }
 
 /// What an owner asks of the control plane; compared and set on (epoch, revision) when it is applied (R2, R8).
-public struct InSyncChange: Hashable, Sendable {
+public struct MembershipRequest: Hashable, Sendable {
     public enum Change: Hashable, Sendable {
         case drop(ReplicaID)
-        case add(ProcessID)
+        case add(NodeLife)
     }
 
     public var partition: PartitionID

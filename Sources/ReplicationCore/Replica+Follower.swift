@@ -2,7 +2,7 @@ import Identifiers
 
 /// What a replica does with what the owner of an epoch sends.
 extension Replica {
-    mutating func receive(_ append: Append, _ sender: ProcessID, _ effects: inout [ReplicaEffect]) {
+    mutating func receive(_ append: Append, _ sender: NodeLife, _ effects: inout [ReplicaEffect]) {
         guard append.epoch >= promised else {
             effects.append(
                 .send(.rejected(epoch: append.epoch, promised: promised), to: sender.node))
@@ -68,7 +68,7 @@ extension Replica {
         mark.position <= log.base.position || log.mark(at: mark.position) == mark
     }
 
-    mutating func reportMismatch(_ append: Append, _ sender: ProcessID, _ effects: inout [ReplicaEffect]) {
+    mutating func reportMismatch(_ append: Append, _ sender: NodeLife, _ effects: inout [ReplicaEffect]) {
         // It is as much an answer in the epoch as an acknowledgement (R18).
         guard promisedDurable >= promised else {
             owedMismatch = append

@@ -81,12 +81,12 @@ extension Replica {
 
     // MARK: Answers
 
-    private func peerIndex(_ sender: ProcessID) -> Int? {
+    private func peerIndex(_ sender: NodeLife) -> Int? {
         owner?.peers.firstIndex { isSame($0.replica, sender.replica) }
     }
 
     mutating func acknowledged(
-        _ position: LogPosition, by sender: ProcessID, _ now: UInt64, _ effects: inout [ReplicaEffect]
+        _ position: LogPosition, by sender: NodeLife, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
         // A store that is no member does not count, whatever its node is called (R12).
         guard let index = peerIndex(sender), position <= log.end.position else { return }
@@ -97,7 +97,7 @@ extension Replica {
     }
 
     mutating func mismatched(
-        _ probe: UInt64, _ end: LogPosition, _ epochs: [EpochStart], at sender: ProcessID, _ now: UInt64
+        _ probe: UInt64, _ end: LogPosition, _ epochs: [EpochStart], at sender: NodeLife, _ now: UInt64
     ) {
         guard let index = peerIndex(sender), var peer = owner?.peers[index], probe == peer.probes else {
             return
@@ -137,7 +137,7 @@ extension Replica {
         }
     }
 
-    mutating func confirmed(_ round: UInt64, by sender: ProcessID, _ effects: inout [ReplicaEffect]) {
+    mutating func confirmed(_ round: UInt64, by sender: NodeLife, _ effects: inout [ReplicaEffect]) {
         guard var reads = owner?.reads else { return }
         for index in reads.indices where reads[index].round <= round {
             reads[index].missing.removeAll { isSame($0, sender.replica) }
@@ -169,11 +169,11 @@ extension Replica {
         _ configuration: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
         guard let owner, now >= owner.nextProposalAt else { return }
-        func propose(_ change: InSyncChange.Change) {
+        func propose(_ change: MembershipRequest.Change) {
             self.owner?.nextProposalAt = now + settings.shrinkAfterMicros
             effects.append(
                 .propose(
-                    InSyncChange(
+                    MembershipRequest(
                         partition: partition, epoch: configuration.epoch, revision: configuration.revision,
                         change: change)))
         }
@@ -221,7 +221,7 @@ extension Replica {
         owner?.peers = peers
     }
 
-    mutating func refused(_ change: InSyncChange) {
+    mutating func refused(_ change: MembershipRequest) {
         guard let configuration, change.epoch == owner?.epoch, change.revision == configuration.revision,
             case .add(let process) = change.change
         else { return }

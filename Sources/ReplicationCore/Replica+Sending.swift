@@ -112,7 +112,7 @@ extension Replica {
         effects.append(.sendSnapshot(to: peer.replica))
     }
 
-    mutating func foundDamaged(_ sender: ProcessID, _ effects: inout [ReplicaEffect]) {
+    mutating func foundDamaged(_ sender: NodeLife, _ effects: inout [ReplicaEffect]) {
         guard let index = owner?.peers.firstIndex(where: { $0.replica == sender.replica }) else { return }
         owner?.peers[index].process = sender
         needSnapshot(index, &effects)

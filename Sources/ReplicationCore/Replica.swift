@@ -6,7 +6,7 @@ import Identifiers
 /// and Kafka's in-sync sets (KIP-101, KIP-497, KIP-966); the rules R1 to R18 are in `cluster.md` 2.0.
 public struct Replica: Sendable {
     public let partition: PartitionID
-    public let me: ProcessID
+    public let me: NodeLife
     let settings: ReplicationSettings
     package var rules = ReplicationRules.all
 
@@ -27,7 +27,7 @@ public struct Replica: Sendable {
     /// Everything up to here is known to be the same as in the log of the epoch's owner.
     public internal(set) var matched = LogPosition.zero
     /// Who owns `promised`, as far as it has sent something.
-    var leader: ProcessID?
+    var leader: NodeLife?
     /// The leader's last append did not fit, and it could not be told yet.
     var owedMismatch: Append?
     var acknowledged = LogPosition.zero
@@ -41,7 +41,7 @@ public struct Replica: Sendable {
     ///   - promised: the highest epoch that the journal has adopted or has records of.
     ///   - committed: how far the tables were applied; all of that is committed.
     public init(
-        partition: PartitionID, me: ProcessID, log: LogTail, promised: Epoch, committed: LogPosition,
+        partition: PartitionID, me: NodeLife, log: LogTail, promised: Epoch, committed: LogPosition,
         settings: ReplicationSettings = ReplicationSettings()
     ) {
         self.partition = partition
@@ -183,7 +183,7 @@ public struct Replica: Sendable {
     // MARK: Messages
 
     private mutating func receive(
-        _ message: ReplicaMessage, _ sender: ProcessID, _ now: UInt64, _ effects: inout [ReplicaEffect]
+        _ message: ReplicaMessage, _ sender: NodeLife, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
         // Before the control plane has said which epochs there are, nothing can be promised (R12).
         guard configuration != nil || !rules.contains(.membersAreStores) else { return }

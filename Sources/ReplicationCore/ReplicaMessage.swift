@@ -43,12 +43,12 @@ public enum ReplicaEvent: Sendable {
     /// The control plane's decision, from a map at least as new as this process's registration (R12).
     case configured(PartitionConfiguration)
     /// The control plane has refused a change for good: the process that it names is not the current one.
-    case changeRefused(InSyncChange)
+    case changeRefused(MembershipRequest)
     /// The owner's next records, sealed and in order.
     case append([LogRecord])
     /// Every write up to this ticket is on disk.
     case persisted(ticket: UInt64)
-    case received(ReplicaMessage, from: ProcessID)
+    case received(ReplicaMessage, from: NodeLife)
     /// A connection to the node was made, or lost together with what was on the way.
     case linkChanged(NodeID)
     /// The answer to `readLog`; nil if the journal no longer has the position.
@@ -84,7 +84,7 @@ public enum ReplicaEffect: Hashable, Sendable {
     case serve(Epoch)
     /// The epoch is over here: what was not committed has an unknown outcome.
     case standDown(Epoch)
-    case propose(InSyncChange)
+    case propose(MembershipRequest)
     case readLog(for: ReplicaID, after: LogPosition, bytesMax: Int)
     case sendSnapshot(to: ReplicaID)
     case readConfirmed(UInt64)

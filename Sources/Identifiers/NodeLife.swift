@@ -1,4 +1,5 @@
-/// A copy of a partition: a node, and the disk it is on. A wiped node is another replica (R12).
+/// A copy of a partition, or of the control plane's log: a node and the disk it is on. The same node with
+/// another disk is another replica (R12).
 public struct ReplicaID: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var node: NodeID
     public var store: StoreID
@@ -13,8 +14,9 @@ public struct ReplicaID: Hashable, Comparable, Sendable, CustomStringConvertible
     public var description: String { "n\(node.rawValue)/\(store.description.prefix(8))" }
 }
 
-/// One process of a node: what a grant of ownership names (R11) and what frames between nodes come from.
-public struct ProcessID: Hashable, Comparable, Sendable, CustomStringConvertible {
+/// One life of a node: one run of its process on one disk. Grants of ownership name a life and end with it
+/// (R5, R11).
+public struct NodeLife: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var node: NodeID
     public var incarnation: Incarnation
     public var store: StoreID
