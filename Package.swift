@@ -132,8 +132,10 @@ let package = Package(
         // Tests
         .target(
             name: "FuzzTargets",
-            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol"],
-            path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
+            dependencies: [
+                "Identifiers", "ByteCoding", "WorkflowCore", "ClientProtocol", "SessionCore", "MailboxCore",
+                "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
+            ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
             swiftSettings: house),
