@@ -37,10 +37,12 @@ extension FuzzTarget {
             .sleep(until: .max, done: false), .next(deadline: nil, taken: nil),
             .next(deadline: 7, taken: [taken, taken]), .loop(iteration: 3, state: [1], result: nil),
             .loop(iteration: 4, state: [], result: [2]), .completion(message: 12),
+            .loop(iteration: .max, state: [], result: nil), .sleep(until: 0, done: true),
         ]
         return operations.enumerated().map { index, operation in
             HistoryEntry(
-                sequence: UInt64(index), path: HistoryPath([.name("loop"), .iteration(7), .name("é")]),
+                sequence: index == operations.count - 1 ? .max : UInt64(index),
+                path: HistoryPath([.name("loop"), .iteration(7), .name("é")]),
                 recordedAt: 1_800_000_000_000_000, operation: operation)
         }
     }()

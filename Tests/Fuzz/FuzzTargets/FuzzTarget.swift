@@ -9,7 +9,7 @@ import ByteCoding
 public struct FuzzTarget: Sendable {
     /// Also the name of the decoder's corpus under `.build/fuzz`.
     public let name: String
-    /// Valid inputs to begin with.
+    /// What to begin with: valid inputs, and numbers at the edge, which mutations hardly reach.
     public let corpus: [[UInt8]]
     /// Decodes the bytes, and looks at what came out.
     /// - Returns: a sentence if what came out is wrong; nil if it is right, or if the bytes were refused.

@@ -18,7 +18,8 @@ extension FuzzTarget {
 
     /// A remembered request: the first byte says how many bytes its identifier has.
     public static let deduplicationEntry = FuzzTarget(
-        "DeduplicationEntry", corpus: remembered.map { [UInt8($0.id.count)] + $0.id + $0.value }
+        "DeduplicationEntry",
+        corpus: (remembered + [lastLine]).map { [UInt8($0.id.count)] + $0.id + $0.value }
     ) { bytes in
         let count = min(Int(bytes.first ?? 0), max(bytes.count - 1, 0))
         let id = Array(bytes.dropFirst().prefix(count))
@@ -64,6 +65,11 @@ extension FuzzTarget {
         QueuedMessage(
             number: 1 << 40, queue: "é", body: Array("{}".utf8), enqueuedAt: 7, requester: [2, 65]),
     ]
+
+    /// A session that has acknowledged every number there is.
+    private static let lastLine = (
+        id: [UInt8](repeating: 0, count: 17), value: [1, 1] + [UInt8](repeating: 0xFF, count: 9) + [1]
+    )
 
     /// Every kind of entry: a reply and a message, of sessions and of keys, and a session's line.
     private static let remembered: [(id: [UInt8], value: [UInt8])] = {
