@@ -28,6 +28,7 @@ let package = Package(
         .library(name: "ApusNode", targets: ["ApusNode"]),
         .library(name: "ApusClient", targets: ["ApusClient"]),
         .executable(name: "apus", targets: ["ApusCommand"]),
+        .executable(name: "apus-load", targets: ["apus-load"]),
         .executable(name: "demo", targets: ["Demo"]),
         // For Benchmarks/, a package of its own; not an interface for anybody else.
         .library(
@@ -112,6 +113,13 @@ let package = Package(
             exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "ApusCommand", dependencies: ["OperatorCommands", arguments], swiftSettings: house),
+        .target(
+            name: "LoadVerifier",
+            dependencies: [
+                "ApusClient", "OperatorCommands", "ClientProtocol", "Identifiers", "TimeAndChance", arguments,
+            ], exclude: ["README.md"], swiftSettings: house),
+        .executableTarget(
+            name: "apus-load", dependencies: ["LoadVerifier", arguments], swiftSettings: house),
 
         // Examples
         .target(name: "AnnouncedPrograms", dependencies: ["Apus"], path: "Examples/AnnouncedPrograms"),
@@ -132,8 +140,10 @@ let package = Package(
         // Tests
         .target(
             name: "FuzzTargets",
-            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol"],
-            path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
+            dependencies: [
+                "Identifiers", "ByteCoding", "WorkflowCore", "ClientProtocol", "SessionCore", "MailboxCore",
+                "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
+            ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
             swiftSettings: house),
@@ -196,6 +206,12 @@ let package = Package(
             name: "OperatorTests",
             dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
             swiftSettings: house),
+        .testTarget(
+            name: "LoadVerifierTests",
+            dependencies: [
+                "LoadVerifier", "NodeAssembly", "Apus", "ClientGateway", "ClientProtocol", "FakeActors",
+                "OperatorCommands", "Identifiers", logging, arguments,
+            ], swiftSettings: house),
         .testTarget(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
         .testTarget(

@@ -2,12 +2,12 @@ import ByteCoding
 import ClientProtocol
 
 /// The recorded form of a reply, kept so that a repeated request gets the same answer (A13).
-enum ReplyRecord {
+package enum ReplyRecord {
     static let version: UInt8 = 1
     /// What is recorded of the request that created the actor.
-    static let creation: [UInt8] = [version, 4]
+    package static let creation: [UInt8] = [version, 4]
 
-    static func encode(_ reply: ActorReply) -> [UInt8] {
+    package static func encode(_ reply: ActorReply) -> [UInt8] {
         var writer = ByteWriter(capacity: 32)
         writer.byte(version)
         switch reply {
@@ -29,19 +29,22 @@ enum ReplyRecord {
         return writer.bytes
     }
 
-    static func decode(_ bytes: [UInt8]) throws(WireError) -> ActorReply {
+    package static func decode(_ bytes: [UInt8]) throws(WireError) -> ActorReply {
         var reader = ByteReader(bytes)
         let found = try reader.byte()
         guard found == version else {
             throw .version(what: "reply", found: UInt64(found), newest: UInt64(version))
         }
+        let reply: ActorReply
         switch try reader.byte() {
-        case 0: return .output(Payload(try reader.blob()))
-        case 1: return .accepted(try reader.varint())
-        case 2: return .completed(Payload(try reader.blob()))
-        case 3: return .destroyed
-        case 4: return .created(true, .null)
+        case 0: reply = .output(Payload(try reader.blob()))
+        case 1: reply = .accepted(try reader.varint())
+        case 2: reply = .completed(Payload(try reader.blob()))
+        case 3: reply = .destroyed
+        case 4: reply = .created(true, .null)
         case let tag: throw .unknown(what: "reply", value: UInt64(tag))
         }
+        try reader.finish()
+        return reply
     }
 }

@@ -34,7 +34,7 @@ public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
         } catch { encodingFailure = error }
     }
 
-    /// Puts a message into one of the actor's own queues, with the turn.
+    /// Puts a message into one of the actor's own queues, with the turn: 1024 at the most, or the turn fails.
     public mutating func send<Body, Reply>(
         _ body: Body, to queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>
     ) {

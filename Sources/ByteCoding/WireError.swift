@@ -4,6 +4,8 @@ public enum WireError: Error, Hashable, Sendable, CustomStringConvertible {
     case truncated
     /// A length or a count is larger than allowed or than what is left.
     case tooLong(what: String, count: UInt64, limit: UInt64)
+    /// A number that is to be continued is larger than anything that was ever counted.
+    case tooLarge(what: String, value: UInt64, limit: UInt64)
     /// A variable-length integer has more than 64 bits.
     case integerOverflow
     /// Text that is not UTF-8.
@@ -23,6 +25,7 @@ public enum WireError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .truncated: "the bytes end inside a value"
         case .tooLong(let what, let count, let limit): "\(what) is \(count) long, the limit is \(limit)"
+        case .tooLarge(let what, let value, let limit): "\(what) is \(value), the limit is \(limit)"
         case .integerOverflow: "an integer has more than 64 bits"
         case .notUTF8: "text is not UTF-8"
         case .unknown(let what, let value): "\(what) \(value) is unknown"

@@ -31,7 +31,7 @@ struct HTTPExchange {
         expectsContinue = head.headers.first(name: "expect")?.lowercased() == "100-continue"
         declaredBytes = head.headers.first(name: "content-length").flatMap { Int($0) }
         do throws(HTTPRoute.Refusal) {
-            let route = try HTTPRoute(method: head.method, uri: head.uri)
+            let route = try HTTPRoute(method: head.method.rawValue, uri: head.uri)
             self.route = .success(route)
             switch route {
             case .actor(_, .action), .actor(_, .getOrCreate): bodyBytesMax = configuration.inputBytesMax

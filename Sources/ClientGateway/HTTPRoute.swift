@@ -1,10 +1,9 @@
 import ClientProtocol
 import Identifiers
-import NIOHTTP1
 
 /// What a request line asks for.
-enum HTTPRoute: Hashable {
-    enum Verb: Hashable {
+package enum HTTPRoute: Hashable {
+    package enum Verb: Hashable {
         case getOrCreate, describe, destroy, history
         case action(String)
         case queue(String)
@@ -18,7 +17,7 @@ enum HTTPRoute: Hashable {
     case connect
 
     /// A request line that names nothing.
-    struct Refusal: Error, Hashable {
+    package struct Refusal: Error, Hashable {
         var error: ActorError
         /// For 405: the methods that the path has.
         var allow: [String] = []
@@ -27,7 +26,8 @@ enum HTTPRoute: Hashable {
     /// The limit of `limit` in a listing.
     static let listMax = 1000
 
-    init(method: HTTPMethod, uri: String) throws(Refusal) {
+    /// - Parameter method: as in the request line.
+    package init(method: String, uri: String) throws(Refusal) {
         let parts = uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let path = parts[0]
         guard path.first == "/" else { throw Refusal(error: .badRequest("the path must begin with /")) }
@@ -45,15 +45,15 @@ enum HTTPRoute: Hashable {
         }
     }
 
-    private static func readOnly(_ route: HTTPRoute, _ method: HTTPMethod) throws(Refusal) -> HTTPRoute {
-        guard method == .GET || method == .HEAD else { throw notAllowed(method, ["GET", "HEAD"]) }
+    private static func readOnly(_ route: HTTPRoute, _ method: String) throws(Refusal) -> HTTPRoute {
+        guard ["GET", "HEAD"].contains(method) else { throw notAllowed(method, ["GET", "HEAD"]) }
         return route
     }
 
-    private static func notAllowed(_ method: HTTPMethod, _ allow: [String]) -> Refusal {
+    private static func notAllowed(_ method: String, _ allow: [String]) -> Refusal {
         Refusal(
             error: ActorError(
-                "method_not_allowed", "this path does not take \(method.rawValue.prefix(20))",
+                "method_not_allowed", "this path does not take \(method.prefix(20))",
                 group: "request",
                 metadata: ["allow": allow.joined(separator: ", ")]),
             allow: allow)
@@ -62,11 +62,11 @@ enum HTTPRoute: Hashable {
     /// `/actors/{kind}/{key…}` with its suffixes. The suffix is looked for from the right and by its literal
     /// letters: a key that ends like one is reached by escaping a letter of it (`%61ctions`).
     private static func actor(
-        _ kindSegment: Substring, _ rest: ArraySlice<Substring>, _ method: HTTPMethod
+        _ kindSegment: Substring, _ rest: ArraySlice<Substring>, _ method: String
     ) throws(Refusal) -> HTTPRoute {
         let count = rest.count
         if count >= 3, let place = Suffix(rawValue: String(rest[rest.endIndex - 2])) {
-            guard method == .POST else { throw notAllowed(method, ["POST"]) }
+            guard method == "POST" else { throw notAllowed(method, ["POST"]) }
             let address = try address(kindSegment, rest.dropLast(2))
             guard let name = percentDecoded(rest[rest.endIndex - 1]), !name.isEmpty, name.utf8.count <= 256
             else {
@@ -75,14 +75,14 @@ enum HTTPRoute: Hashable {
             return .actor(address, place == .actions ? .action(name) : .queue(name))
         }
         if count >= 2, rest.last == "history" {
-            guard method == .GET || method == .HEAD else { throw notAllowed(method, ["GET", "HEAD"]) }
+            guard ["GET", "HEAD"].contains(method) else { throw notAllowed(method, ["GET", "HEAD"]) }
             return .actor(try address(kindSegment, rest.dropLast()), .history)
         }
         let verb: Verb
         switch method {
-        case .GET, .HEAD: verb = .describe
-        case .PUT: verb = .getOrCreate
-        case .DELETE: verb = .destroy
+        case "GET", "HEAD": verb = .describe
+        case "PUT": verb = .getOrCreate
+        case "DELETE": verb = .destroy
         default: throw notAllowed(method, ["GET", "HEAD", "PUT", "DELETE"])
         }
         return .actor(try address(kindSegment, rest), verb)

@@ -32,7 +32,7 @@ extension ActorError {
             404
         case ("actor", "duplicate_key"): 409
         case ("actor", "action_timed_out"): 504
-        case ("message", "too_large"): 413
+        case ("message", "too_large"), ("message", "too_many"): 413
         case ("queue", "full"), ("node", "overloaded"): 429
         case ("session", "expired"): 410
         case ("session", "too_many_subscriptions"): 429

@@ -127,7 +127,7 @@ public struct DeduplicationCore: Sendable {
             var idReader = ByteReader(id[1...])
             let session = SessionID(
                 high: try idReader.fixed(UInt64.self), low: try idReader.fixed(UInt64.self))
-            let floor = try reader.varint()
+            let floor = try reader.varint().countable("a session's line")
             try reader.finish()
             restore(session, time) { $0.floor = floor }
             return

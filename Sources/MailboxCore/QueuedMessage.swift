@@ -38,7 +38,7 @@ public struct QueuedMessage: Hashable, Sendable {
         guard version == Self.version else {
             throw .version(what: "queued message", found: UInt64(version), newest: UInt64(Self.version))
         }
-        let number = try reader.varint()
+        let number = try reader.varint().countable("a message's number")
         let queue = try reader.string()
         let body = try reader.blob()
         let enqueuedAt = try reader.varint()

@@ -128,7 +128,7 @@ public struct HistoryEntry: Hashable, Sendable {
         guard version == Self.version else {
             throw .version(what: "history entry", found: UInt64(version), newest: UInt64(Self.version))
         }
-        let sequence = try reader.varint()
+        let sequence = try reader.varint().countable("an entry's sequence")
         let path = try HistoryPath.read(&reader)
         let recordedAt = try reader.varint()
         let rawKind = try reader.byte()
@@ -213,7 +213,7 @@ extension HistoryOperation {
             }
             return .next(deadline: deadline, taken: taken)
         case .loop:
-            let iteration = try reader.varint()
+            let iteration = try reader.varint().countable("an iteration")
             let state = try reader.blob()
             let result = try reader.optional { reader throws(WireError) in try reader.blob() }
             return .loop(iteration: iteration, state: state, result: result)
@@ -222,7 +222,7 @@ extension HistoryOperation {
     }
 
     private static func readStep(_ reader: inout ByteReader) throws(WireError) -> HistoryOperation {
-        let attempts = try reader.varint()
+        let attempts = try reader.varint().countable("a step's attempts")
         let startedAt = try reader.varint()
         let count = try reader.count("failed attempts", limit: HistoryEntry.failuresMax)
         var failures: [AttemptRecord] = []

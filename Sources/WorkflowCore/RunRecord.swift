@@ -65,7 +65,7 @@ public struct RunRecord: Hashable, Sendable {
         let since = try reader.varint()
         let detail = try reader.string()
         let failure = try reader.optional { reader throws(WireError) in try FailureRecord.read(&reader) }
-        let crashWakes = try reader.varint()
+        let crashWakes = try reader.varint().countable("a run's crashes")
         let startedAt = try reader.varint()
         try reader.finish()
         return RunRecord(

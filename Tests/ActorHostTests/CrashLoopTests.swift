@@ -13,7 +13,7 @@ struct CrashLoopTests {
             do {
                 try await workflow.step("deadly", retry: policy) { log.note("deadly") }
             } catch let failure as StepFailure {
-                let text = [failure.type, "\(failure.attempts)"]
+                let text = [failure.type, "\(failure.attempts)", "\(failure.history.count)"]
                 try await workflow.turn("note") { $0.state.notes = text }
             }
         }
@@ -34,8 +34,35 @@ struct CrashLoopTests {
 
     @Test("W13: the budget is used up by crashes")
     func budget() async throws {
-        #expect(try await lives(.upTo(3)) == ["completed", "4", #"["ProcessDied","4"]"#])
-        #expect(try await lives(.upTo(1)) == ["completed", "2", #"["ProcessDied","2"]"#])
+        #expect(try await lives(.upTo(3)) == ["completed", "4", #"["ProcessDied","4","4"]"#])
+        #expect(try await lives(.upTo(1)) == ["completed", "2", #"["ProcessDied","2","2"]"#])
+    }
+
+    @Test("W13 W17: attempts that never returned are in the failure's history, in their place")
+    func history() async throws {
+        let seen = try await live { workflow, log in
+            do {
+                try await workflow.step("work", retry: .upTo(3)) {
+                    log.note("work")
+                    throw Oops("attempt \(StepAttempt.current?.number ?? 0)")
+                }
+            } catch let failure as StepFailure {
+                let text = failure.history
+                try await workflow.turn("note") { $0.state.notes = text }
+            }
+        } _: { node in
+            node.effects.when("work") { [weak node] in
+                guard let node, [2, 3].contains(node.effects.entries.count) else { return }
+                node.crash()
+            }
+            try await node.create()
+            return [try await node.end(), try await node.notes()]
+        }
+        let died = [2, 3].map {
+            "\"ProcessDied: the process ended during attempt \($0); its outcome is unknown\""
+        }
+        let all = ["\"Oops: attempt 1\""] + died + ["\"Oops: attempt 4\""]
+        #expect(seen == ["completed", "[" + all.joined(separator: ",") + "]"])
     }
 
     @Test("W13: what crashed twice and then works has worked")
@@ -45,7 +72,7 @@ struct CrashLoopTests {
 
     @Test("W13: a step that must not be tried twice is not")
     func never() async throws {
-        #expect(try await lives(.never) == ["completed", "1", #"["ProcessDied","1"]"#])
+        #expect(try await lives(.never) == ["completed", "1", #"["ProcessDied","1","1"]"#])
     }
 
     @Test(

@@ -26,6 +26,7 @@ struct LabActor: DurableActor {
         let jobs = Queue<String>(capacity: 5, messageBytesMax: 64)
         let asks = CompletableQueue<String, String>()
         let numbers = Queue<Int>()
+        let many = Queue<Int>(capacity: 10_000)
     }
     struct Events: Declarations {
         let changed = Event<Int>()
@@ -53,6 +54,10 @@ struct LabActor: DurableActor {
         let flood = Action<Int, NoOutput> { (turn, amount) -> Void in
             turn.state.count += amount
             for number in 0..<amount { turn.send("\(number)", to: \.jobs) }
+        }
+        let pour = Action<Int, NoOutput> { (turn, amount) -> Void in
+            turn.state.count += amount
+            for number in 0..<amount { turn.send(number, to: \.many) }
         }
         let end = Action<NoInput, NoOutput> { (turn, _) -> Void in turn.destroy() }
     }

@@ -113,6 +113,21 @@ struct RequestTests {
         #expect([1, 3, 5, 7, 8].map { seen[$0] } == ["0", "0", "0", "0", "1"])
     }
 
+    @Test("A31 W20: a turn sends as many messages as there are numbers before the next record, or none")
+    func messagesOfOneTurn() async throws {
+        let (seen, _) = try await inAllWays(Self.idle) { node in
+            var seen: [String] = []
+            for amount in ["1025", "1024", "1024"] {
+                do { _ = try await node.call("lab", "a", "pour", amount) } catch let error as ActorError {
+                    seen.append("\(error.group).\(error.code)")
+                }
+                seen.append(try await node.call("lab", "a", "count"))
+            }
+            return seen
+        }
+        #expect(seen == ["message.too_many", "0", "1024", "2048"])
+    }
+
     @Test("A15 A30: what does not decode, is too large, unknown or too much is refused by its name")
     func refusals() async throws {
         let (seen, _) = try await inAllWays(Self.idle) { node in

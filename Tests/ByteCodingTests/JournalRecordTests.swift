@@ -119,6 +119,15 @@ struct JournalRecordTests {
         for byte in 0..<4 { bytes[44 + byte] = UInt8(truncatingIfNeeded: crc >> UInt32(byte * 8)) }
     }
 
+    @Test func numbersThatNothingCanFollowAreRefused() {
+        for place in [8, 16, 24] {
+            var bytes = Self.sample.encoded().bytes
+            for byte in 0..<8 { bytes[place + byte] = 0xFF }
+            reseal(&bytes)
+            #expect(throws: WireError.self, "at \(place)") { try Self.decode(bytes) }
+        }
+    }
+
     @Test func randomBytesNeverTrap() {
         var random = SplitMix64(seed: 5)
         let good = Self.sample.encoded().bytes

@@ -150,6 +150,16 @@ struct DeduplicationCoreTests {
         }
     }
 
+    @Test func aSessionsLineThatNothingCanFollowIsRefused() throws {
+        let id: [UInt8] = [0] + [UInt8](repeating: 0, count: 16)
+        var core = DeduplicationCore()
+        let beyond: [UInt8] = [1, 1] + [UInt8](repeating: 0xFF, count: 9) + [1]
+        #expect(throws: WireError.tooLarge(what: "a session's line", value: .max, limit: 1 << 62)) {
+            try core.restore(id: id, value: beyond)
+        }
+        #expect(core.isEmpty)
+    }
+
     @Test func goldenBytes() throws {
         let head: [UInt8] = [1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]
         let sequence: [UInt8] = [0, 0, 0, 0, 0, 0, 1, 2]

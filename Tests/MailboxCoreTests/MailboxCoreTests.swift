@@ -60,6 +60,18 @@ struct MailboxCoreTests {
         }
     }
 
+    @Test func aNumberThatNothingCanFollowIsRefused() throws {
+        var last = QueuedMessage(number: 1 << 62, queue: "q", body: [], enqueuedAt: 0, requester: nil)
+        var mailbox = MailboxCore()
+        mailbox.restore(try QueuedMessage.decode(last.encoded()))
+        let next = mailbox.enqueue([], to: "q", capacity: 2, at: 0, requester: nil)
+        #expect(next?.number == 1 << 62 + 1)
+        last.number = .max
+        #expect(throws: WireError.tooLarge(what: "a message's number", value: .max, limit: 1 << 62)) {
+            try QueuedMessage.decode(last.encoded())
+        }
+    }
+
     @Test func goldenBytes() throws {
         let golden: [(QueuedMessage, [UInt8])] = [
             (

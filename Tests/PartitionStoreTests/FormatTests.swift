@@ -79,6 +79,29 @@ import Testing
         }
     }
 
+    @Test func `Another form of the same identity is refused, whatever its checksum says`() throws {
+        let ring = try #require(HashRing(partitionCount: 1, seed: (1, 2)))
+        let identity = StoreIdentity(
+            cluster: ClusterID(high: 3, low: 4), node: NodeID(rawValue: 1), store: StoreID(high: 5, low: 6),
+            incarnation: Incarnation(rawValue: 7), ring: ring)
+        let text = String(decoding: IdentityFile.encode(identity), as: UTF8.self)
+        for (old, new) in [("node 1", "node +1"), ("partitions 1", "partitions 01"), ("store 1", "store -1")]
+        {
+            let lines = text.replacing(old, with: new, maxReplacements: 1).split(separator: "\n").dropLast()
+            let covered = lines.joined(separator: "\n") + "\n"
+            let forged = covered + "crc32c \(CRC32C.checksum(Array(covered.utf8)))\n"
+            #expect(throws: StoreError.self, "\(new)") { try IdentityFile.decode(Array(forged.utf8)) }
+        }
+    }
+
+    @Test func `A row's sequence that nothing can follow is refused`() {
+        var row = [UInt8](repeating: 0, count: BatchHeader.byteCount)
+        _ = BatchHeader.seal(&row, recordCount: 0, sequence: .max, oldest: 4, previousHash: 9)
+        #expect(throws: WireError.tooLarge(what: "a row's sequence", value: .max, limit: 1 << 62)) {
+            try BatchHeader.decode(row)
+        }
+    }
+
     @Test func `Keys in the tables sort like keys and come back`() throws {
         let parts = ["", "a", "a\0", "a\0b", "ab", "b", "\u{0}", "ü", "\u{10FFFF}"]
         var keys: [ActorKey] = []

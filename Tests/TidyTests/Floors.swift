@@ -13,7 +13,11 @@ enum Floors {
         ["Apus"],
         ["ActorHost", "ClientGateway", "Inspector", "NodeAssembly"],
         ["ApusClient"],
-        ["ApusNode", "OperatorCommands", "ApusCommand", "simulate", "apus-load", "Simulator", "ApusTesting"],
+        [
+            "ApusNode", "OperatorCommands", "ApusCommand", "LoadVerifier", "apus-load", "simulate",
+            "Simulator",
+            "ApusTesting",
+        ],
     ]
 
     static func floor(of target: String) -> Int? { table.firstIndex { $0.contains(target) } }

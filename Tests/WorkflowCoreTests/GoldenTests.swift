@@ -63,6 +63,20 @@ struct GoldenTests {
         }
     }
 
+    @Test func numbersThatNothingCanFollowAreRefused() {
+        let loop = HistoryOperation.loop(iteration: .max, state: [], result: nil)
+        let step = HistoryOperation.step(.started, attempts: .max, failures: [], startedAt: 0)
+        for (sequence, operation) in [
+            (UInt64.max, HistoryOperation.sleep(until: 0, done: true)), (1, loop), (1, step),
+        ] {
+            let entry = HistoryEntry(
+                sequence: sequence, path: Self.path, recordedAt: 5, operation: operation)
+            #expect(throws: WireError.self, "\(operation)") { try HistoryEntry.decode(entry.encoded()) }
+        }
+        let run = RunRecord(status: .running, since: 0, crashWakes: .max, startedAt: 0)
+        #expect(throws: WireError.self) { try RunRecord.decode(run.encoded()) }
+    }
+
     @Test func foreignVersionsAndTags() {
         #expect(throws: WireError.version(what: "history entry", found: 2, newest: 1)) {
             try HistoryEntry.decode([2] + Self.head.dropFirst() + [6, 1])

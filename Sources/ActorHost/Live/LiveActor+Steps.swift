@@ -37,16 +37,21 @@ extension LiveActor {
 
     /// Attempts that took the process with them are attempts, too (W13).
     private func countCrashes(_ step: StepExecution) {
+        var lost: UInt64 = 1
         if step.request.retry.retries == 0 {
             // Such a step records its start, so it is known whether the attempt had begun.
             guard step.attempts > 0 else { return recordStart(step) }
         } else {
             guard run.crashWakes > 0 else { return startAttempt(step) }
-            step.attempts += run.crashWakes
+            lost = run.crashWakes
+            step.attempts += lost
         }
-        let died = FailureRecord(
-            type: "ProcessDied",
-            message: "the process ended during attempt \(step.attempts); its outcome is unknown")
+        // Nobody knows when they began, so each is noted for now; no more than the history keeps.
+        step.attemptStartedAt = now.rawValue
+        for later in (0..<min(lost, UInt64(HistoryEntry.failuresMax))).reversed() {
+            note(Self.died(during: step.attempts - later), step)
+        }
+        let died = Self.died(during: step.attempts)
         if step.request.retry.isExhausted(after: step.attempts) { return fail(step, died, timedOut: false) }
         if run.crashWakes >= Self.crashWakesMax {
             steps[step.ticket] = nil
@@ -56,6 +61,12 @@ extension LiveActor {
                     + "\(run.crashWakes) times in a row")
         }
         startAttempt(step)
+    }
+
+    private static func died(during attempt: UInt64) -> FailureRecord {
+        FailureRecord(
+            type: "ProcessDied",
+            message: "the process ended during attempt \(attempt); its outcome is unknown")
     }
 
     /// An effect that must not be tried twice begins only after it is durable that it does.

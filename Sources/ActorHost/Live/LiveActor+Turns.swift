@@ -45,6 +45,11 @@ extension LiveActor {
                 throw ActorError.tooLarge("the message", limit: message.limits.messageBytesMax)
             }
         }
+        guard freeNumbers >= effects.messages.count else {
+            throw ActorError(
+                "too_many", "one turn sends at most \(Self.messagesPerRecordMax) messages", group: "message",
+                metadata: ["limit": String(Self.messagesPerRecordMax)])
+        }
         guard effects.messages.reduce(0, { $0 + $1.body.count }) <= RecordedValue.bytesMax else {
             throw ActorError.tooLarge("what one turn sends", limit: RecordedValue.bytesMax)
         }
@@ -76,13 +81,28 @@ extension LiveActor {
         }
     }
 
-    /// Puts a message into the mailbox. Its number comes from the log's position, so that numbers never
-    /// repeat in any life of the actor.
+    /// As many numbers of messages lie between two positions of the log.
+    static let messagesPerRecordMax = 1 << messageNumberBits
+    private static let messageNumberBits = 10
+
+    /// The last number of the messages before the record that comes next. Numbers come from the log's
+    /// position, so that they never repeat in any life of the actor.
+    private var reservedNumber: UInt64 {
+        ((shard.partitions[partition]?.position.rawValue ?? 0) + 1) << Self.messageNumberBits
+    }
+
+    /// How many messages the record that comes next can still take.
+    private var freeNumbers: Int {
+        let end = reservedNumber + UInt64(Self.messagesPerRecordMax)
+        let last = max(mailbox.lastNumber, reservedNumber)
+        return end > last ? Int(end - last) : 0
+    }
+
+    /// Puts a message into the mailbox.
     func enqueue(
         _ body: [UInt8], to queue: String, limits: QueueLimits, requester: [UInt8]?
     ) -> QueuedMessage? {
-        let position = shard.partitions[partition]?.position.rawValue ?? 0
-        mailbox.reserve(through: (position + 1) << 10)
+        mailbox.reserve(through: reservedNumber)
         return mailbox.enqueue(
             body, to: queue, capacity: limits.capacity, at: now.rawValue, requester: requester)
     }

@@ -8,16 +8,16 @@ import ByteCoding
 /// The CRC covers the header without itself and all records. `oldest` is the lowest sequence that the journal
 /// holds once this row is in, so that rows lost at the front are noticed; `previousHash` is the hash of the
 /// row before.
-struct BatchHeader: Hashable, Sendable {
+package struct BatchHeader: Hashable, Sendable {
     static let version: UInt8 = 1
-    static let byteCount = 40
+    package static let byteCount = 40
 
-    var recordCount: UInt32
-    var recordBytes: UInt32
-    var crc: UInt32
-    var sequence: UInt64
-    var oldest: UInt64
-    var previousHash: UInt64
+    package var recordCount: UInt32
+    package var recordBytes: UInt32
+    package var crc: UInt32
+    package var sequence: UInt64
+    package var oldest: UInt64
+    package var previousHash: UInt64
 
     private var encoded: [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCount)
@@ -35,10 +35,10 @@ struct BatchHeader: Hashable, Sendable {
 
     /// The row's link in the chain of rows. It covers the records through the CRC; they have hashes of their
     /// own.
-    var hash: UInt64 { XXH64.hash(encoded) }
+    package var hash: UInt64 { XXH64.hash(encoded) }
 
     /// Puts the header over the first bytes of a row and seals the row.
-    static func seal(
+    package static func seal(
         _ row: inout [UInt8], recordCount: Int, sequence: UInt64, oldest: UInt64, previousHash: UInt64
     ) -> BatchHeader {
         var header = BatchHeader(
@@ -51,7 +51,7 @@ struct BatchHeader: Hashable, Sendable {
     }
 
     /// Reads the header of a row and proves the row's checksum.
-    static func decode(_ row: [UInt8]) throws(WireError) -> BatchHeader {
+    package static func decode(_ row: [UInt8]) throws(WireError) -> BatchHeader {
         var reader = ByteReader(row)
         let version = try reader.byte()
         guard version == Self.version else {
@@ -62,7 +62,8 @@ struct BatchHeader: Hashable, Sendable {
         }
         let header = BatchHeader(
             recordCount: try reader.fixed(), recordBytes: try reader.fixed(), crc: try reader.fixed(),
-            sequence: try reader.fixed(), oldest: try reader.fixed(), previousHash: try reader.fixed())
+            sequence: try reader.fixed(UInt64.self).countable("a row's sequence"),
+            oldest: try reader.fixed(), previousHash: try reader.fixed())
         guard reader.remaining == Int(header.recordBytes) else { throw .truncated }
         guard checksum(row) == header.crc else { throw .checksum(what: "journal row \(header.sequence)") }
         return header

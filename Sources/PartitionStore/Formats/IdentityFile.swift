@@ -3,11 +3,11 @@ import Identifiers
 
 /// The text of the file `identity`: one word and one value a line, the last line is the CRC-32C of those
 /// before.
-enum IdentityFile {
+package enum IdentityFile {
     static let version = 1
     static let what = "the file identity"
 
-    static func encode(_ identity: StoreIdentity) -> [UInt8] {
+    package static func encode(_ identity: StoreIdentity) -> [UInt8] {
         let seed = StoreID(high: identity.ring.seed.0, low: identity.ring.seed.1)
         let text = """
             apus-store \(version)
@@ -23,7 +23,7 @@ enum IdentityFile {
         return Array((text + "crc32c \(crc)\n").utf8)
     }
 
-    static func decode(_ bytes: [UInt8]) throws(StoreError) -> StoreIdentity {
+    package static func decode(_ bytes: [UInt8]) throws(StoreError) -> StoreIdentity {
         guard let text = String(validating: bytes, as: UTF8.self) else { throw broken("it is not text") }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         guard let first = lines.first, first.hasPrefix("apus-store "),
@@ -46,9 +46,12 @@ enum IdentityFile {
             let seed = value(6, "seed").flatMap({ StoreID($0) }),
             let ring = HashRing(partitionCount: partitions, seed: (seed.high, seed.low))
         else { throw broken("a line cannot be read") }
-        return StoreIdentity(
+        let identity = StoreIdentity(
             cluster: cluster, node: NodeID(rawValue: node), store: store,
             incarnation: Incarnation(rawValue: incarnation), ring: ring)
+        // Numbers have more forms than the one that is written here, such as "+7".
+        guard encode(identity) == bytes else { throw broken("a line has another form than ours") }
+        return identity
     }
 
     private static func broken(_ detail: String) -> StoreError { .damaged(what: what, detail: detail) }

@@ -4,8 +4,8 @@ import Identifiers
 ///
 /// Each part's UTF-8 with 0x00 written as 0x00 0xFF, then 0x00. (The tuple layer of FoundationDB does the
 /// same.)
-enum KeyCoding {
-    static func encode(_ key: ActorKey) -> [UInt8] {
+package enum KeyCoding {
+    package static func encode(_ key: ActorKey) -> [UInt8] {
         var bytes: [UInt8] = []
         for part in key.parts {
             for byte in part.utf8 {
@@ -18,7 +18,7 @@ enum KeyCoding {
     }
 
     /// Reads `encode`'s bytes back; nil for anything else.
-    static func decode(_ bytes: [UInt8]) -> ActorKey? {
+    package static func decode(_ bytes: [UInt8]) -> ActorKey? {
         var parts: [String] = []
         var part: [UInt8] = []
         var index = 0

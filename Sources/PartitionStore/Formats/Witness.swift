@@ -5,8 +5,8 @@ import ByteCoding
 ///
 /// 64 bytes, integers little-endian: "APUSWIT1" | sequence u64 | hash u64 | 36 zero bytes | crc32c u32.
 /// They lie in one sector, so that a power failure leaves the old or the new ones.
-struct Witness: Hashable, Sendable {
-    static let byteCount = 64
+package struct Witness: Hashable, Sendable {
+    package static let byteCount = 64
     private static let magic = Array("APUSWIT1".utf8)
 
     /// The last committed row's sequence; 0 before the first.
@@ -14,7 +14,7 @@ struct Witness: Hashable, Sendable {
     /// The last committed row's hash; 0 before the first.
     var hash: UInt64
 
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCount)
         writer.raw(Self.magic)
         writer.fixed(sequence)
@@ -25,7 +25,7 @@ struct Witness: Hashable, Sendable {
     }
 
     /// Nil for anything that `encoded()` did not write.
-    init?(_ bytes: [UInt8]) {
+    package init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.byteCount, bytes.starts(with: Self.magic) else { return nil }
         var reader = ByteReader(bytes)
         guard (try? reader.skip(8)) != nil, let sequence: UInt64 = try? reader.fixed(),
@@ -35,7 +35,7 @@ struct Witness: Hashable, Sendable {
         guard encoded() == bytes else { return nil }
     }
 
-    init(sequence: UInt64, hash: UInt64) {
+    package init(sequence: UInt64, hash: UInt64) {
         self.sequence = sequence
         self.hash = hash
     }

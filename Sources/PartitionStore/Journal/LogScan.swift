@@ -1,26 +1,24 @@
-import Foundation
-
 /// Looks into an SQLite write-ahead log for transactions that SQLite will not recover although a later one
 /// proves that they were synced (D15): it stops at the first frame whose checksum fails and forgets all after
 /// it.
 ///
 /// File format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log. Every commit of the journal is
 /// synced before the next one is written, so only the last transaction in the file may rightly be torn.
-struct LogScan: Hashable {
+package struct LogScan: Hashable {
     /// Frames that SQLite will recover.
-    private(set) var soundFrames = 0
+    package private(set) var soundFrames = 0
     /// Commits after them that belong to the same use of the file.
-    private(set) var commitsAfter = 0
+    package private(set) var commitsAfter = 0
     /// The file has contents, but its header cannot be trusted.
-    private(set) var isHeaderBroken = false
+    package private(set) var isHeaderBroken = false
 
     /// Whether a synced transaction would be dropped.
-    var losesCommits: Bool { isHeaderBroken || commitsAfter > 1 }
+    package var losesCommits: Bool { isHeaderBroken || commitsAfter > 1 }
 
     static let headerBytes = 32
     static let frameHeaderBytes = 24
 
-    init(_ bytes: [UInt8]) {
+    package init(_ bytes: [UInt8]) {
         guard bytes.count > Self.headerBytes else { return }
         bytes.withUnsafeBytes { scan($0) }
     }

@@ -71,8 +71,9 @@ final class StateFile {
                 throw StoreError.damaged(what: what, detail: "it does not say how far it was applied")
             }
             applied = LogEnd(
-                epoch: Epoch(rawValue: UInt64(bitPattern: meta.integer(at: 0))),
-                position: LogPosition(rawValue: UInt64(bitPattern: meta.integer(at: 1))),
+                epoch: Epoch(rawValue: try UInt64(bitPattern: meta.integer(at: 0)).countable("its epoch")),
+                position: LogPosition(
+                    rawValue: try UInt64(bitPattern: meta.integer(at: 1)).countable("its position")),
                 hash: UInt64(bitPattern: meta.integer(at: 2)), time: UInt64(bitPattern: meta.integer(at: 3)))
             meta.reset()
             connection.releaseMemory()

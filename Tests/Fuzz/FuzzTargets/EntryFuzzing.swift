@@ -9,7 +9,12 @@ extension FuzzTarget {
         guard let again = try? HistoryEntry.decode(entry.encoded()) else {
             return "an accepted entry does not decode again: \(entry)"
         }
-        return again == entry ? nil : "an entry changed on its way: \(entry)"
+        guard again == entry else { return "an entry changed on its way: \(entry)" }
+        // What is accepted can be taken up and continued.
+        var core = WorkflowCore(startedAt: 0)
+        core.restore(entry)
+        _ = try? core.visit(.name("new"), kind: .step, in: .root)
+        return nil
     }
 
     /// The same for the record of a run.
@@ -32,10 +37,12 @@ extension FuzzTarget {
             .sleep(until: .max, done: false), .next(deadline: nil, taken: nil),
             .next(deadline: 7, taken: [taken, taken]), .loop(iteration: 3, state: [1], result: nil),
             .loop(iteration: 4, state: [], result: [2]), .completion(message: 12),
+            .loop(iteration: .max, state: [], result: nil), .sleep(until: 0, done: true),
         ]
         return operations.enumerated().map { index, operation in
             HistoryEntry(
-                sequence: UInt64(index), path: HistoryPath([.name("loop"), .iteration(7), .name("é")]),
+                sequence: index == operations.count - 1 ? .max : UInt64(index),
+                path: HistoryPath([.name("loop"), .iteration(7), .name("é")]),
                 recordedAt: 1_800_000_000_000_000, operation: operation)
         }
     }()

@@ -4,12 +4,12 @@ import ByteCoding
 ///
 /// The same bodies run twice: in `swift test` over seeded mutations of the corpus, and under libFuzzer for as
 /// long as wanted (`make fuzz SECONDS_EACH=600`). To add a decoder, write a body and put it into
-/// `FuzzTarget.all`; if it lives in another module, add the module to `Scripts/fuzz` and to this target in
-/// Package.swift.
+/// `FuzzTarget.all` and its file into `FuzzTests.files`; if it lives in another module, add the module (or
+/// the file, if the module stands on libraries) to `Scripts/fuzz` and to this target in Package.swift.
 public struct FuzzTarget: Sendable {
     /// Also the name of the decoder's corpus under `.build/fuzz`.
     public let name: String
-    /// Valid inputs to begin with.
+    /// What to begin with: valid inputs, and numbers at the edge, which mutations hardly reach.
     public let corpus: [[UInt8]]
     /// Decodes the bytes, and looks at what came out.
     /// - Returns: a sentence if what came out is wrong; nil if it is right, or if the bytes were refused.
@@ -25,5 +25,8 @@ public struct FuzzTarget: Sendable {
     public static let all: [FuzzTarget] = [
         .journalRecord, .recordRun, .turnBody, .actorKeyPath, .uuidText, .checksumFraming,
         .historyEntry, .runRecord, .clientFrame, .serverFrame,
+        .queuedMessage, .deduplicationEntry, .requestIdentity, .replyRecord,
+        .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
+        .jsonValue, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
     ]
 }

@@ -1,3 +1,4 @@
+import Foundation
 import FuzzTargets
 import Testing
 import TimeAndChance
@@ -15,6 +16,45 @@ struct FuzzTests {
             let input = mutated(target.corpus, using: &random)
             if let complaint = target.body(input) { Issue.record("\(name): \(complaint), for \(input)") }
         }
+    }
+
+    /// The files that read bytes, and a target that runs their code.
+    static let files = [
+        "ByteCoding/ByteReader": "TurnBody",
+        "ByteCoding/Records/JournalRecord": "JournalRecord",
+        "ByteCoding/Records/TurnOperation": "TurnBody",
+        "WorkflowCore/HistoryEntry": "HistoryEntry",
+        "WorkflowCore/HistoryPath": "HistoryEntry",
+        "WorkflowCore/RunRecord": "RunRecord",
+        "ClientProtocol/ClientFrame": "ClientFrame",
+        "ClientProtocol/ServerFrame": "ServerFrame",
+        "MailboxCore/DeduplicationCore": "DeduplicationEntry",
+        "MailboxCore/QueuedMessage": "QueuedMessage",
+        "ActorHost/ReplyRecord": "ReplyRecord",
+        "PartitionStore/Formats/BatchHeader": "BatchHeader",
+        "PartitionStore/Formats/IdentityFile": "IdentityFile",
+        "PartitionStore/Formats/KeyCoding": "KeyCoding",
+        "PartitionStore/Formats/Witness": "Witness",
+        // They read rows and records that were proven before.
+        "PartitionStore/Journal/RecoveredJournal": "RecordRun",
+        "PartitionStore/State/StateFile": "JournalRecord",
+    ]
+
+    @Test("A new decoder has a fuzz target")
+    func everyDecoderHasATarget() throws {
+        let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../../Sources").standardizedFileURL
+        let walk = try #require(FileManager.default.enumerator(atPath: sources.path))
+        var found: Set<String> = []
+        for case let path as String in walk where path.hasSuffix(".swift") {
+            let text = try String(contentsOf: sources.appendingPathComponent(path), encoding: .utf8)
+            let reads = ["ByteReader(", "inout ByteReader", "func decode(_ "].contains { text.contains($0) }
+            if reads { found.insert(String(path.dropLast(".swift".count))) }
+        }
+        #expect(found.count > 10)
+        for file in found { #expect(Self.files[file] != nil, "\(file).swift decodes, and is not fuzzed") }
+        let names = Set(FuzzTarget.all.map(\.name))
+        for (file, target) in Self.files { #expect(names.contains(target), "\(file): \(target)") }
     }
 
     @Test func namesAreUnique() {

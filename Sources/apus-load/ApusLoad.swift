@@ -1,0 +1,8 @@
+import ArgumentParser
+import LoadVerifier
+
+/// The program `apus-load`.
+@main
+enum ApusLoad {
+    static func main() async { await LoadCommand.main() }
+}
