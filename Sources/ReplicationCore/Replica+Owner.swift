@@ -9,6 +9,7 @@ extension Replica {
     ) {
         standDown(&effects)
         if configuration.epoch > promised { adopt(configuration.epoch, &effects) }
+        lastOwned = configuration.epoch
         owner = Ownership(
             epoch: configuration.epoch, start: log.end.position,
             inSync: configuration.inSync.filter { $0 != me.replica })
@@ -192,7 +193,9 @@ extension Replica {
                 return propose(.add(process))
             }
         }
-        guard owner.isServing else { return }
+        // Before its own first record is committed, an owner does not know how far the log is: a learner that
+        // has all of what it knows could still lack something that was acknowledged (R9).
+        guard owner.isServing || !rules.contains(.caughtUpPastStart) else { return }
         for peer in owner.peers where !configuration.inSync.contains(peer.replica) {
             guard isCaughtUp(peer, now), let process = peer.process else { continue }
             if rules.contains(.maximalInSync) { self.owner?.pendingAdds.append(peer.replica) }
@@ -200,23 +203,16 @@ extension Replica {
         }
     }
 
-    /// A learner may be added when it has everything that can be committed: the log up to the owner's
-    /// activation, whose commit position the owner may not know, and what it has committed since (R9).
     private func isCaughtUp(_ peer: Progress, _ now: UInt64) -> Bool {
         guard let since = peer.caughtUpSince, now >= since &+ settings.expandAfterMicros else { return false }
-        return hasAll(peer)
-    }
-
-    private func hasAll(_ peer: Progress) -> Bool {
-        guard let owner else { return false }
-        return peer.match >= (rules.contains(.caughtUpPastStart) ? max(committed, owner.start) : committed)
+        return peer.match >= committed
     }
 
     private mutating func noteCaughtUp(_ now: UInt64) {
         guard var peers = owner?.peers else { return }
         for index in peers.indices {
             let since = peers[index].caughtUpSince
-            peers[index].caughtUpSince = hasAll(peers[index]) ? since ?? now : nil
+            peers[index].caughtUpSince = peers[index].match >= committed ? since ?? now : nil
         }
         owner?.peers = peers
     }

@@ -22,6 +22,8 @@ public struct Replica: Sendable {
     /// Everything up to here is committed, as far as it is known here.
     public internal(set) var committed: LogPosition
     public internal(set) var owner: Ownership?
+    /// The last epoch that this process has owned.
+    var lastOwned = Epoch(rawValue: 0)
     public internal(set) var isDamaged = false
 
     /// Everything up to here is known to be the same as in the log of the epoch's owner.
@@ -93,8 +95,8 @@ public struct Replica: Sendable {
         guard new.epoch >= promised else { return }
         if isMine(new) {
             if let owner, owner.epoch == new.epoch { return reconfigure(new, now, &effects) }
-            let isNew = new.epoch > promised || !rules.contains(.oneLifePerEpoch)
-            if isNew { return activate(new, now, &effects) }
+            // The epoch may have been heard of before the grant; it begins once in a life, though (R5).
+            if new.epoch > lastOwned { activate(new, now, &effects) }
             return
         }
         standDown(&effects)
@@ -102,9 +104,10 @@ public struct Replica: Sendable {
     }
 
     private func isMine(_ configuration: PartitionConfiguration) -> Bool {
-        guard let owner = configuration.owner, owner.node == me.node else { return false }
-        return (owner.incarnation == me.incarnation || !rules.contains(.oneLifePerEpoch))
-            && (owner.store == me.store || !rules.contains(.grantNamesStore))
+        guard let owner = configuration.owner else { return false }
+        if !rules.contains(.grantNamesStore) { return owner.node == me.node }
+        if !rules.contains(.oneLifePerEpoch) { return owner.replica == me.replica }
+        return owner == me
     }
 
     /// Promises to refuse every lower epoch. Nothing is said or done in the new one before that is on disk
@@ -186,7 +189,7 @@ public struct Replica: Sendable {
         _ message: ReplicaMessage, _ sender: NodeLife, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
         // Before the control plane has said which epochs there are, nothing can be promised (R12).
-        guard configuration != nil || !rules.contains(.membersAreStores) else { return }
+        guard configuration != nil || !rules.contains(.learnsEpochsFirst) else { return }
         switch message {
         case .append(let append): receive(append, sender, &effects)
         case .confirm(let epoch, let round):

@@ -38,14 +38,16 @@ package struct ReplicationRules: OptionSet, Hashable, Sendable {
     package static let acknowledgeSynced = Self(rawValue: 1 << 6)
     /// R7: logs are truncated where they differ, not at the commit position.
     package static let truncateByMatch = Self(rawValue: 1 << 7)
-    /// R9: a learner is caught up when it is past the owner's log end at activation.
+    /// R9: nobody is added before the owner's first record is committed, which proves its commit position.
     package static let caughtUpPastStart = Self(rawValue: 1 << 9)
     /// R10: what a follower already has is acknowledged only when it is durable.
     package static let flushBeforeVouching = Self(rawValue: 1 << 10)
-    /// R11: a grant is bound to a process and its store.
+    /// R11: a grant is bound to a life and its store.
     package static let grantNamesStore = Self(rawValue: 1 << 11)
-    /// R12: acknowledgements of another store do not count, and a new process first learns the epochs.
+    /// R12: acknowledgements of another store do not count.
     package static let membersAreStores = Self(rawValue: 1 << 12)
+    /// R12: a new process promises nothing before it has learnt the epochs from the control plane.
+    package static let learnsEpochsFirst = Self(rawValue: 1 << 13)
     /// R17: nothing leaves before the commit.
     package static let outputGate = Self(rawValue: 1 << 17)
     /// R18: an epoch is durable before it is acted in.
