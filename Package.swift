@@ -64,6 +64,9 @@ let package = Package(
         .target(
             name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
+        .target(
+            name: "ReplicationCore", dependencies: ["ByteCoding", "Identifiers", deque],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 3: drivers
         .target(
@@ -162,6 +165,10 @@ let package = Package(
         .testTarget(
             name: "MailboxCoreTests",
             dependencies: ["MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(
+            name: "ReplicationCoreTests",
+            dependencies: ["ReplicationCore", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
         .testTarget(
             name: "TimerCoreTests", dependencies: ["TimerCore", "TimeAndChance"], swiftSettings: house),
