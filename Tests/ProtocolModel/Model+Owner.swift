@@ -66,13 +66,14 @@ extension Model {
 
     /// R9: a member must have what may have been committed in an earlier epoch, of which the owner's commit
     /// index says nothing.
-    func mayAdd(_ node: NodeIndex, by owner: Replica) -> Bool {
+    func isCaughtUp(_ node: NodeIndex, with owner: Replica) -> Bool {
         let start = rules.contains(.caughtUpPastEpochStart) ? owner.epochStart : 0
         return owner.progress[node].acknowledged >= max(owner.commit, start)
     }
 
     func requestAddition(of node: NodeIndex, by owner: NodeIndex, in world: inout World) {
         let replica = world[owner]
+        world.used.additions += 1
         world[owner].pending = replica.pending.inserting(node)
         world.control.addition = Addition(
             isUnderWay: true, node: node, store: replica.progress[node].store, epoch: replica.epoch,

@@ -36,9 +36,7 @@ extension Model {
                 if !rules.contains(.isrThroughControlPlane) {
                     steps.append(.dropAlone(owner: owner, node))
                 }
-            } else if !replica.pending.contains(node), !control.addition.isUnderWay,
-                mayAdd(node, by: replica)
-            {
+            } else if mayRequestAddition(of: node, by: owner, in: world) {
                 steps.append(.requestAddition(owner: owner, node))
             }
         }
@@ -51,6 +49,11 @@ extension Model {
         {
             steps.append(.surviveJournalError(owner))
         }
+    }
+
+    private func mayRequestAddition(of node: NodeIndex, by owner: NodeIndex, in world: World) -> Bool {
+        guard world.used.additions < scope.additions, !world.control.addition.isUnderWay else { return false }
+        return !world[owner].pending.contains(node) && isCaughtUp(node, with: world[owner])
     }
 
     private func mayActivate(_ node: NodeIndex, in world: World) -> Bool {

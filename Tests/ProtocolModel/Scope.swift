@@ -13,6 +13,9 @@ public struct Scope: Hashable, Sendable {
     /// Messages that are under way at the same time, up to `MessageBag.capacity`.
     public var messages: UInt8 = 2
 
+    /// How often an owner asks to add a member. Without a bound, members leave and come back for ever.
+    public var additions: UInt8 = 1
+
     // How often each fault may happen, all nodes together.
     public var crashes: UInt8 = 1
     public var wipes: UInt8 = 0

@@ -19,12 +19,13 @@ struct World {
     /// What was used up of the bounds of `Scope`.
     struct Used {
         var values: UInt8 = 0
+        var additions: UInt8 = 0
         var crashes: UInt8 = 0
         var wipes: UInt8 = 0
         var images: UInt8 = 0
         var lostTails: UInt8 = 0
         var journalErrors: UInt8 = 0
-        private var filling: (UInt8, UInt8, UInt8) = (0, 0, 0)
+        private var filling: (UInt8, UInt8) = (0, 0)
     }
 
     subscript(node: NodeIndex) -> Replica {
