@@ -148,7 +148,8 @@ struct WrongHistoryTests {
             op(.read, .value(5), 1...2), op(.write(5), .written, 3...4),
         ]
         #expect(isViolation(history))
-        #expect(isViolation([op(.read, .value(5), 1...2), unheard(.write(5), from: 3)] as [Operation<Register>]))
+        #expect(
+            isViolation([op(.read, .value(5), 1...2), unheard(.write(5), from: 3)] as [Operation<Register>]))
     }
 
     @Test func anUnknownOutcomeThatTookEffectTwice() {
