@@ -1,5 +1,6 @@
-/// Decides whether a history is linearizable: whether each operation can be given a moment between its call and
-/// its return so that, in the order of these moments, a sequential object gives the answers that were heard.
+/// Decides whether a history is linearizable: whether each operation can be given a moment between its call
+/// and its return so that, in the order of these moments, a sequential object gives the answers that were
+/// heard.
 ///
 /// The search of Wing and Gong (1993) with the memory of Lowe (2017), as in porcupine: operations are placed
 /// one after the other, and a set of placed operations with the state it led to is not tried twice.

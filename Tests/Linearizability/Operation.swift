@@ -1,7 +1,7 @@
 /// One operation of a history: what a client asked of an actor, when, and what it heard.
 ///
-/// Times are any numbers that one clock gave in the order of events. An operation that is known to have had no
-/// effect does not belong in a history.
+/// Times are any numbers that one clock gave in the order of events. An operation that is known to have had
+/// no effect does not belong in a history.
 public struct Operation<Model: SequentialModel> {
     public enum Outcome {
         case returned(Model.Output, at: UInt64)

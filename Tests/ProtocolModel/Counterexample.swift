@@ -45,7 +45,7 @@ extension Counterexample: CustomStringConvertible {
 }
 
 extension Model {
-    /// The first violation on the way, if the steps are possible one after the other; for traces that are kept.
+    /// The first violation on the way, if the steps are possible one after the other.
     public func replay(_ steps: [Step]) -> Violation? {
         var world = initial
         var possible: [Step] = []

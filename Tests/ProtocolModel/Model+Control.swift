@@ -25,8 +25,8 @@ extension Model {
         world.control.change(isr: isr)
     }
 
-    /// Whether the control plane has the node back: if it lost its disk and was the last member, the partition
-    /// stays offline and waits for the old disk or for an operator.
+    /// Whether the control plane has the node back: if it lost its disk and was the last member, the
+    /// partition stays offline and waits for the old disk or for an operator.
     func mayStart(_ node: NodeIndex, in world: World) -> Bool {
         let isNewStore =
             isRefused(node, in: world) || world[node].disk.store != world.control.stores[node]
