@@ -156,10 +156,22 @@ let package = Package(
                 "Apus", "ActorHost", "PartitionStore", "ByteCoding", "Identifiers", "ClientProtocol",
                 "TimeAndChance", "WorkflowCore", logging,
             ], path: "Tests/WorkflowTrials", swiftSettings: house),
+        // Optimised in debug builds too: its tests visit millions of states. It is in no product, so the flag
+        // keeps nobody from depending on this package.
+        .target(
+            name: "ProtocolModel", dependencies: ["TimeAndChance"], path: "Tests/ProtocolModel",
+            exclude: ["README.md"], swiftSettings: house + [.unsafeFlags(["-O"])]),
+        .target(
+            name: "Linearizability", path: "Tests/Linearizability", exclude: ["README.md"],
+            swiftSettings: house),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzTargets", "TimeAndChance"], path: "Tests/Fuzz/FuzzTests",
             swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),
+        .testTarget(name: "ProtocolModelTests", dependencies: ["ProtocolModel"], swiftSettings: house),
+        .testTarget(
+            name: "LinearizabilityTests", dependencies: ["Linearizability", "TimeAndChance"],
+            swiftSettings: house),
         .testTarget(
             name: "WorkflowCoreTests", dependencies: ["WorkflowCore", "ByteCoding"], swiftSettings: house),
         .testTarget(
