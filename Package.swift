@@ -145,7 +145,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Identifiers", "ByteCoding", "WorkflowCore", "ClientProtocol", "SessionCore", "MailboxCore",
-                "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
+                "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands", "ReplicationCore",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",

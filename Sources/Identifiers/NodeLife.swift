@@ -33,5 +33,7 @@ public struct NodeLife: Hashable, Comparable, Sendable, CustomStringConvertible 
         (a.node, a.incarnation, a.store) < (b.node, b.incarnation, b.store)
     }
 
-    public var description: String { "n\(node.rawValue).\(incarnation.rawValue)/\(store.description.prefix(8))" }
+    public var description: String {
+        "n\(node.rawValue).\(incarnation.rawValue)/\(store.description.prefix(8))"
+    }
 }

@@ -5,7 +5,9 @@ import Identifiers
 extension Replica {
     mutating func flush(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
         // Before its first record, an owner has nothing to say.
-        guard let count = owner?.peers.count, let start = owner?.start, log.end.position > start else { return }
+        guard let count = owner?.peers.count, let start = owner?.start, log.end.position > start else {
+            return
+        }
         for index in 0..<count { feed(index, now, &effects) }
     }
 
@@ -47,7 +49,8 @@ extension Replica {
             position = position.next
         }
         return Append(
-            epoch: owner.epoch, probe: peer.probes, previous: previous, committed: committed, records: records)
+            epoch: owner.epoch, probe: peer.probes, previous: previous, committed: committed, records: records
+        )
     }
 
     private mutating func send(
@@ -61,7 +64,9 @@ extension Replica {
             peer.inFlightBytes += bytes
             if peer.behindSince == nil { peer.behindSince = now }
         }
-        if peer.waitingSince == nil, !append.records.isEmpty || peer.state == .probe { peer.waitingSince = now }
+        if peer.waitingSince == nil, !append.records.isEmpty || peer.state == .probe {
+            peer.waitingSince = now
+        }
         peer.lastSentAt = now
         peer.announced = append.committed
         owner?.peers[index] = peer

@@ -102,22 +102,22 @@ extension ReplicaMessage {
         switch try reader.byte() {
         case 1: return .append(try readAppend(&reader, partition))
         case 2:
-            let epoch = Epoch(rawValue: try reader.varint())
-            return .acknowledged(epoch: epoch, position: LogPosition(rawValue: try reader.varint()))
+            let epoch = try reader.epoch()
+            return .acknowledged(epoch: epoch, position: try reader.position())
         case 3:
-            let epoch = Epoch(rawValue: try reader.varint())
+            let epoch = try reader.epoch()
             let probe = try reader.varint()
-            let end = LogPosition(rawValue: try reader.varint())
+            let end = try reader.position()
             return .mismatch(epoch: epoch, probe: probe, end: end, epochs: try readEpochs(&reader))
-        case 4: return .damaged(epoch: Epoch(rawValue: try reader.varint()))
+        case 4: return .damaged(epoch: try reader.epoch())
         case 5:
-            let epoch = Epoch(rawValue: try reader.varint())
-            return .rejected(epoch: epoch, promised: Epoch(rawValue: try reader.varint()))
+            let epoch = try reader.epoch()
+            return .rejected(epoch: epoch, promised: try reader.epoch())
         case 6:
-            let epoch = Epoch(rawValue: try reader.varint())
+            let epoch = try reader.epoch()
             return .confirm(epoch: epoch, round: try reader.varint())
         case 7:
-            let epoch = Epoch(rawValue: try reader.varint())
+            let epoch = try reader.epoch()
             return .confirmed(epoch: epoch, round: try reader.varint())
         case let tag: throw .unknown(what: "replication message", value: UInt64(tag))
         }
@@ -127,8 +127,8 @@ extension ReplicaMessage {
         let count = try reader.count("epochs", limit: 4_096)
         var epochs: [EpochStart] = []
         for _ in 0..<count {
-            let epoch = Epoch(rawValue: try reader.varint())
-            let start = EpochStart(epoch: epoch, first: LogPosition(rawValue: try reader.varint()))
+            let epoch = try reader.epoch()
+            let start = EpochStart(epoch: epoch, first: try reader.position())
             if let last = epochs.last, start.epoch <= last.epoch || start.first <= last.first {
                 throw .invalid("the epochs of a log ascend")
             }
@@ -141,10 +141,10 @@ extension ReplicaMessage {
     private static func readAppend(
         _ reader: inout ByteReader, _ partition: PartitionID
     ) throws(WireError) -> Append {
-        let epoch = Epoch(rawValue: try reader.varint())
+        let epoch = try reader.epoch()
         let probe = try reader.varint()
         let previous = try LogMark.read(&reader)
-        let committed = LogPosition(rawValue: try reader.varint())
+        let committed = try reader.position()
         let count = try reader.count("records", limit: ReplicationFrame.recordsMax)
         var records: [LogRecord] = []
         var last = previous
@@ -184,8 +184,19 @@ extension LogMark {
     }
 
     static func read(_ reader: inout ByteReader) throws(WireError) -> LogMark {
-        let position = LogPosition(rawValue: try reader.varint())
-        let epoch = Epoch(rawValue: try reader.varint())
+        let position = try reader.position()
+        let epoch = try reader.epoch()
         return LogMark(position: position, epoch: epoch, hash: try reader.fixed())
+    }
+}
+
+// Code goes on counting from these, so the largest numbers are not for others to choose.
+extension ByteReader {
+    fileprivate mutating func epoch() throws(WireError) -> Epoch {
+        Epoch(rawValue: try varint().countable("an epoch"))
+    }
+
+    fileprivate mutating func position() throws(WireError) -> LogPosition {
+        LogPosition(rawValue: try varint().countable("a position"))
     }
 }

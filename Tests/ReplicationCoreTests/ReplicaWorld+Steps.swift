@@ -194,7 +194,8 @@ extension ReplicaWorld {
         for index in nodes.indices where nodes[index].process == nil { start(index) }
         let goal = acknowledgedEnd
         for round in 0..<4_000 {
-            if config.owner == nil, let life = registered.first(where: { config.inSync.contains($0.replica) }) {
+            if config.owner == nil, let life = registered.first(where: { config.inSync.contains($0.replica) })
+            {
                 decide { map in
                     map.epoch = Epoch(rawValue: map.epoch.rawValue + 1)
                     map.owner = life
@@ -223,7 +224,9 @@ extension ReplicaWorld {
         }
         throw Violation(
             description: "no progress: acknowledged \(acknowledgedEnd.rawValue), map \(config), ends "
-                + nodes.map { $0.process.map { "\($0.replica.log.end) durable \($0.replica.durable.rawValue)" } ?? "-" }
+                + nodes.map {
+                    $0.process.map { "\($0.replica.log.end) durable \($0.replica.durable.rawValue)" } ?? "-"
+                }
                 .joined(separator: ", "))
     }
 

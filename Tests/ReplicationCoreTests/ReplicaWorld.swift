@@ -92,7 +92,10 @@ struct ReplicaWorld {
         wipesLeft = settings.wipes
         for index in 0..<settings.nodes {
             nodes.append(Node(disk: Disk(store: freshStore()), process: nil))
-            registered.append(NodeLife(node: Self.id(index), incarnation: Incarnation(rawValue: 0), store: nodes[index].disk.store))
+            registered.append(
+                NodeLife(
+                    node: Self.id(index), incarnation: Incarnation(rawValue: 0),
+                    store: nodes[index].disk.store))
         }
         maps = [
             PartitionConfiguration(
@@ -211,7 +214,8 @@ struct ReplicaWorld {
             nodes[index].process?.isLeading = false
             note("\(process.life) is no longer the owner of epoch \(epoch.rawValue)")
         case .propose(let request):
-            note("\(process.life) asks for \(request.change) at \(request.epoch.rawValue).\(request.revision)")
+            note(
+                "\(process.life) asks for \(request.change) at \(request.epoch.rawValue).\(request.revision)")
             if requests.count < 4 { requests.append(request) }
         case .readLog(let replica, let position, _):
             perform(.logRead(for: replica, after: position, records: read(index, after: position)), at: index)
@@ -270,7 +274,8 @@ struct ReplicaWorld {
         guard let process = nodes[index].process else { return }
         var next = acknowledgedEnd.next
         while next <= position {
-            guard let hash = process.replica.log.mark(at: next)?.hash ?? nodes[index].disk.hash(at: next) else {
+            guard let hash = process.replica.log.mark(at: next)?.hash ?? nodes[index].disk.hash(at: next)
+            else {
                 break
             }
             acknowledged[next] = hash
@@ -281,10 +286,12 @@ struct ReplicaWorld {
         // A second owner's view of what was acknowledged before must be the same.
         var earlier = position
         while earlier > .zero, let known = acknowledged[earlier] {
-            guard let hash = process.replica.log.mark(at: earlier)?.hash ?? nodes[index].disk.hash(at: earlier)
+            guard
+                let hash = process.replica.log.mark(at: earlier)?.hash ?? nodes[index].disk.hash(at: earlier)
             else { break }
             if hash != known {
-                failures.append("two values acknowledged at \(earlier.rawValue), the second by \(process.life)")
+                failures.append(
+                    "two values acknowledged at \(earlier.rawValue), the second by \(process.life)")
             }
             earlier = LogPosition(rawValue: earlier.rawValue - 1)
         }

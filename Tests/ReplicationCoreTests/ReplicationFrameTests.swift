@@ -31,7 +31,8 @@ import Testing
             .damaged(epoch: epoch), .rejected(epoch: epoch, promised: Epoch(rawValue: 300)),
             .confirm(epoch: epoch, round: 1), .confirmed(epoch: epoch, round: 200),
         ]
-        return ReplicationFrame(messages.map { ReplicationFrame.Group(partition: PartitionID(7), message: $0) })
+        return ReplicationFrame(
+            messages.map { ReplicationFrame.Group(partition: PartitionID(7), message: $0) })
     }
 
     @Test func readsWhatItWrote() throws {

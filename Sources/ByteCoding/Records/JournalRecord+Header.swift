@@ -15,6 +15,16 @@ extension JournalRecord {
     /// - Returns: the header and the record's link in the hash chain.
     public static func verify(_ record: [UInt8]) throws(WireError) -> (header: Header, hash: UInt64) {
         var reader = ByteReader(record)
+        let (header, _, hash) = try verify(&reader, from: record)
+        try reader.finish()
+        return (header, hash)
+    }
+
+    /// The same for the record at the reader's place, with the place of its body.
+    static func verify(
+        _ reader: inout ByteReader, from bytes: [UInt8]
+    ) throws(WireError) -> (header: Header, body: Range<Int>, hash: UInt64) {
+        let start = reader.offset
         let version = try reader.byte()
         guard version == Self.version else {
             throw .version(what: "journal record", found: UInt64(version), newest: UInt64(Self.version))
@@ -22,18 +32,20 @@ extension JournalRecord {
         let rawKind = try reader.byte()
         let flags = try reader.fixed(UInt16.self)
         let partition = PartitionID(rawValue: try reader.fixed())
-        let epoch = Epoch(rawValue: try reader.fixed())
-        let position = LogPosition(rawValue: try reader.fixed())
-        let time = try reader.fixed(UInt64.self)
+        let epoch = Epoch(rawValue: try reader.fixed(UInt64.self).countable("an epoch"))
+        let position = LogPosition(rawValue: try reader.fixed(UInt64.self).countable("a position"))
+        let time = try reader.fixed(UInt64.self).countable("a record's time")
         let previousHash = try reader.fixed(UInt64.self)
         let length = try reader.fixed(UInt32.self)
         let crc = try reader.fixed(UInt32.self)
         guard length <= UInt32(bodyBytesMax) else {
             throw .tooLong(what: "journal record", count: UInt64(length), limit: UInt64(bodyBytesMax))
         }
-        _ = try reader.skip(Int(length))
-        try reader.finish()
-        let (actual, hash) = record.withUnsafeBytes { (checksum($0), XXH64.hash($0)) }
+        let body = try reader.skip(Int(length))
+        let (actual, hash) = bytes.withUnsafeBytes { all in
+            let record = UnsafeRawBufferPointer(rebasing: all[start..<body.upperBound])
+            return (checksum(record), XXH64.hash(record))
+        }
         guard actual == crc else { throw .checksum(what: "journal record \(position.rawValue)") }
         guard let kind = Kind(rawValue: rawKind) else {
             throw .unknown(what: "journal record kind", value: UInt64(rawKind))
@@ -42,6 +54,6 @@ extension JournalRecord {
         let header = Header(
             kind: kind, partition: partition, epoch: epoch, position: position, time: time,
             previousHash: previousHash)
-        return (header, hash)
+        return (header, body, hash)
     }
 }

@@ -80,36 +80,10 @@ public struct JournalRecord: Hashable, Sendable {
     public static func decode(
         _ reader: inout ByteReader, from bytes: [UInt8]
     ) throws(WireError) -> (JournalRecord, hash: UInt64) {
-        let start = reader.offset
-        let version = try reader.byte()
-        guard version == Self.version else {
-            throw .version(what: "journal record", found: UInt64(version), newest: UInt64(Self.version))
-        }
-        let rawKind = try reader.byte()
-        let flags = try reader.fixed(UInt16.self)
-        let partition = PartitionID(rawValue: try reader.fixed())
-        let epoch = Epoch(rawValue: try reader.fixed(UInt64.self).countable("an epoch"))
-        let position = LogPosition(rawValue: try reader.fixed(UInt64.self).countable("a position"))
-        let time = try reader.fixed(UInt64.self).countable("a record's time")
-        let previousHash = try reader.fixed(UInt64.self)
-        let length = try reader.fixed(UInt32.self)
-        let crc = try reader.fixed(UInt32.self)
-        guard length <= UInt32(bodyBytesMax) else {
-            throw .tooLong(what: "journal record", count: UInt64(length), limit: UInt64(bodyBytesMax))
-        }
-        let body = try reader.skip(Int(length))
-        let (actual, hash) = bytes.withUnsafeBytes { all in
-            let record = UnsafeRawBufferPointer(rebasing: all[start..<body.upperBound])
-            return (checksum(record), XXH64.hash(record))
-        }
-        guard actual == crc else { throw .checksum(what: "journal record \(position.rawValue)") }
-        guard let kind = Kind(rawValue: rawKind) else {
-            throw .unknown(what: "journal record kind", value: UInt64(rawKind))
-        }
-        guard flags == 0 else { throw .unknown(what: "journal record flags", value: UInt64(flags)) }
+        let (header, body, hash) = try verify(&reader, from: bytes)
         let record = JournalRecord(
-            kind: kind, partition: partition, epoch: epoch, position: position, time: time,
-            previousHash: previousHash, body: Array(bytes[body]))
+            kind: header.kind, partition: header.partition, epoch: header.epoch, position: header.position,
+            time: header.time, previousHash: header.previousHash, body: Array(bytes[body]))
         return (record, hash)
     }
 

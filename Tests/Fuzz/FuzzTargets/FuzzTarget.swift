@@ -24,7 +24,7 @@ public struct FuzzTarget: Sendable {
     /// Every decoder of the house.
     public static let all: [FuzzTarget] = [
         .journalRecord, .recordRun, .turnBody, .actorKeyPath, .uuidText, .checksumFraming,
-        .historyEntry, .runRecord, .clientFrame, .serverFrame,
+        .historyEntry, .runRecord, .clientFrame, .serverFrame, .replicationFrame,
         .queuedMessage, .deduplicationEntry, .requestIdentity, .replyRecord,
         .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,

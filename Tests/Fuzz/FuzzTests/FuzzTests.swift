@@ -22,6 +22,8 @@ struct FuzzTests {
     static let files = [
         "ByteCoding/ByteReader": "TurnBody",
         "ByteCoding/Records/JournalRecord": "JournalRecord",
+        "ByteCoding/Records/JournalRecord+Header": "JournalRecord",
+        "ReplicationCore/ReplicationFrame": "ReplicationFrame",
         "ByteCoding/Records/TurnOperation": "TurnBody",
         "WorkflowCore/HistoryEntry": "HistoryEntry",
         "WorkflowCore/HistoryPath": "HistoryEntry",
