@@ -23,7 +23,8 @@ public struct PartitionConfiguration: Hashable, Sendable {
     }
 }
 
-/// What an owner asks of the control plane; compared and set on (epoch, revision) when it is applied (R2, R8).
+/// What an owner asks of the control plane; compared and set on epoch and revision when it is applied (R2,
+/// R8).
 public struct MembershipRequest: Hashable, Sendable {
     public enum Change: Hashable, Sendable {
         case drop(ReplicaID)

@@ -18,8 +18,8 @@ import Testing
     }
 }
 
-/// Each rule taken away must show, or nobody would notice if the code lost it. R9, R12 and R18 guard against
-/// schedules that random walks hardly ever find; the breadth-first search of `ProtocolModelTests` finds them.
+/// Each rule taken away must show, or nobody would notice if the code lost it. R5, R9, R12 and R18 guard
+/// against schedules that random walks hardly ever find; the breadth-first search of `ProtocolModelTests` does.
 @Suite("Replicas without one of their rules") struct ReplicaMutants {
     struct Mutant: CustomTestStringConvertible, Sendable {
         var name: String
@@ -33,7 +33,6 @@ import Testing
     static let mutants = [
         Mutant(name: "R1", without: .allInSyncCommit), Mutant(name: "R2", without: .shrinkByControlPlane),
         Mutant(name: "R3", without: .maximalInSync), Mutant(name: "R4", promotesAnybody: true),
-        Mutant(name: "R5", without: .oneLifePerEpoch, seeds: 40_000),
         Mutant(name: "R6", without: .acknowledgeSynced), Mutant(name: "R7", without: .truncateByMatch),
         Mutant(name: "R8", checksRequests: false), Mutant(name: "R10", without: .flushBeforeVouching),
         Mutant(name: "R11", without: .grantNamesStore), Mutant(name: "R17", without: .outputGate),

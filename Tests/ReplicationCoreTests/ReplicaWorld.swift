@@ -2,9 +2,9 @@ import Identifiers
 import ReplicationCore
 import TimeAndChance
 
-/// A few nodes with one partition, a control plane that is linearizable by construction, a network that loses,
-/// repeats and reorders, and disks that forget what was not synced; all driven by one seed. What must hold is
-/// checked from outside after every step.
+/// A few nodes with one partition, a control plane that is linearizable by construction, a network that
+/// loses, repeats and reorders, and disks that forget what was not synced; all driven by one seed. What must
+/// hold is checked from outside after every step.
 struct ReplicaWorld {
     struct Violation: Error, CustomStringConvertible {
         var description: String
