@@ -67,12 +67,15 @@ extension ClusterMap {
         return candidates.map(\.life)
     }
 
-    /// The command that grants the partition, and drops members that are down or on a replaced disk: their
-    /// acknowledgements would only be waited for.
+    /// The command that grants the partition, and drops members that are down: their acknowledgements would
+    /// only be waited for. One that just starts again stays.
     public func promotion(of id: PartitionID, to life: NodeLife) -> Command? {
         guard let partition = self[id] else { return nil }
         return .promote(
             id, partition.revision, to: life,
-            inSync: partition.inSync.filter { $0 == life.replica || isLive($0) })
+            inSync: partition.inSync.filter {
+                guard let node = self[$0.node], node.store == $0.store else { return false }
+                return node.liveness != .down || $0 == life.replica
+            })
     }
 }
