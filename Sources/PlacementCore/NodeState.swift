@@ -41,7 +41,7 @@ public struct NodeState: Hashable, Sendable {
     public var isUp: Bool { liveness == .up }
 
     /// The record of a disk of this node, present or former.
-    func record(of store: StoreID) -> StoreRecord? {
+    public func record(of store: StoreID) -> StoreRecord? {
         disk.store == store ? disk : formerDisks.first { $0.store == store }
     }
 }

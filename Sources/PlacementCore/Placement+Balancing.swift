@@ -5,24 +5,36 @@ extension Placement {
     /// too many, down to the bound. Each step brings two nodes nearer to their shares, so this ends.
     mutating func balanceCopies() {
         var held = copiesByNode()
-        for node in load.indices where accepts[node] && load[node] < bounds(shares.copies[node]).lowerBound {
-            while Double(load[node] + 1) <= shares.copies[node] {
-                let donors = load.indices.filter { $0 != node && isFairer(from: $0, to: node) }
-                    .sorted { (overload($1), $0) < (overload($0), $1) }
-                var hasMoved = false
-                for donor in donors where !hasMoved { hasMoved = moveCopy(from: donor, to: node, &held) }
-                guard hasMoved else { break }
-            }
+        for node in load.indices where accepts[node] {
+            let (share, low) = (shares.copies[node], bounds(shares.copies[node]).lowerBound)
+            guard load[node] < low else { continue }
+            while Double(load[node] + 1) <= share, draw(to: node, widening: false, &held) {}
+            // The scatter width matters less than a node that has far too little to do.
+            while load[node] < low, draw(to: node, widening: true, &held) {}
         }
         for node in load.indices where keeps[node] {
-            while load[node] > bounds(shares.copies[node]).upperBound {
-                let takers = load.indices.filter { accepts[$0] && $0 != node && isFairer(from: node, to: $0) }
-                    .sorted { (overload($0), $0) < (overload($1), $1) }
-                var hasMoved = false
-                for taker in takers where !hasMoved { hasMoved = moveCopy(from: node, to: taker, &held) }
-                guard hasMoved else { break }
+            for widening in [false, true] {
+                while load[node] > bounds(shares.copies[node]).upperBound,
+                    shed(from: node, widening: widening, &held)
+                {}
             }
         }
+    }
+
+    /// Takes one copy from the most loaded node that can give one.
+    private mutating func draw(to node: Int, widening: Bool, _ held: inout [[Int]]) -> Bool {
+        let donors = load.indices.filter { $0 != node && isFairer(from: $0, to: node) }
+            .sorted { (overload($1), $0) < (overload($0), $1) }
+        for donor in donors where moveCopy(from: donor, to: node, widening: widening, &held) { return true }
+        return false
+    }
+
+    /// Gives one copy to the least loaded node that can take one.
+    private mutating func shed(from node: Int, widening: Bool, _ held: inout [[Int]]) -> Bool {
+        let takers = load.indices.filter { accepts[$0] && $0 != node && isFairer(from: node, to: $0) }
+            .sorted { (overload($0), $0) < (overload($1), $1) }
+        for taker in takers where moveCopy(from: node, to: taker, widening: widening, &held) { return true }
+        return false
     }
 
     /// Partitions of each node that may move.
@@ -34,17 +46,22 @@ extension Placement {
         return held
     }
 
-    /// Moves the copy whose move costs least: no partition with its zone or the scatter width violated if it
-    /// can be helped, rather a follower than an owner; among equals, the hash decides.
-    private mutating func moveCopy(from: Int, to: Int, _ held: inout [[Int]]) -> Bool {
+    /// Moves the copy whose move costs least: within the scatter width, rather a follower than an owner; among
+    /// equals, the hash decides. Never into a zone that has enough.
+    /// - Parameter widening: whether the scatter width may be exceeded.
+    private mutating func moveCopy(
+        from: Int, to: Int, widening: Bool, _ held: inout [[Int]]
+    ) -> Bool {
         var best: (place: Int, cost: (Int, Int, UInt64))?
         let id = map.nodes[to].id.rawValue
         for (place, partition) in held[from].enumerated() where isSettled[partition] {
             guard !targets[partition].contains(to) else { continue }
             let excess = zoneExcess(of: to, in: partition, insteadOf: from)
             guard excess <= zoneExcess(of: from, in: partition, insteadOf: from) else { continue }
+            let scatter = scatterExcess(of: to, in: partition, insteadOf: from)
+            guard scatter == 0 || widening else { continue }
             let cost = (
-                scatterExcess(of: to, in: partition, insteadOf: from), targets[partition][0] == from ? 1 : 0,
+                scatter, targets[partition][0] == from ? 1 : 0,
                 PlacementRing.hash(map.constants.ring, UInt64(partition), id)
             )
             if let best, best.cost <= cost { continue }

@@ -30,18 +30,18 @@ extension Placement {
     /// What speaks against a node for a copy, the weightiest first.
     private struct Objections: Comparable {
         var zone: Int
+        var scatter: Int
         var isOverloaded: Bool
         var hasNoCopy: Bool
-        var scatter: Int
         var isSatisfied: Bool
         /// How loaded the node is, if it has its share already; else the ring decides.
         var overload: Double
 
         static func < (a: Self, b: Self) -> Bool {
             if a.zone != b.zone { return a.zone < b.zone }
+            if a.scatter != b.scatter { return a.scatter < b.scatter }
             if a.isOverloaded != b.isOverloaded { return b.isOverloaded }
             if a.hasNoCopy != b.hasNoCopy { return b.hasNoCopy }
-            if a.scatter != b.scatter { return a.scatter < b.scatter }
             if a.isSatisfied != b.isSatisfied { return b.isSatisfied }
             return a.overload < b.overload
         }
@@ -64,9 +64,9 @@ extension Placement {
             let isSatisfied = Double(load[node]) >= shares.copies[node].rounded(.up)
             let objections = Objections(
                 zone: zoneExcess(of: node, in: partition, insteadOf: old),
+                scatter: scatterExcess(of: node, in: partition, insteadOf: old),
                 isOverloaded: load[node] >= bounds(shares.copies[node]).upperBound,
                 hasNoCopy: spare && !state.holds(map.nodes[node].id),
-                scatter: scatterExcess(of: node, in: partition, insteadOf: old),
                 isSatisfied: isSatisfied, overload: isSatisfied ? overload(node) : 0)
             if objections.isNone { return node }
             if let best, !(objections < best.objections) { continue }
