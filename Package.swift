@@ -63,6 +63,9 @@ let package = Package(
         .target(
             name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
+        .target(
+            name: "PlacementCore", dependencies: ["Identifiers", "ByteCoding", "TimeAndChance"],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 3: drivers
         .target(
@@ -132,7 +135,10 @@ let package = Package(
         // Tests
         .target(
             name: "FuzzTargets",
-            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol"],
+            dependencies: [
+                "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol",
+                "PlacementCore",
+            ],
             path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -155,6 +161,10 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "TimerCoreTests", dependencies: ["TimerCore", "TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "PlacementCoreTests",
+            dependencies: ["PlacementCore", "Identifiers", "ByteCoding", "TimeAndChance"],
+            swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(

@@ -23,7 +23,8 @@ extension ClusterMap {
         for list in [voters.voters, voters.learners] where !isAscending(list) {
             return "the voters are not in ascending order"
         }
-        guard !voters.voters.isEmpty, !voters.voters.contains(where: { voters.learners.holds($0.node) }) else {
+        guard !voters.voters.isEmpty, !voters.voters.contains(where: { voters.learners.holds($0.node) })
+        else {
             return "a voter is also a learner, or there is no voter"
         }
         for (number, partition) in partitions.enumerated() {

@@ -28,7 +28,8 @@ public struct ClusterState: Hashable, Sendable {
     /// - Parameter index: of the entry in the log. An entry that was applied before does nothing again.
     public mutating func apply(_ entry: ClusterEntry, at index: UInt64) -> Applied {
         guard index > appliedIndex, index <= ClusterMap.counterMax else {
-            return Applied(outcomes: entry.commands.map { _ in .refused(.staleVersion(version)) }, update: nil)
+            return Applied(
+                outcomes: entry.commands.map { _ in .refused(.staleVersion(version)) }, update: nil)
         }
         appliedIndex = index
         var commands = entry.commands[...]

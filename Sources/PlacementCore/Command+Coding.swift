@@ -27,14 +27,14 @@ extension ClusterEntry {
 
 extension Command: WireValue {
     /// The first byte of a command; a number is never used again.
-    private enum Tag: UInt8, WireValue {
+    private enum CommandTag: UInt8, WireValue {
         case initialize = 1
         case register, confirm, nodeDown, drain, leave, changeInSync, promote, forcePromote, addLearner
         case removeReplica, setTargets, changeVoters, changeSettings
     }
 
     init(from reader: inout ByteReader) throws(WireError) {
-        switch try Tag(from: &reader) {
+        switch try CommandTag(from: &reader) {
         case .initialize:
             self = .initialize(
                 try ClusterConstants(from: &reader), try ClusterSettings(from: &reader),
@@ -76,7 +76,7 @@ extension Command: WireValue {
     }
 
     func encode(into writer: inout ByteWriter) {
-        func write(_ tag: Tag, _ values: any WireValue...) {
+        func write(_ tag: CommandTag, _ values: any WireValue...) {
             tag.encode(into: &writer)
             for value in values { value.encode(into: &writer) }
         }

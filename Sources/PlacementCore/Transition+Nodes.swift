@@ -2,7 +2,9 @@ import Identifiers
 
 extension Transition {
     /// Gives a starting process its node's next incarnation, or says why it may not be that node.
-    mutating func register(_ registration: Registration, nodesIssued: inout UInt64) throws(Refusal) -> NodeLife {
+    mutating func register(
+        _ registration: Registration, nodesIssued: inout UInt64
+    ) throws(Refusal) -> NodeLife {
         let constants = map.constants
         guard registration.cluster == constants.cluster else { throw .otherCluster(constants.cluster) }
         guard registration.formats.canRead(constants.formats) else { throw .oldProgram }
@@ -132,7 +134,8 @@ extension Transition {
         record(.down(life, evidence))
         for number in map.partitions.indices {
             let partition = map.partitions[number]
-            let drops = partition.inSync.contains(life.replica) && partition.inSync.contains(where: map.isLive)
+            let drops =
+                partition.inSync.contains(life.replica) && partition.inSync.contains(where: map.isLive)
             guard drops || partition.owner?.node == id else { continue }
             changePartition(number) {
                 if $0.owner?.node == id { $0.owner = nil }

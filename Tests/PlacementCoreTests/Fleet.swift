@@ -25,6 +25,8 @@ struct Fleet {
         _ nodes: [(zone: String, weight: Int)], partitions: Int, replicationFactor: Int = 2, seed: UInt64 = 1
     ) {
         random = SplitMix64(seed: seed)
+        planner.limits.promotionsMax = 16
+        planner.limits.copiesPerNodeMax = 4
         let settings = ClusterSettings(replicationFactor: replicationFactor)
         run([ControlPlane.initialization(partitions: partitions, settings: settings, zone: nodes[0].zone)])
         run([.confirm(map.nodes[0].life)])
@@ -113,7 +115,9 @@ struct Fleet {
         for (number, partition) in map.partitions.enumerated() where partition.owner != nil {
             guard let learner = partition.learners.first(where: map.isLive) else { continue }
             pending = true
-            guard Int.random(in: 0..<3, using: &random) > 0, let life = map[learner.node]?.life else { continue }
+            guard Int.random(in: 0..<3, using: &random) > 0, let life = map[learner.node]?.life else {
+                continue
+            }
             commands.append(
                 .changeInSync(PartitionID(number), partition.epoch, partition.revision, .add(life)))
         }
@@ -183,7 +187,8 @@ struct Fleet {
         for (index, node) in map.nodes.enumerated() {
             let share = placement.shares.copies[index]
             if !placement.bounds(share).contains(load(node.id)) {
-                complaints.append("node \(node.id.rawValue) has \(load(node.id)) copies of a share of \(share)")
+                complaints.append(
+                    "node \(node.id.rawValue) has \(load(node.id)) copies of a share of \(share)")
             }
             let owns = placement.ownerShares[index]
             if !placement.bounds(owns).contains(owned(node.id)) {
@@ -205,7 +210,8 @@ struct Fleet {
     /// With how many others each node that is up shares partitions.
     func scatterWidths() -> [Int] {
         map.nodes.filter(\.isUp).map { node in
-            Set(map.partitions.filter { $0.inSync.holds(node.id) }.flatMap { $0.inSync.map(\.node) }).count - 1
+            Set(map.partitions.filter { $0.inSync.holds(node.id) }.flatMap { $0.inSync.map(\.node) }).count
+                - 1
         }
     }
 }

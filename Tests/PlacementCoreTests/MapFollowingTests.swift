@@ -1,7 +1,8 @@
 import Identifiers
-@testable import PlacementCore
 import Testing
 import TimeAndChance
+
+@testable import PlacementCore
 
 @Suite("Nodes follow the map")
 struct MapFollowingTests {

@@ -40,10 +40,12 @@ struct PromotionTests {
         plane.join(store: 2, last: 1)
         let id = PartitionID(0)
         #expect(
-            plane.run(.promote(id, revision, to: dead, inSync: members)) == .refused(.staleLife(plane.life(2))))
+            plane.run(.promote(id, revision, to: dead, inSync: members))
+                == .refused(.staleLife(plane.life(2))))
         dead.store = ControlPlane.store(7)
         #expect(
-            plane.run(.promote(id, revision, to: dead, inSync: members)) == .refused(.staleLife(plane.life(2))))
+            plane.run(.promote(id, revision, to: dead, inSync: members))
+                == .refused(.staleLife(plane.life(2))))
         let three = plane.life(3)
         #expect(
             plane.run(.promote(id, Revision(rawValue: 1), to: three, inSync: members))
@@ -71,7 +73,9 @@ struct PromotionTests {
     func candidates() {
         var plane = withThreeCopies()
         plane.join(store: 1, last: 1)
-        func report(_ node: UInt64, _ epoch: UInt64, _ position: UInt64, acknowledged: UInt64? = nil)
+        func report(
+            _ node: UInt64, _ epoch: UInt64, _ position: UInt64, acknowledged: UInt64? = nil
+        )
             -> LogReport
         {
             func end(_ position: UInt64) -> LogReport.End {

@@ -79,13 +79,16 @@ struct RandomCommandTests {
             let store = number(1..<12)
             let known = map.nodes.first { $0.record(of: ControlPlane.store(store)) != nil }
             let last =
-                chance(6) ? number(0..<9) : Int(known?.record(of: ControlPlane.store(store))?.persisted.rawValue ?? 0)
+                chance(6)
+                ? number(0..<9) : Int(known?.record(of: ControlPlane.store(store))?.persisted.rawValue ?? 0)
             let node = chance(2) ? nil : known?.id.rawValue ?? UInt64(number(1..<8))
             return .register(ControlPlane.registration(node: node, store: store, last: UInt32(last)))
         }
     }
 
-    @Test("I4, I9, I10, I19, R4, R5: invariants, monotony, deltas and snapshots over random commands", arguments: 0..<12)
+    @Test(
+        "I4, I9, I10, I19, R4, R5: invariants, monotony, deltas and snapshots over random commands",
+        arguments: 0..<12)
     func sequences(seed: Int) throws {
         var source = Source(random: SplitMix64(seed: UInt64(seed)))
         var plane = ControlPlane()
@@ -98,7 +101,8 @@ struct RandomCommandTests {
             #expect(try ClusterEntry.decode(entry.encoded()) == entry)
             for (command, outcome) in zip(commands, plane.run(commands)) {
                 if case .registered(let life) = outcome {
-                    #expect(!source.lives.contains { $0.node == life.node && $0.incarnation == life.incarnation })
+                    #expect(
+                        !source.lives.contains { $0.node == life.node && $0.incarnation == life.incarnation })
                     source.lives.append(life)
                 }
                 if case .refused = outcome { continue }

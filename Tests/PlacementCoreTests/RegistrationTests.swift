@@ -52,7 +52,8 @@ struct RegistrationTests {
         let held = Incarnation(rawValue: 3)
         for last in 0...2 {
             #expect(plane.register(store: 2, last: UInt32(last)) == .refused(.rolledBack(held: held)))
-            #expect(plane.register(node: 2, store: 2, last: UInt32(last)) == .refused(.rolledBack(held: held)))
+            #expect(
+                plane.register(node: 2, store: 2, last: UInt32(last)) == .refused(.rolledBack(held: held)))
         }
         #expect(plane.register(store: 2, last: 4) == .refused(.unknownStore))
         var careless = plane
