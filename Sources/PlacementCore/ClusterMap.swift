@@ -31,10 +31,12 @@ public struct ClusterMap: Hashable, Sendable {
         partition.inSync.count < settings.replicationFactor
     }
 
-    /// Whether nobody may be granted the partition: it waits for a member of its in-sync set, or for an
-    /// operator.
+    /// Whether no member of the in-sync set is there, so that the partition waits for one, or for an operator.
     public func isOffline(_ partition: PartitionState) -> Bool {
-        partition.owner == nil && !partition.inSync.contains(where: isLive)
+        !partition.inSync.contains { member in
+            guard let node = self[member.node] else { return false }
+            return node.liveness != .down && node.store == member.store
+        }
     }
 
     /// Where the node is in the ascending list.

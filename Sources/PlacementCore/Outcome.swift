@@ -46,7 +46,7 @@ public enum Refusal: Error, Hashable, Sendable {
     case isOwner
     /// The last member of the in-sync set is never removed.
     case lastInSync
-    /// A member of the in-sync set is up: promote that one.
+    /// A member of the in-sync set is there or just starts: promote that one.
     case notOffline
     case dataLossNotAccepted
 

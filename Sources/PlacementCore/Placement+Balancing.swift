@@ -46,12 +46,10 @@ extension Placement {
         return held
     }
 
-    /// Moves the copy whose move costs least: within the scatter width, rather a follower than an owner; among
-    /// equals, the hash decides. Never into a zone that has enough.
+    /// Moves the copy whose move costs least: within the scatter width, rather a follower than an owner;
+    /// among equals, the hash decides. Never into a zone that has enough.
     /// - Parameter widening: whether the scatter width may be exceeded.
-    private mutating func moveCopy(
-        from: Int, to: Int, widening: Bool, _ held: inout [[Int]]
-    ) -> Bool {
+    private mutating func moveCopy(from: Int, to: Int, widening: Bool, _ held: inout [[Int]]) -> Bool {
         var best: (place: Int, cost: (Int, Int, UInt64))?
         let id = map.nodes[to].id.rawValue
         for (place, partition) in held[from].enumerated() where isSettled[partition] {

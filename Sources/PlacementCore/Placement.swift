@@ -20,7 +20,7 @@ struct Placement {
     private(set) var targets: [[Int]]
     /// By partition: whether everything wanted is in sync and owned, so that one copy may move.
     private(set) var isSettled: [Bool]
-    /// By partition: nobody has the data and is there, so that nothing is planned.
+    /// By partition: nobody who has the data is there, so that nothing is planned.
     let isFrozen: [Bool]
     /// By node: copies, owned partitions, and how many partitions are shared with each other node.
     private(set) var load: [Int]
@@ -54,16 +54,11 @@ struct Placement {
         owned = load
         shared = Array(repeating: [:], count: nodes.count)
         (targets, isSettled) = ([], [])
-        isFrozen = map.partitions.map { partition in
-            !partition.inSync.contains { member in
-                guard let node = map[member.node], node.store == member.store else { return false }
-                return node.liveness != .down || hints.awaited.contains(node.id)
-            }
-        }
+        isFrozen = map.partitions.map(map.isOffline)
         for (number, partition) in map.partitions.enumerated() {
-            let kept = isFrozen[number] ? [] : keptTargets(of: partition)
+            let kept = keptTargets(of: partition)
             targets.append([])
-            for node in kept { place(node, in: targets.count - 1) }
+            for node in kept { place(node, in: number) }
             isSettled.append(
                 kept.count == shares.copiesPerPartition && kept.map { nodes[$0].id } == partition.targets
                     && partition.learners.isEmpty && partition.owner != nil

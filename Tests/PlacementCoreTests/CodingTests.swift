@@ -233,8 +233,8 @@ struct CodingTests {
             ("0 partitions instead of 1", { $0.partitions = [] }),
             ("a voter is also a learner, or there is no voter", { $0.voters.voters = [] }),
             (
-                "the settings ClusterSettings(replicationFactor: 0, inSyncMin: 1, voterTarget: 3) are not valid",
-                { $0.settings.replicationFactor = 0 }
+                "the settings \(ClusterSettings(replicationFactor: 0)) are not valid",
+                { $0.settings = ClusterSettings(replicationFactor: 0) }
             ),
         ]
         for (sentence, change) in table { #expect(refusal(change) == sentence) }

@@ -144,6 +144,10 @@ struct PromotionTests {
         #expect(plane.partition(0).inSync == [plane.life(3).replica])
         #expect(plane.run(force(4, accepts: false)) == .refused(.dataLossNotAccepted))
         #expect(plane.run(force(3)) == .refused(.notUp))
+        // A member of the in-sync set that just starts is worth waiting for.
+        plane.register(store: 3, last: 1)
+        #expect(plane.run(force(4)) == .refused(.notOffline))
+        plane.down(3)
         #expect(plane.run(force(4)) == .accepted)
         #expect(plane.partition(0).owner == plane.life(4))
         #expect(plane.partition(0).inSync == [plane.life(4).replica])
