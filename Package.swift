@@ -67,6 +67,9 @@ let package = Package(
         .target(
             name: "ReplicationCore", dependencies: ["ByteCoding", "Identifiers", deque],
             exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "PlacementCore", dependencies: ["Identifiers", "ByteCoding", "TimeAndChance"],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 3: drivers
         .target(
@@ -144,8 +147,10 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Identifiers", "ByteCoding", "WorkflowCore", "ClientProtocol", "SessionCore", "MailboxCore",
+                "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
+                "MailboxCore",
                 "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands", "ReplicationCore",
+                "PlacementCore",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -184,6 +189,10 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "TimerCoreTests", dependencies: ["TimerCore", "TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "PlacementCoreTests",
+            dependencies: ["PlacementCore", "Identifiers", "ByteCoding", "TimeAndChance"],
+            swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(

@@ -1,0 +1,60 @@
+import Identifiers
+
+/// What every node of the cluster follows: who is a member, and who holds and owns which partition.
+public struct ClusterMap: Hashable, Sendable {
+    public static let nodesMax = 4096
+
+    public internal(set) var version: MapVersion
+    public let constants: ClusterConstants
+    public internal(set) var settings: ClusterSettings
+    public internal(set) var settingsRevision = Revision(rawValue: 0)
+    public internal(set) var voters: VoterList
+    /// Ascending by number. A node that left is not among them; its number is not given again.
+    public internal(set) var nodes: [NodeState]
+    /// By number.
+    public internal(set) var partitions: [PartitionState]
+
+    public subscript(node: NodeID) -> NodeState? { index(of: node).map { nodes[$0] } }
+
+    public subscript(partition: PartitionID) -> PartitionState? {
+        partition.rawValue < partitions.count ? partitions[Int(partition.rawValue)] : nil
+    }
+
+    /// Whether the replica is on its node's registered disk, and the node is up.
+    public func isLive(_ replica: ReplicaID) -> Bool {
+        guard let node = self[replica.node] else { return false }
+        return node.isUp && node.store == replica.store
+    }
+
+    /// Whether fewer copies are in sync than the settings want.
+    public func isAtRisk(_ partition: PartitionState) -> Bool {
+        partition.inSync.count < settings.replicationFactor
+    }
+
+    /// Whether no member of the in-sync set is there, so that the partition waits for one, or for an operator.
+    public func isOffline(_ partition: PartitionState) -> Bool {
+        !partition.inSync.contains { member in
+            guard let node = self[member.node] else { return false }
+            return node.liveness != .down && node.store == member.store
+        }
+    }
+
+    /// Where the node is in the ascending list.
+    func index(of node: NodeID) -> Int? {
+        let place = insertionIndex(of: node)
+        return place < nodes.count && nodes[place].id == node ? place : nil
+    }
+
+    /// The first place that is not before the node's.
+    func insertionIndex(of node: NodeID) -> Int {
+        var range = 0..<nodes.count
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            range = nodes[middle].id < node ? middle + 1..<range.upperBound : range.lowerBound..<middle
+        }
+        return range.lowerBound
+    }
+
+    /// The node that has the disk, or had it and wants it back.
+    func node(with store: StoreID) -> NodeState? { nodes.first { $0.record(of: store) != nil } }
+}
