@@ -90,11 +90,17 @@ public struct Raft: Sendable {
     /// The members as of the end of the log.
     public var configuration: Configuration { log.configuration }
 
+    /// The last entry that is in the snapshot on this replica.
+    public var snapshotIndex: Index { snapshot.position.index }
+
     /// The end of the log, committed or not, durable or not.
     public var lastPosition: Position { log.last }
 
     /// The end of what is durable on this replica.
     public var durableIndex: Index { persistence.durable }
+
+    /// The term of an entry; nil if it is compacted away or not there.
+    package func term(at index: Index) -> Term? { log.term(at: index) }
 
     /// Takes what happened and says what to do about it.
     public mutating func handle(_ event: Event) -> Output {
