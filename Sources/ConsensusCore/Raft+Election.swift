@@ -72,7 +72,7 @@ extension Raft {
     }
 
     mutating func receivePreVote(_ last: Position, from candidate: Member, term candidacy: Term) {
-        let isGranted = candidacy > term && last >= log.last && knowsMembers
+        let isGranted = candidacy > term && isUpToDate(last) && knowsMembers
         // The consent names the term of the election, a refusal the own one, from which the other may learn.
         send(
             .preVoteResponse(granted: isGranted), to: candidate, term: isGranted ? candidacy : term,
@@ -81,13 +81,17 @@ extension Raft {
 
     mutating func receiveVote(_ last: Position, from candidate: Member) {
         let isFree = hardState.vote == nil && leader == nil || mutations.contains(.votesTwice)
-        let isUpToDate = last >= log.last || mutations.contains(.votesForShorterLogs)
-        let isGranted = (isFree || hardState.vote == candidate) && isUpToDate && knowsMembers
+        let isGranted = (isFree || hardState.vote == candidate) && isUpToDate(last) && knowsMembers
         if isGranted {
             restartElectionTimer()
             if hardState.vote != candidate { enter(term, vote: candidate) }
         }
         send(.voteResponse(granted: isGranted), to: candidate, promising: true)
+    }
+
+    /// A leader has every committed entry because nobody votes for a log that ends earlier than the own.
+    private func isUpToDate(_ last: Position) -> Bool {
+        last >= log.last || mutations.contains(.votesForShorterLogs)
     }
 
     /// A disk without members was never part of the group, or is no longer: it has nothing to vouch with.

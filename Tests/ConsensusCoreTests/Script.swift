@@ -41,9 +41,9 @@ struct Script {
         case "isolate":
             for peer in 1...cluster.nodes.count where peer != number { cut(number, peer) }
         case "heal": cluster.cut = []
-        case "hold": cluster[number].holdsWrites = true
+        case "hold": cluster.nodes[number - 1].holdsWrites = true
         case "flush":
-            cluster[number].holdsWrites = false
+            cluster.nodes[number - 1].holdsWrites = false
             while !cluster[number].pending.isEmpty { cluster.completeWrite(number) }
         case "crash": cluster.crash(number)
         case "restart":
@@ -140,6 +140,7 @@ struct Script {
         switch name {
         case "older-terms-rule": .commitsOlderTerms
         case "own-term-rule": .changesBeforeOwnTerm
+        case "log-order": .votesForShorterLogs
         case "pre-vote": .noPreVote
         case "stickiness": .heedsDisruption
         case "check-quorum": .noCheckQuorum
