@@ -1,48 +1,41 @@
 import ConsensusCore
 import Testing
 
-/// Each rule of the protocol, switched off, is missed: by random faults within a budget of seeds here, or by
-/// a script (`ScriptTests`).
+/// Each rule of the protocol, switched off, is missed (`cluster.md` 4.5): by random faults within a budget of
+/// seeds here, and those that need a rare schedule by a script (`withoutTheOwnTermRuleQuorumsDoNotMeet`).
 @Suite("A rule switched off is missed")
 struct MutationTests {
-    struct Case: CustomTestStringConvertible {
-        var name: String
+    struct Mutant: CustomTestStringConvertible {
+        var testDescription: String
         var mutation: Mutations
-        /// Seeds to try, a few times what it takes.
-        var budget: UInt64
-        var testDescription: String { name }
+        /// The words that the violation begins with.
+        var violation: String
 
-        init(_ name: String, _ mutation: Mutations, _ budget: UInt64) {
-            (self.name, self.mutation, self.budget) = (name, mutation, budget)
+        init(_ description: String, _ mutation: Mutations, _ violation: String) {
+            (testDescription, self.mutation, self.violation) = (description, mutation, violation)
         }
     }
 
-    static let cases = [
-        Case("answers leave before the write", .answersBeforeWrite, 3000),
-        Case("the leader counts what it has not written", .countsOwnUnwritten, 3000),
-        Case("entries of older terms are counted", .commitsOlderTerms, 3000),
-        Case("a voter votes twice", .votesTwice, 3000),
-        Case("votes go to shorter logs", .votesForShorterLogs, 3000),
-        Case("no pre-vote", .noPreVote, 3000),
-        Case("no check-quorum", .noCheckQuorum, 3000),
-        Case("disruption", .heedsDisruption, 3000),
-        Case("reads without a round", .readsWithoutRound, 3000),
-        Case("reads before the own term", .readsBeforeOwnTerm, 3000),
-        Case("changes before own term", .changesBeforeOwnTerm, 3000),
-        Case("a change while another is under way", .changesInParallel, 3000),
-        Case("a wiped voter is taken for the old one", .ignoresStores, 3000),
-        Case("late appends cut the log", .truncatesMatching, 3000),
-        Case("followers commit what is not proven", .commitsUnproven, 3000),
+    /// Several times what the slowest takes.
+    static let seedsMax: UInt64 = 400
+
+    static let mutants = [
+        Mutant("answers leave before the write", .answersBeforeWrite, "durability"),
+        Mutant("a leader counts what it has not written", .countsOwnUnwritten, "leader completeness"),
+        Mutant("a voter votes twice", .votesTwice, "votes"),
+        Mutant("votes go to shorter logs", .votesForShorterLogs, "leader completeness"),
+        Mutant("reads are answered without a round", .readsWithoutRound, "linearizable reads"),
+        Mutant("reads are answered before the own term", .readsBeforeOwnTerm, "linearizable reads"),
+        Mutant("a wiped voter is taken for the old one", .ignoresStores, "leader completeness"),
+        Mutant("late appends cut the log", .truncatesMatching, ""),
+        Mutant("followers commit what is not proven", .commitsUnproven, "state-machine safety"),
     ]
 
-    @Test(arguments: cases) func isCaught(_ mutant: Case) {
-        for seed in 1...mutant.budget {
+    @Test(arguments: mutants) func isCaught(_ mutant: Mutant) {
+        for seed in 1...Self.seedsMax {
             let result = Simulation.run(seed: seed, mutations: mutant.mutation)
-            if let first = result.violations.first {
-                print("\(mutant.name): seed \(seed): \(first)")
-                return
-            }
+            if result.violations.contains(where: { $0.hasPrefix(mutant.violation) }) { return }
         }
-        Issue.record("\(mutant.name): nobody noticed in \(mutant.budget) seeds")
+        Issue.record("nobody noticed in \(Self.seedsMax) seeds")
     }
 }

@@ -7,6 +7,8 @@ import Testing
 struct Script {
     private var cluster = Cluster(voters: 1, traced: true)
     private var mutations: Mutations = []
+    /// Copies that arrive a second time.
+    private var kept: [Raft.Message] = []
 
     static func run(_ text: String) -> String {
         var script = Script()
@@ -30,13 +32,18 @@ struct Script {
         case "without": mutations.formUnion(Self.mutation(rest[0]))
         case "cluster":
             cluster = Cluster(voters: number, blank: other, mutations: mutations, traced: true)
-            if other > 0 { cluster.say("nodes \(number + 1) to \(number + other) are blank") }
+        case "elect":
+            cluster.trace = nil
+            timeout(number)
+            deliver(nil, silently: true)
+            cluster.trace = ["\(number) \(cluster[number].raft?.roleText ?? "is down")"]
         case "timeout": timeout(number)
         case "tick": tick(rest[0], times: other)
         case "deliver": deliver(rest.first, silently: false)
         case "settle": deliver(nil, silently: true)
         case "drop": cluster.network = cluster.network.filter { !matches($0, rest.first) }
-        case "repeat": cluster.network = cluster.network + cluster.network.filter { matches($0, rest.first) }
+        case "keep": kept = cluster.network.filter { matches($0, rest.first) }
+        case "again": cluster.network += kept
         case "cut": cut(number, other)
         case "isolate":
             for peer in 1...cluster.nodes.count where peer != number { cut(number, peer) }
@@ -48,6 +55,7 @@ struct Script {
         case "crash": cluster.crash(number)
         case "restart":
             cluster.crash(number)
+            cluster.nodes[number - 1].holdsWrites = false
             cluster.start(number)
         case "wipe": cluster.wipe(number)
         case "propose": cluster.propose(Array(rest.dropFirst()), at: number)
