@@ -63,6 +63,9 @@ let package = Package(
         .target(
             name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
+        .target(
+            name: "ConsensusCore", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 3: drivers
         .target(
@@ -155,6 +158,10 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "TimerCoreTests", dependencies: ["TimerCore", "TimeAndChance"], swiftSettings: house),
+        .testTarget(
+            name: "ConsensusCoreTests",
+            dependencies: ["ConsensusCore", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(

@@ -114,7 +114,8 @@ extension Raft {
             case .candidate: becomeLeader()
             case .follower, .leader: break
             }
-        } else if voters.count(where: { ballot.rejected.contains($0) }) > voters.count - configuration.quorum {
+        } else if voters.count(where: { ballot.rejected.contains($0) }) > voters.count - configuration.quorum
+        {
             becomeFollower(term, leader: nil)
         }
     }

@@ -18,7 +18,9 @@ extension Raft {
     private func obstacle(to change: Change) -> Refusal? {
         guard role == .leader else { return .notLeader(leader: leader) }
         guard leadership.transfer == nil else { return .leadershipInTransfer }
-        guard hasCommittedInTerm || mutations.contains(.changesBeforeOwnTerm) else { return .termNotCommitted }
+        guard hasCommittedInTerm || mutations.contains(.changesBeforeOwnTerm) else {
+            return .termNotCommitted
+        }
         guard log.configurationIndex <= commit || mutations.contains(.changesInParallel) else {
             return .changeInFlight
         }

@@ -1,5 +1,6 @@
 extension Raft {
-    /// Nothing is accepted from here on; once the other has the whole log, it is told to stand (thesis, 3.10).
+    /// Nothing is accepted from here on. Once the other has the whole log, it is told to stand (thesis,
+    /// 3.10).
     mutating func transfer(_ token: UInt64, to target: Member) {
         guard role == .leader else { return refuse(token, .notLeader(leader: leader)) }
         guard target != id else { return refuse(token, .isLeader) }

@@ -102,7 +102,8 @@ struct Cluster {
     /// The disk is replaced by an empty one; the node comes back under another store.
     mutating func wipe(_ number: Int) {
         crash(number)
-        nodes[number - 1].member = Raft.Member(number: number, generation: nodes[number - 1].member.generation + 1)
+        nodes[number - 1].member = Raft.Member(
+            number: number, generation: nodes[number - 1].member.generation + 1)
         nodes[number - 1].disk = Raft.PersistentState()
         start(number)
     }

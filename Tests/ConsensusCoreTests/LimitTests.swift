@@ -39,7 +39,9 @@ struct LimitTests {
 
     @Test func readsAboveTheLimitAreRefused() throws {
         var raft = try leader { $0.readsMax = 2 }
-        for token in 1...2 as ClosedRange<UInt64> { #expect(raft.handle(.read(token: token)).refused.isEmpty) }
+        for token in 1...2 as ClosedRange<UInt64> {
+            #expect(raft.handle(.read(token: token)).refused.isEmpty)
+        }
         #expect(raft.handle(.read(token: 3)).refused.map(\.reason) == [.tooManyReads])
     }
 

@@ -11,82 +11,41 @@ struct LogScriptTests {
             1 leads t2
             > propose 1 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
             1 accepts xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx as 2/3
-            > deliver 1>2
-            1>2 t2 append after 2/2 [2/3 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx] commit 2
+            > pass 1>2
             > drop
             > crash 1
-            > restart 3
-            > restart 4
-            > timeout 5
-            5 asks before t3
-            > deliver 5>3
-            5>3 t3 pre-vote? last 2/2
-            > deliver 5>4
-            5>4 t3 pre-vote? last 2/2
-            > deliver 3>5
-            3>5 t3 pre-vote yes
-            > deliver 4>5
-            4>5 t3 pre-vote yes
+            > restart 3 4
+            > quietly timeout 5
+            > pass 5>3 5>4 3>5 4>5 5>3 5>4 3>5 4>5
             5 stands t3
-            > deliver 5>3
-            5>3 t3 vote? last 2/2
             3 follows t3
-            > deliver 5>4
-            5>4 t3 vote? last 2/2
             4 follows t3
-            > deliver 3>5
-            3>5 t3 vote yes
-            > deliver 4>5
-            4>5 t3 vote yes
             5 leads t3
             > show 5
             5 leads t3 leader 5 last 3/3 durable 3 commit 2 members(1 2 3 4 5)
             > drop
             > crash 5
-            > restart 1
-            > restart 2
-            > restart 3
+            > restart 1 2 3
             > timeout 1
             1 asks before t3
-            > deliver 1>3
+            > deliver 1>3 3>1
             1>3 t3 pre-vote? last 2/3
-            > deliver 3>1
             3>1 t3 pre-vote no
             1 follows t3
             > drop
             > timeout 1
             1 asks before t4
-            > deliver 1>2
-            1>2 t4 pre-vote? last 2/3
-            > deliver 1>3
-            1>3 t4 pre-vote? last 2/3
-            > deliver 2>1
-            2>1 t4 pre-vote yes
-            > deliver 3>1
-            3>1 t4 pre-vote yes
+            > pass 1>2 1>3 2>1 3>1 1>2 1>3 2>1 3>1
             1 stands t4
-            > deliver 1>2
-            1>2 t4 vote? last 2/3
             2 follows t4
-            > deliver 1>3
-            1>3 t4 vote? last 2/3
             3 follows t4
-            > deliver 2>1
-            2>1 t4 vote yes
-            > deliver 3>1
-            3>1 t4 vote yes
             1 leads t4
-            > deliver 1>2
+            > deliver 1>2 1>3 2>1 3>1 1>3 3>1
             1>2 t4 append after 2/3 [4/4 noop] commit 1
-            > deliver 1>3
             1>3 t4 append after 2/3 [4/4 noop] commit 1
-            > deliver 2>1
             2>1 t4 accepted 4
-            > deliver 3>1
             3>1 t4 rejected 3, hint 2/2
-            > deliver 1>3
             1>3 t4 append after 2/2 [2/3 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx] commit 1
-            > deliver 3>1
             3>1 t4 accepted 3
             > show
             1 leads t4 leader 1 last 4/4 durable 4 commit 1 members(1 2 3 4 5)
@@ -96,38 +55,14 @@ struct LogScriptTests {
             5 is down
             > drop
             > crash 1
-            > restart 5
-            > restart 2
-            > restart 3
-            > restart 4
+            > restart 2 3 4 5
             > timeout 5
             5 asks before t4
-            > deliver 5>3
-            5>3 t4 pre-vote? last 3/3
-            > deliver 3>5
-            3>5 t4 pre-vote no
+            > pass 5>3 3>5
             5 follows t4
             > drop
-            > timeout 5
-            5 asks before t5
-            > settle
-            5 stands t5
-            2 follows t5
-            3 follows t5
-            4 follows t5
+            > elect 5
             5 leads t5
-            5 applies 2/2 noop
-            5 applies 3/3 noop
-            5 applies 5/4 noop
-            2 applies 2/2 noop
-            2 applies 3/3 noop
-            2 applies 5/4 noop
-            3 applies 2/2 noop
-            3 applies 3/3 noop
-            3 applies 5/4 noop
-            4 applies 2/2 noop
-            4 applies 3/3 noop
-            4 applies 5/4 noop
             > show
             1 is down
             2 follows t5 leader 5 last 5/4 durable 4 commit 4 members(1 2 3 4 5)
@@ -147,82 +82,41 @@ struct LogScriptTests {
             1 leads t2
             > propose 1 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
             1 accepts xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx as 2/3
-            > deliver 1>2
-            1>2 t2 append after 2/2 [2/3 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx] commit 2
+            > pass 1>2
             > drop
             > crash 1
-            > restart 3
-            > restart 4
-            > timeout 5
-            5 asks before t3
-            > deliver 5>3
-            5>3 t3 pre-vote? last 2/2
-            > deliver 5>4
-            5>4 t3 pre-vote? last 2/2
-            > deliver 3>5
-            3>5 t3 pre-vote yes
-            > deliver 4>5
-            4>5 t3 pre-vote yes
+            > restart 3 4
+            > quietly timeout 5
+            > pass 5>3 5>4 3>5 4>5 5>3 5>4 3>5 4>5
             5 stands t3
-            > deliver 5>3
-            5>3 t3 vote? last 2/2
             3 follows t3
-            > deliver 5>4
-            5>4 t3 vote? last 2/2
             4 follows t3
-            > deliver 3>5
-            3>5 t3 vote yes
-            > deliver 4>5
-            4>5 t3 vote yes
             5 leads t3
             > show 5
             5 leads t3 leader 5 last 3/3 durable 3 commit 2 members(1 2 3 4 5)
             > drop
             > crash 5
-            > restart 1
-            > restart 2
-            > restart 3
+            > restart 1 2 3
             > timeout 1
             1 asks before t3
-            > deliver 1>3
+            > deliver 1>3 3>1
             1>3 t3 pre-vote? last 2/3
-            > deliver 3>1
             3>1 t3 pre-vote no
             1 follows t3
             > drop
             > timeout 1
             1 asks before t4
-            > deliver 1>2
-            1>2 t4 pre-vote? last 2/3
-            > deliver 1>3
-            1>3 t4 pre-vote? last 2/3
-            > deliver 2>1
-            2>1 t4 pre-vote yes
-            > deliver 3>1
-            3>1 t4 pre-vote yes
+            > pass 1>2 1>3 2>1 3>1 1>2 1>3 2>1 3>1
             1 stands t4
-            > deliver 1>2
-            1>2 t4 vote? last 2/3
             2 follows t4
-            > deliver 1>3
-            1>3 t4 vote? last 2/3
             3 follows t4
-            > deliver 2>1
-            2>1 t4 vote yes
-            > deliver 3>1
-            3>1 t4 vote yes
             1 leads t4
-            > deliver 1>2
+            > deliver 1>2 1>3 2>1 3>1 1>3 3>1
             1>2 t4 append after 2/3 [4/4 noop] commit 1
-            > deliver 1>3
             1>3 t4 append after 2/3 [4/4 noop] commit 1
-            > deliver 2>1
             2>1 t4 accepted 4
-            > deliver 3>1
             3>1 t4 rejected 3, hint 2/2
-            > deliver 1>3
             1>3 t4 append after 2/2 [2/3 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx] commit 1
-            > deliver 3>1
             3>1 t4 accepted 3
             1 applies 2/2 noop
             1 applies 2/3 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
@@ -234,44 +128,15 @@ struct LogScriptTests {
             5 is down
             > drop
             > crash 1
-            > restart 5
-            > restart 2
-            > restart 3
-            > restart 4
+            > restart 2 3 4 5
             > timeout 5
             5 asks before t4
-            > deliver 5>3
-            5>3 t4 pre-vote? last 3/3
-            > deliver 3>5
-            3>5 t4 pre-vote no
+            > pass 5>3 3>5
             5 follows t4
             > drop
-            > timeout 5
-            5 asks before t5
-            > settle
-            5 stands t5
-            2 follows t5
-            3 follows t5
-            4 follows t5
+            > elect 5
             5 leads t5
-            5 applies 2/2 noop
-            5 applies 3/3 noop
-            5 applies 5/4 noop
-            2 applies 2/2 noop
-            2 applies 3/3 noop
-            2 applies 5/4 noop
-            3 applies 2/2 noop
-            3 applies 3/3 noop
-            3 applies 5/4 noop
-            4 applies 2/2 noop
-            4 applies 3/3 noop
-            4 applies 5/4 noop
             VIOLATION leader completeness: 5, leader of term 5, lacks 2/3
-            VIOLATION state-machine safety: 5 commits 3/3, not 2
-            VIOLATION state-machine safety: 5 has another state at 3
-            VIOLATION state-machine safety: 2 commits 3/3, not 2
-            VIOLATION state-machine safety: 3 commits 3/3, not 2
-            VIOLATION state-machine safety: 4 commits 3/3, not 2
             """)
     }
 
@@ -413,9 +278,6 @@ struct LogScriptTests {
             > elect 2
             2 leads t3
             VIOLATION leader completeness: 2, leader of term 3, lacks 2/4
-            VIOLATION state-machine safety: 2 commits 3/4, not 2
-            VIOLATION state-machine safety: 2 has another state at 4
-            VIOLATION state-machine safety: 3 commits 3/4, not 2
             > show 2
             2 leads t3 leader 2 last 3/4 durable 4 commit 4 members(1 2 3)
             """)
@@ -539,8 +401,7 @@ struct LogScriptTests {
             2>1 t2 accepted 3
             > show 1
             1 leads t2 leader 1 last 2/3 durable 2 commit 3 members(1 2 3)
-            > crash 1
-            > crash 2
+            > crash 1 2
             > drop
             > restart 1
             > restart 3
@@ -555,8 +416,6 @@ struct LogScriptTests {
             3 applies 2/2 noop
             3 applies 3/3 noop
             VIOLATION leader completeness: 1, leader of term 3, lacks 2/3
-            VIOLATION state-machine safety: 1 commits 3/3, not 2
-            VIOLATION state-machine safety: 3 commits 3/3, not 2
             """)
     }
 

@@ -237,49 +237,29 @@ struct ReadScriptTests {
             1 accepts c as 2/5
             1 accepts d as 2/6
             1 accepts e as 2/7
-            > settle
-            1 applies 2/3 a
-            1 applies 2/4 b
-            1 applies 2/5 c
-            1 applies 2/6 d
-            1 applies 2/7 e
-            2 applies 2/3 a
-            2 applies 2/4 b
-            2 applies 2/5 c
-            2 applies 2/6 d
-            2 applies 2/7 e
+            > quietly settle
             > compact 1
             > propose 1 f
             1 accepts f as 2/8
-            > settle
-            1 applies 2/8 f
-            2 applies 2/8 f
+            > quietly settle
             > heal
             > tick 1
-            > deliver 1>3
+            > pass 1>2 2>1
+            > deliver 1>3 3>1 1>3 3>1
             1>3 t2 append after 2/7 [] commit 8
-            > deliver 3>1
             3>1 t2 rejected 7, hint 2/2
-            > deliver 1>3
             1>3 t2 snapshot 2/7 bytes 0+16 of 40
-            > deliver 3>1
             3>1 t2 received 16 of 2/7
             > drop 1>3
             > tick 1 2
-            > deliver 1>3
+            > pass 1>2 2>1
+            > deliver 1>3 3>1
             1>3 t2 snapshot 2/7 bytes 16+0 of 40
             1>3 t2 snapshot 2/7 bytes 16+0 of 40
-            > deliver 3>1
             3>1 t2 received 16 of 2/7
             3>1 t2 received 16 of 2/7
             > deliver
-            1>2 t2 append after 2/8 [] commit 8
-            1>2 t2 append after 2/8 [] commit 8
-            1>2 t2 append after 2/8 [] commit 8
             1>3 t2 snapshot 2/7 bytes 16+16 of 40
-            2>1 t2 accepted 8
-            2>1 t2 accepted 8
-            2>1 t2 accepted 8
             3>1 t2 received 32 of 2/7
             1>3 t2 snapshot 2/7 bytes 32+8 of 40
             3 restores 2/7
@@ -287,12 +267,10 @@ struct ReadScriptTests {
             1>3 t2 append after 2/7 [2/8 f] commit 8
             3 applies 2/8 f
             3>1 t2 accepted 8
+            > restart 3
             > show
             1 leads t2 leader 1 last 2/8 durable 8 commit 8 members(1 2 3)
             2 follows t2 leader 1 last 2/8 durable 8 commit 8 members(1 2 3)
-            3 follows t2 leader 1 last 2/8 durable 8 commit 8 members(1 2 3)
-            > restart 3
-            > show 3
             3 follows t2 leader - last 2/8 durable 8 commit 7 members(1 2 3)
             """)
     }
@@ -319,18 +297,13 @@ struct ReadScriptTests {
             > add 1 2
             1 accepts add 2 as 2/7
             1 applies 2/7 members(1 + 2)
-            > deliver 1>2
+            > deliver 1>2 2>1 1>2 2>1 1>2 2>1
             1>2 t2 append after 2/7 [] commit 6
             2 follows t2
-            > deliver 2>1
             2>1 t2 rejected 7, hint 0/0
-            > deliver 1>2
             1>2 t2 snapshot 2/6 bytes 0+16 of 40
-            > deliver 2>1
             2>1 t2 received 16 of 2/6
-            > deliver 1>2
             1>2 t2 snapshot 2/6 bytes 16+16 of 40
-            > deliver 2>1
             2>1 t2 received 32 of 2/6
             > hold 2
             > deliver 1>2

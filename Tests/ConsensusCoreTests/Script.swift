@@ -17,7 +17,8 @@ struct Script {
             lines.append(String(line))
             script.execute(line.dropFirst(2).split(separator: " ").map(String.init))
             lines += script.cluster.trace ?? []
-            lines += script.cluster.checker.violations.map { "VIOLATION \($0)" }
+            // One tells it all: the rest follows from it.
+            lines += script.cluster.checker.violations.prefix(1).map { "VIOLATION \($0)" }
             script.cluster.trace = []
             script.cluster.checker.forget()
         }
@@ -32,14 +33,19 @@ struct Script {
         case "without": mutations.formUnion(Self.mutation(rest[0]))
         case "cluster":
             cluster = Cluster(voters: number, blank: other, mutations: mutations, traced: true)
+        case "quietly":
+            execute(rest)
+            cluster.trace = []
         case "elect":
-            cluster.trace = nil
             timeout(number)
             deliver(nil, silently: true)
             cluster.trace = ["\(number) \(cluster[number].raft?.roleText ?? "is down")"]
         case "timeout": timeout(number)
         case "tick": tick(rest[0], times: other)
-        case "deliver": deliver(rest.first, silently: false)
+        case "deliver":
+            for link in rest { deliver(link, silently: false) }
+            if rest.isEmpty { deliver(nil, silently: false) }
+        case "pass": for link in rest { deliver(link, silently: true) }
         case "settle": deliver(nil, silently: true)
         case "drop": cluster.network = cluster.network.filter { !matches($0, rest.first) }
         case "keep": kept = cluster.network.filter { matches($0, rest.first) }
@@ -52,11 +58,8 @@ struct Script {
         case "flush":
             cluster.nodes[number - 1].holdsWrites = false
             while !cluster[number].pending.isEmpty { cluster.completeWrite(number) }
-        case "crash": cluster.crash(number)
-        case "restart":
-            cluster.crash(number)
-            cluster.nodes[number - 1].holdsWrites = false
-            cluster.start(number)
+        case "crash": for number in rest.compactMap(Int.init) { cluster.crash(number) }
+        case "restart": for number in rest.compactMap(Int.init) { restart(number) }
         case "wipe": cluster.wipe(number)
         case "propose": cluster.propose(Array(rest.dropFirst()), at: number)
         case "read": cluster.read(rest[1], at: number)
@@ -68,6 +71,12 @@ struct Script {
         case "show": show(number)
         default: cluster.say("unknown command \(words[0])")
         }
+    }
+
+    private mutating func restart(_ number: Int) {
+        cluster.crash(number)
+        cluster.nodes[number - 1].holdsWrites = false
+        cluster.start(number)
     }
 
     private mutating func change(_ verb: String, _ number: Int, _ name: String) {
@@ -137,10 +146,11 @@ struct Script {
                 cluster.say("\(node.member.name) is down")
                 continue
             }
-            let last = raft.lastPosition.name
+            let (leader, last) = (raft.leader?.name ?? "-", raft.lastPosition.name)
+            let members = raft.configuration.name
             cluster.say(
-                "\(node.member.name) \(raft.roleText) leader \(raft.leader?.name ?? "-") last \(last)"
-                    + " durable \(raft.durableIndex) commit \(raft.commit) members(\(raft.configuration.name))")
+                "\(node.member.name) \(raft.roleText) leader \(leader) last \(last)"
+                    + " durable \(raft.durableIndex) commit \(raft.commit) members(\(members))")
         }
     }
 

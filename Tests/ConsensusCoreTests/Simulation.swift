@@ -35,7 +35,8 @@ struct Simulation {
     }
 
     private enum Action: CaseIterable {
-        case tick, lapse, deliver, write, propose, read, crash, start, cut, heal, wipe, change, transfer, compact
+        case tick, lapse, deliver, write, propose, read, crash, start, cut, heal, wipe, change, transfer,
+            compact
         case pause
     }
 
@@ -120,12 +121,15 @@ struct Simulation {
                 cluster.say("compact \(number)")
                 cluster.compact(number)
             }
-        case .pause: cluster.nodes[number - 1].isPaused = cluster.nodes[number - 1].raft != nil && !cluster.nodes[number - 1].isPaused
+        case .pause:
+            cluster.nodes[number - 1].isPaused =
+                cluster.nodes[number - 1].raft != nil && !cluster.nodes[number - 1].isPaused
         }
     }
 
     private mutating func handle(_ event: Raft.Event, _ number: Int) {
-        guard let role = cluster.nodes[number - 1].raft?.role, let commit = cluster.nodes[number - 1].raft?.commit,
+        guard let role = cluster.nodes[number - 1].raft?.role,
+            let commit = cluster.nodes[number - 1].raft?.commit,
             let applied = cluster.nodes[number - 1].raft?.applied
         else { return }
         cluster.handle(event, at: number)

@@ -21,7 +21,7 @@ struct SimulationTests {
             return
         }
         var tally = Simulation.Tally()
-        for seed in 1...(Self.setting("APUS_RAFT_SEEDS") ?? 150) {
+        for seed in 1...(Self.setting("APUS_RAFT_SEEDS") ?? 120) {
             let result = Simulation.run(seed: seed)
             tally.add(result.tally)
             guard let first = result.violations.first else { continue }
