@@ -70,6 +70,9 @@ let package = Package(
         .target(
             name: "PlacementCore", dependencies: ["Identifiers", "ByteCoding", "TimeAndChance"],
             exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "ConsensusCore", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 3: drivers
         .target(
@@ -150,7 +153,7 @@ let package = Package(
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore",
                 "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands", "ReplicationCore",
-                "PlacementCore",
+                "PlacementCore", "ConsensusCore",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -192,6 +195,10 @@ let package = Package(
         .testTarget(
             name: "PlacementCoreTests",
             dependencies: ["PlacementCore", "Identifiers", "ByteCoding", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(
+            name: "ConsensusCoreTests",
+            dependencies: ["ConsensusCore", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),

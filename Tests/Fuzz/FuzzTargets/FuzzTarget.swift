@@ -28,6 +28,6 @@ public struct FuzzTarget: Sendable {
         .queuedMessage, .deduplicationEntry, .requestIdentity, .replyRecord,
         .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
-        .clusterEntry, .clusterState, .mapUpdate, .partitionMap,
+        .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
     ]
 }

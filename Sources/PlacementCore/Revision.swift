@@ -1,36 +1,6 @@
 import ByteCoding
 import Identifiers
 
-/// A copy of a partition: a node and the disk it is on. The same node with another disk is another replica
-/// (R12).
-public struct ReplicaID: Hashable, Comparable, Sendable {
-    public var node: NodeID
-    public var store: StoreID
-
-    public init(node: NodeID, store: StoreID) {
-        self.node = node
-        self.store = store
-    }
-
-    public static func < (a: Self, b: Self) -> Bool { (a.node, a.store) < (b.node, b.store) }
-}
-
-/// One life of a node: one run of its process on one disk. Grants of ownership name a life and end with it
-/// (R5, R11).
-public struct NodeLife: Hashable, Sendable {
-    public var node: NodeID
-    public var incarnation: Incarnation
-    public var store: StoreID
-
-    public init(node: NodeID, incarnation: Incarnation, store: StoreID) {
-        self.node = node
-        self.incarnation = incarnation
-        self.store = store
-    }
-
-    public var replica: ReplicaID { ReplicaID(node: node, store: store) }
-}
-
 /// Counts the changes of one partition's entry in the map, or of the settings, or of the voters.
 public struct Revision: RawRepresentable, Hashable, Comparable, Sendable {
     public var rawValue: UInt64
