@@ -31,7 +31,7 @@ public struct ClusterMap: Hashable, Sendable {
         partition.inSync.count < settings.replicationFactor
     }
 
-    /// Whether no member of the in-sync set is there, so that the partition waits for one, or for an operator.
+    /// Whether no member of the in-sync set is there: the partition waits for one, or for an operator.
     public func isOffline(_ partition: PartitionState) -> Bool {
         !partition.inSync.contains { member in
             guard let node = self[member.node] else { return false }

@@ -19,7 +19,7 @@ import Testing
 }
 
 /// Each rule taken away must show, or nobody would notice if the code lost it. R5, R9, R12 and R18 guard
-/// against schedules that random walks hardly ever find; the breadth-first search of `ProtocolModelTests` does.
+/// against schedules that random walks hardly ever find; the search of `ProtocolModelTests` does.
 @Suite("Replicas without one of their rules") struct ReplicaMutants {
     struct Mutant: CustomTestStringConvertible, Sendable {
         var name: String

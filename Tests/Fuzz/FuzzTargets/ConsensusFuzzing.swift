@@ -4,7 +4,8 @@ import Identifiers
 
 extension FuzzTarget {
     /// What is accepted as a message between voters reads back the same after it was encoded anew.
-    public static let raftMessage = FuzzTarget("RaftMessage", corpus: messages.map { $0.encoded() }) { bytes in
+    public static let raftMessage = FuzzTarget("RaftMessage", corpus: messages.map { $0.encoded() }) {
+        bytes in
         guard let message = try? Raft.Message.decode(bytes) else { return nil }
         return (try? Raft.Message.decode(message.encoded())) == message
             ? nil : "a message changed on its way: \(message)"
@@ -42,7 +43,8 @@ extension FuzzTarget {
     private static let messages: [Raft.Message] = {
         let append = Raft.Append(previous: position, entries: entries, commit: 299, round: 1)
         let chunk = Raft.SnapshotChunk(
-            position: position, configuration: configuration, stateBytes: 9, offset: 3, bytes: [1, 2], round: 4)
+            position: position, configuration: configuration, stateBytes: 9, offset: 3, bytes: [1, 2],
+            round: 4)
         let bodies: [Raft.Message.Body] = [
             .preVote(last: position), .preVoteResponse(granted: true), .vote(last: position, transfer: true),
             .voteResponse(granted: false), .append(append),
