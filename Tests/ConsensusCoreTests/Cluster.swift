@@ -141,7 +141,14 @@ struct Cluster {
         if let write = output.write {
             checker.write(write, of: raft)
             nodes[number - 1].pending.append(write)
+            if write.removeFrom != nil || write.snapshot != nil {
+                var state = nodes[number - 1].disk
+                for write in nodes[number - 1].pending { state.apply(write) }
+                checker.compareMembers(of: raft, with: state)
+                checker.compareMembers(in: state.snapshot, at: nodes[number - 1])
+            }
         }
+        checker.compare(raft, with: nodes[number - 1].disk)
         if raft.role == .leader { checker.lead(nodes[number - 1]) }
         if commit < raft.commit {
             let leaders = nodes.filter { $0.raft?.role == .leader }.compactMap(\.raft)
@@ -172,7 +179,8 @@ struct Cluster {
         for entry in output.committed {
             let before = nodes[number - 1].machine.index
             nodes[number - 1].machine.apply(entry)
-            checker.apply(nodes[number - 1].machine, at: nodes[number - 1], after: before)
+            checker.apply(
+                entry, giving: nodes[number - 1].machine, at: nodes[number - 1], after: before)
             say("\(name) applies \(entry.text)")
         }
         for token in output.reads {
