@@ -94,7 +94,7 @@ extension Raft {
         last >= log.last || mutations.contains(.votesForShorterLogs)
     }
 
-    /// A disk without members was never part of the group, or is no longer: it has nothing to vouch with.
+    /// A disk without members was never part of the group: it has nothing to vouch with.
     private var knowsMembers: Bool {
         configuration != .empty || mutations.contains(.ignoresStores)
     }

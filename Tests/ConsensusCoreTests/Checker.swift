@@ -17,6 +17,8 @@ struct Checker {
     private(set) var committed: [Raft.Index: Raft.Term] = [:]
     /// The state after each entry that was ever applied.
     private var states: [Raft.Index: UInt64] = [:]
+    /// The members from each applied change on.
+    private var configurations: [Raft.Index: Raft.Configuration] = [:]
     private(set) var lastApplied: Raft.Index = 0
     /// What was applied, and with that acknowledged, when a read came.
     private var reads: [UInt64: Raft.Index] = [:]
@@ -77,7 +79,10 @@ struct Checker {
         }
     }
 
-    mutating func apply(_ machine: Machine, at node: Node, after before: Raft.Index) {
+    mutating func apply(
+        _ entry: Raft.Entry, giving machine: Machine, at node: Node, after before: Raft.Index
+    ) {
+        if case .configuration(let members) = entry.payload { configurations[entry.index] = members }
         if machine.index != before + 1 {
             report("apply: \(node.member.name) applies \(machine.index) after \(before)")
         }
@@ -90,6 +95,33 @@ struct Checker {
             report("state-machine safety: \(node.member.name) has another state at \(machine.index)")
         }
         states[machine.index] = machine.digest
+    }
+
+    // MARK: Disks
+
+    /// What a replica takes to be on its disk is there.
+    mutating func compare(_ raft: Raft, with disk: Raft.PersistentState) {
+        let end = raft.durableIndex
+        guard end > disk.snapshot.position.index else { return }
+        if disk.term(at: end) != raft.term(at: end) {
+            report("durability: \(raft.id.name) counts on \(raft.term(at: end) ?? 0)/\(end), not on its disk")
+        }
+    }
+
+    /// The members in force are the last in the log, after entries were cut off as well.
+    mutating func compareMembers(of raft: Raft, with state: Raft.PersistentState) {
+        if raft.configuration != state.configuration {
+            report("members: \(raft.id.name) has \(raft.configuration.name), its log another")
+        }
+    }
+
+    /// A snapshot names the members as of its last entry, and not later ones.
+    mutating func compareMembers(in snapshot: Raft.Snapshot, at node: Node) {
+        guard snapshot.position.index > 1 else { return }
+        let last = configurations.keys.filter { $0 <= snapshot.position.index }.max() ?? 0
+        if let known = configurations[last], known != snapshot.configuration {
+            report("members: the snapshot of \(node.member.name) has \(snapshot.configuration.name)")
+        }
     }
 
     // MARK: Promises

@@ -2,7 +2,9 @@ import ConsensusCore
 import Identifiers
 
 /// A node of the tests: a disk that survives, and a replica that does not.
-struct Node {
+///
+/// A class, because a run would spend its time on copies of it: a replica is many arrays.
+final class Node {
     var member: Raft.Member
     /// Counts the starts, of any store.
     var life = 0
@@ -16,6 +18,11 @@ struct Node {
     var isPaused = false
     /// Writes wait for a command.
     var holdsWrites = false
+
+    init(member: Raft.Member, disk: Raft.PersistentState) {
+        self.member = member
+        self.disk = disk
+    }
 }
 
 /// Replicas with disks, a network between them, and the checker above them.
@@ -68,8 +75,6 @@ struct Cluster {
         }
     }
 
-    /// A copy. What happens often goes to `nodes` itself: a replica is many arrays, and a run would spend its
-    /// time on copies of them.
     subscript(number: Int) -> Node { nodes[number - 1] }
 
     mutating func say(_ line: @autoclosure () -> String) { trace?.append(line()) }
@@ -77,15 +82,15 @@ struct Cluster {
     // MARK: Processes and disks
 
     mutating func start(_ number: Int) {
-        nodes[number - 1].life += 1
-        let node = nodes[number - 1]
+        self[number].life += 1
+        let node = self[number]
         do {
             var raft = try Raft(
                 id: node.member, state: node.disk, settings: settings,
                 seed: seed &* 1000 &+ UInt64(number * 100 + node.life))
             raft.mutations = mutations
-            nodes[number - 1].raft = raft
-            nodes[number - 1].machine = try Machine(node.disk.snapshot)
+            self[number].raft = raft
+            self[number].machine = try Machine(node.disk.snapshot)
         } catch {
             checker.report("restart: \(node.member.name) does not start: \(error)")
         }
@@ -93,45 +98,45 @@ struct Cluster {
 
     /// - Parameter durableWrites: how many pending writes reach the disk before the process ends.
     mutating func crash(_ number: Int, durableWrites: Int = 0) {
-        for write in nodes[number - 1].pending.prefix(durableWrites) { nodes[number - 1].disk.apply(write) }
-        nodes[number - 1].pending = []
-        nodes[number - 1].raft = nil
-        nodes[number - 1].isPaused = false
+        for write in self[number].pending.prefix(durableWrites) { self[number].disk.apply(write) }
+        self[number].pending = []
+        self[number].raft = nil
+        self[number].isPaused = false
     }
 
     /// The disk is replaced by an empty one; the node comes back under another store.
     mutating func wipe(_ number: Int) {
         crash(number)
-        nodes[number - 1].member = Raft.Member(
-            number: number, generation: nodes[number - 1].member.generation + 1)
-        nodes[number - 1].disk = Raft.PersistentState()
+        self[number].member = Raft.Member(
+            number: number, generation: self[number].member.generation + 1)
+        self[number].disk = Raft.PersistentState()
         start(number)
     }
 
     mutating func completeWrite(_ number: Int) {
-        guard !nodes[number - 1].pending.isEmpty else { return }
-        let write = nodes[number - 1].pending.removeFirst()
-        nodes[number - 1].disk.apply(write)
+        guard !self[number].pending.isEmpty else { return }
+        let write = self[number].pending.removeFirst()
+        self[number].disk.apply(write)
         handle(.persisted(write.number), at: number)
     }
 
     // MARK: Events
 
     mutating func handle(_ event: Raft.Event, at number: Int) {
-        guard let role = nodes[number - 1].raft?.role, let term = nodes[number - 1].raft?.term,
-            let commit = nodes[number - 1].raft?.commit,
-            let output = nodes[number - 1].raft?.handle(event)
+        guard let role = self[number].raft?.role, let term = self[number].raft?.term,
+            let commit = self[number].raft?.commit,
+            let output = self[number].raft?.handle(event)
         else { return }
         perform(output, at: number, role: role, term: term, commit: commit)
-        while !nodes[number - 1].holdsWrites, !nodes[number - 1].pending.isEmpty { completeWrite(number) }
+        while !self[number].holdsWrites, !self[number].pending.isEmpty { completeWrite(number) }
     }
 
     /// - Parameters: what the output belongs to, and how the replica was before it.
     private mutating func perform(
         _ output: Raft.Output, at number: Int, role: Raft.Role, term: Raft.Term, commit: Raft.Index
     ) {
-        guard let raft = nodes[number - 1].raft else { return }
-        let name = nodes[number - 1].member.name
+        guard let raft = self[number].raft else { return }
+        let name = self[number].member.name
         if let fault = output.fault {
             checker.report("fault: \(name): \(fault)")
             say("\(name) stops: \(fault)")
@@ -140,15 +145,22 @@ struct Cluster {
         if raft.role != role || raft.term != term { say("\(name) \(raft.roleText)") }
         if let write = output.write {
             checker.write(write, of: raft)
-            nodes[number - 1].pending.append(write)
+            self[number].pending.append(write)
+            if write.removeFrom != nil || write.snapshot != nil {
+                var state = self[number].disk
+                for write in self[number].pending { state.apply(write) }
+                checker.compareMembers(of: raft, with: state)
+                checker.compareMembers(in: state.snapshot, at: self[number])
+            }
         }
-        if raft.role == .leader { checker.lead(nodes[number - 1]) }
+        checker.compare(raft, with: self[number].disk)
+        if raft.role == .leader { checker.lead(self[number]) }
         if commit < raft.commit {
             let leaders = nodes.filter { $0.raft?.role == .leader }.compactMap(\.raft)
             checker.commit(raft, from: commit, leaders: leaders)
         }
         for message in output.messages {
-            checker.leave(message, disk: nodes[number - 1].disk)
+            checker.leave(message, disk: self[number].disk)
             network.append(message)
         }
         apply(output, at: number)
@@ -163,21 +175,22 @@ struct Cluster {
     }
 
     private mutating func apply(_ output: Raft.Output, at number: Int) {
-        let name = nodes[number - 1].member.name
+        let name = self[number].member.name
         if let snapshot = output.restore {
-            if let machine = try? Machine(snapshot) { nodes[number - 1].machine = machine }
-            checker.agree(nodes[number - 1].machine, nodes[number - 1])
+            if let machine = try? Machine(snapshot) { self[number].machine = machine }
+            checker.agree(self[number].machine, self[number])
             say("\(name) restores \(snapshot.position.name)")
         }
         for entry in output.committed {
-            let before = nodes[number - 1].machine.index
-            nodes[number - 1].machine.apply(entry)
-            checker.apply(nodes[number - 1].machine, at: nodes[number - 1], after: before)
+            let before = self[number].machine.index
+            self[number].machine.apply(entry)
+            checker.apply(
+                entry, giving: self[number].machine, at: self[number], after: before)
             say("\(name) applies \(entry.text)")
         }
         for token in output.reads {
-            checker.answer(token, by: nodes[number - 1])
-            let (asked, index) = (take(token), nodes[number - 1].machine.index)
+            checker.answer(token, by: self[number])
+            let (asked, index) = (take(token), self[number].machine.index)
             say("\(name) reads \(asked) at \(index)")
         }
     }
@@ -203,7 +216,7 @@ struct Cluster {
     }
 
     mutating func compact(_ number: Int) {
-        let machine = nodes[number - 1].machine
+        let machine = self[number].machine
         handle(.compact(through: machine.index, state: machine.encoded()), at: number)
     }
 

@@ -141,13 +141,13 @@ struct CodingTests {
             let place = Int.random(in: 36..<bytes.count + 2, using: &random)
             if place < bytes.count { bytes[place] = UInt8.random(in: 0...255, using: &random) }
             guard let damaged = try? Raft.Message.decode(bytes) else { continue }
-            _ = cluster.nodes[0].raft?.handle(.message(damaged))
-            _ = cluster.nodes[0].raft?.handle(.tick)
+            _ = cluster[1].raft?.handle(.message(damaged))
+            _ = cluster[1].raft?.handle(.tick)
             if round % 100 == 0 {
                 cluster.crash(1)
                 cluster.start(1)
             }
         }
-        #expect(cluster.nodes[0].raft != nil)
+        #expect(cluster[1].raft != nil)
     }
 }

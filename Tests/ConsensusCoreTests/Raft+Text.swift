@@ -81,6 +81,24 @@ extension Raft {
     }
 }
 
+extension Raft.PersistentState {
+    /// Nil for an entry that is not there.
+    func term(at index: Raft.Index) -> Raft.Term? {
+        guard let first = entries.first?.index, index >= first, index - first < entries.count else {
+            return nil
+        }
+        return entries[Int(index - first)].term
+    }
+
+    /// The members as of the end of the log.
+    var configuration: Raft.Configuration {
+        for entry in entries.reversed() where entry.index > snapshot.position.index {
+            if case .configuration(let configuration) = entry.payload { return configuration }
+        }
+        return snapshot.configuration
+    }
+}
+
 extension Raft.Change {
     var text: String {
         switch self {

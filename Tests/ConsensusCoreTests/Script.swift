@@ -54,9 +54,9 @@ struct Script {
         case "isolate":
             for peer in 1...cluster.nodes.count where peer != number { cut(number, peer) }
         case "heal": cluster.cut = []
-        case "hold": cluster.nodes[number - 1].holdsWrites = true
+        case "hold": cluster[number].holdsWrites = true
         case "flush":
-            cluster.nodes[number - 1].holdsWrites = false
+            cluster[number].holdsWrites = false
             while !cluster[number].pending.isEmpty { cluster.completeWrite(number) }
         case "crash": for number in rest.compactMap(Int.init) { cluster.crash(number) }
         case "restart": for number in rest.compactMap(Int.init) { restart(number) }
@@ -75,7 +75,7 @@ struct Script {
 
     private mutating func restart(_ number: Int) {
         cluster.crash(number)
-        cluster.nodes[number - 1].holdsWrites = false
+        cluster[number].holdsWrites = false
         cluster.start(number)
     }
 

@@ -74,7 +74,7 @@ struct Simulation {
             voters: voters, blank: nodeCount - voters, seed: seed, mutations: mutations, traced: traced)
         lossPercent = [0, 2, 10].randomElement(using: &random) ?? 0
         repeatPercent = [0, 5].randomElement(using: &random) ?? 0
-        for number in 1...nodeCount { cluster.nodes[number - 1].holdsWrites = true }
+        for number in 1...nodeCount { cluster[number].holdsWrites = true }
         // Every run has its own mixture of faults: some show only where others do not get in the way.
         func chance(_ weights: [Int]) -> Int { weights.randomElement(using: &random) ?? 0 }
         let weights: [(Action, Int)] = [
@@ -92,7 +92,7 @@ struct Simulation {
         let action = urn.randomElement(using: &random) ?? .tick
         // Leaders have more to lose.
         if Self.leaderFaults.contains(action), Bool.random(using: &random) { number = someLeader() ?? number }
-        let isAwake = cluster.nodes[number - 1].raft != nil && !cluster.nodes[number - 1].isPaused
+        let isAwake = cluster[number].raft != nil && !cluster[number].isPaused
         switch action {
         case .tick: if isAwake { handle(.tick, number) }
         case .lapse: if isAwake { lapse(number) }
@@ -104,9 +104,9 @@ struct Simulation {
                 cluster.read("read", at: leader)
                 tally.reads += 1
             }
-        case .crash: if cluster.nodes[number - 1].raft != nil { crash(number) }
+        case .crash: if cluster[number].raft != nil { crash(number) }
         case .start:
-            if cluster.nodes[number - 1].raft == nil {
+            if cluster[number].raft == nil {
                 cluster.say("start \(number)")
                 cluster.start(number)
             }
@@ -123,20 +123,20 @@ struct Simulation {
                 cluster.compact(number)
             }
         case .pause:
-            cluster.nodes[number - 1].isPaused =
-                cluster.nodes[number - 1].raft != nil && !cluster.nodes[number - 1].isPaused
+            cluster[number].isPaused =
+                cluster[number].raft != nil && !cluster[number].isPaused
         }
     }
 
     private mutating func handle(_ event: Raft.Event, _ number: Int) {
-        guard let role = cluster.nodes[number - 1].raft?.role,
-            let commit = cluster.nodes[number - 1].raft?.commit,
-            let applied = cluster.nodes[number - 1].raft?.applied
+        guard let role = cluster[number].raft?.role,
+            let commit = cluster[number].raft?.commit,
+            let applied = cluster[number].raft?.applied
         else { return }
         cluster.handle(event, at: number)
-        if cluster.nodes[number - 1].raft?.role == .leader, role != .leader { tally.elections += 1 }
-        if let after = cluster.nodes[number - 1].raft?.applied { tally.applied += Int(after - applied) }
-        if let after = cluster.nodes[number - 1].raft?.snapshotIndex, after > commit { tally.restores += 1 }
+        if cluster[number].raft?.role == .leader, role != .leader { tally.elections += 1 }
+        if let after = cluster[number].raft?.applied { tally.applied += Int(after - applied) }
+        if let after = cluster[number].raft?.snapshotIndex, after > commit { tally.restores += 1 }
     }
 
     /// Any node that believes it leads, not only the newest.
@@ -146,9 +146,9 @@ struct Simulation {
     }
 
     private mutating func write(_ number: Int) {
-        guard let write = cluster.nodes[number - 1].pending.first else { return }
-        cluster.nodes[number - 1].disk.apply(write)
-        cluster.nodes[number - 1].pending.removeFirst()
+        guard let write = cluster[number].pending.first else { return }
+        cluster[number].disk.apply(write)
+        cluster[number].pending.removeFirst()
         handle(.persisted(write.number), number)
     }
 
@@ -175,7 +175,7 @@ struct Simulation {
     // MARK: Faults
 
     private mutating func crash(_ number: Int) {
-        let pending = cluster.nodes[number - 1].pending.count
+        let pending = cluster[number].pending.count
         let durable = Int.random(in: 0...pending, using: &random)
         cluster.say("crash \(number), \(durable) of \(pending) writes are durable")
         cluster.crash(number, durableWrites: durable)
@@ -259,8 +259,8 @@ struct Simulation {
         cluster.say("recover")
         cluster.cut = []
         for number in 1...nodeCount {
-            cluster.nodes[number - 1].isPaused = false
-            if cluster.nodes[number - 1].raft == nil { cluster.start(number) }
+            cluster[number].isPaused = false
+            if cluster[number].raft == nil { cluster.start(number) }
         }
         for round in 0..<400 {
             for number in 1...nodeCount { handle(.tick, number) }
@@ -275,7 +275,7 @@ struct Simulation {
     private mutating func settle() {
         for _ in 0..<200 {
             for number in 1...nodeCount {
-                while !cluster.nodes[number - 1].pending.isEmpty { write(number) }
+                while !cluster[number].pending.isEmpty { write(number) }
             }
             let batch = cluster.network
             if batch.isEmpty { return }
@@ -285,13 +285,13 @@ struct Simulation {
     }
 
     private var hasConverged: Bool {
-        guard let number = cluster.leader, let leader = cluster.nodes[number - 1].raft,
+        guard let number = cluster.leader, let leader = cluster[number].raft,
             leader.applied == leader.lastPosition.index,
             leader.term(at: leader.applied) == leader.term
         else { return false }
         return leader.configuration.members.allSatisfy { member in
             let node = cluster[member.number]
-            return node.member != member || node.machine == cluster.nodes[number - 1].machine
+            return node.member != member || node.machine == cluster[number].machine
         }
     }
 }

@@ -29,7 +29,9 @@ struct SimulationTests {
                 "\(first)\nrepeat it with: APUS_RAFT_SEED=\(seed) swift test --filter SimulationTests")
             return
         }
-        print(tally)
+        // The runs were made of something.
+        #expect(tally.elections > 100 && tally.applied > 1000 && tally.reads > 100, "\(tally)")
+        #expect(tally.wipes > 0 && tally.changes > 0 && tally.restores > 0, "\(tally)")
     }
 
     /// The same seed is the same run, event for event.
