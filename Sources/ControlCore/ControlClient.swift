@@ -1,0 +1,234 @@
+import ConsensusCore
+import Identifiers
+import PlacementCore
+
+/// A node's side of the control plane: registers the process, follows the map, and carries commands to the
+/// leader until they are answered. Every node has one, voters too.
+public struct ControlClient: Sendable {
+    public enum Event: Sendable {
+        case tick
+        case reply(ControlReply, from: ControlPeer)
+        /// The incarnation of that life is on this node's disk.
+        case incarnationPersisted
+        /// To be applied by the leader; the outcome comes under the token.
+        case propose(token: UInt64, [Command])
+        case changeVoters(token: UInt64, Raft.Change)
+        /// Nothing that was sent to the peer will be answered.
+        case gone(ControlPeer)
+    }
+
+    public enum Effect: Hashable, Sendable {
+        case send(ControlRequest, to: ControlPeer)
+        /// Write the life's node and incarnation to the disk before anything is done in it (R15).
+        case persistIncarnation(NodeLife)
+        /// The process may take part: its life is known, and so is a map that shows it (R12).
+        case registered(NodeLife)
+        /// The process may not be what its disk says; it must stop and tell its operator.
+        case refused(Refusal)
+        case mapChanged
+        /// What a voter says cannot follow from the map that the node has; it must stop (I9).
+        case contradiction(String)
+        case outcomes(token: UInt64, [Outcome])
+        case votersChanged(token: UInt64)
+        /// Nobody knows whether the commands were applied; those that name a revision may be proposed again.
+        case unknown(token: UInt64)
+    }
+
+    enum Phase: Hashable {
+        case registering
+        case persisting(NodeLife, MapVersion)
+        case confirming(NodeLife, MapVersion)
+        /// Waits for a map in which the process is up.
+        case waiting(NodeLife, MapVersion)
+        case up(NodeLife)
+        case stopped
+    }
+
+    enum Purpose: Hashable {
+        case register, confirm, map
+        case command(UInt64)
+        case voters(UInt64)
+    }
+
+    /// Ticks after which an unanswered request is given up, and asked of another voter.
+    static let answerTicks = 30
+    static let mapTicks = 60
+    /// Requests that wait for their turn, at the most.
+    static let queueMax = 4_096
+
+    public private(set) var registration: Registration
+    public private(set) var follower = MapFollower()
+    /// Whom to ask; the first is the one that answered last.
+    private var voters: [ControlPeer]
+    private var target = 0
+    private(set) var phase = Phase.registering
+    private var nextID: UInt64
+    private var waiting: [UInt64: (purpose: Purpose, request: ControlRequest, ticksLeft: Int, peer: ControlPeer)] =
+        [:]
+    private var ticksToRetry = 0
+
+    /// - Parameter seed: makes the identifiers of this process's requests differ from an earlier one's.
+    public init(registration: Registration, voters: [ControlPeer], seed: UInt64) {
+        self.registration = registration
+        self.voters = voters
+        nextID = seed << 24
+    }
+
+    public var life: NodeLife? { if case .up(let life) = phase { life } else { nil } }
+
+    public var map: ClusterMap? { follower.map }
+
+    /// How peers are named that the map knows.
+    public mutating func setVoters(_ peers: [ControlPeer]) {
+        guard !peers.isEmpty, peers != voters else { return }
+        voters = peers
+        target = 0
+    }
+
+    public mutating func handle(_ event: Event) -> [Effect] {
+        var effects: [Effect] = []
+        switch event {
+        case .tick: tick(&effects)
+        case .reply(let reply, let peer): receive(reply, peer, &effects)
+        case .incarnationPersisted:
+            guard case .persisting(let life, let version) = phase else { break }
+            phase = .confirming(life, version)
+            ask(.confirm, .commands([.confirm(life)]), &effects)
+        case .propose(let token, let commands): ask(.command(token), .commands(commands), &effects)
+        case .changeVoters(let token, let change): ask(.voters(token), .voters(change), &effects)
+        case .gone(let peer):
+            for id in waiting.keys.sorted() where waiting[id]?.peer == peer { retry(id, &effects) }
+        }
+        return effects
+    }
+
+    private mutating func tick(_ effects: inout [Effect]) {
+        for id in waiting.keys.sorted() {
+            waiting[id]?.ticksLeft -= 1
+            if let request = waiting[id], request.ticksLeft <= 0 { retry(id, &effects) }
+        }
+        if !isWaiting(for: .register), phase == .registering {
+            ask(.register, .commands([.register(registration)]), &effects)
+        }
+        if case .confirming(let life, _) = phase, !isWaiting(for: .confirm) {
+            ask(.confirm, .commands([.confirm(life)]), &effects)
+        }
+        if !isWaiting(for: .map), phase != .stopped {
+            ask(.map, .map(after: follower.version), &effects)
+        }
+    }
+
+    private func isWaiting(for purpose: Purpose) -> Bool { waiting.values.contains { $0.purpose == purpose } }
+
+    private mutating func ask(
+        _ purpose: Purpose, _ body: ControlRequest.Body, _ effects: inout [Effect]
+    ) {
+        guard waiting.count < Self.queueMax, !voters.isEmpty else { return fail(purpose, &effects) }
+        let request = ControlRequest(id: nextID, body: body)
+        nextID += 1
+        // A map comes from whoever has one; commands go where the leader is thought to be.
+        let peer = voters[target % voters.count]
+        let ticks = purpose == .map ? Self.mapTicks : Self.answerTicks
+        waiting[request.id] = (purpose, request, ticks, peer)
+        effects.append(.send(request, to: peer))
+    }
+
+    /// The request was lost or went to the wrong voter. What can be asked twice is asked anew; the others' fate
+    /// is told as unknown.
+    private mutating func retry(_ id: UInt64, _ effects: inout [Effect]) {
+        guard let request = waiting.removeValue(forKey: id) else { return }
+        if voters.indices.contains(target % max(1, voters.count)), voters[target % voters.count] == request.peer {
+            target = (target + 1) % voters.count
+        }
+        fail(request.purpose, &effects)
+    }
+
+    private func fail(_ purpose: Purpose, _ effects: inout [Effect]) {
+        switch purpose {
+        case .command(let token), .voters(let token): effects.append(.unknown(token: token))
+        case .register, .confirm, .map: break
+        }
+    }
+
+    private mutating func receive(_ reply: ControlReply, _ peer: ControlPeer, _ effects: inout [Effect]) {
+        guard let request = waiting[reply.id] else { return }
+        switch reply.body {
+        case .notLeader(let node):
+            waiting[reply.id] = nil
+            if let node, let place = voters.firstIndex(of: ControlPeer(rawValue: node.rawValue)) {
+                target = place
+            } else {
+                target = (target + 1) % max(1, voters.count)
+            }
+            fail(request.purpose, &effects)
+        case .unavailable:
+            waiting[reply.id] = nil
+            target = (target + 1) % max(1, voters.count)
+            fail(request.purpose, &effects)
+        case .map(let updates):
+            waiting[reply.id] = nil
+            follow(updates, &effects)
+        case .votersChanged:
+            waiting[reply.id] = nil
+            if case .voters(let token) = request.purpose { effects.append(.votersChanged(token: token)) }
+        case .outcomes(let outcomes, let version):
+            waiting[reply.id] = nil
+            received(outcomes, version, request.purpose, &effects)
+        }
+    }
+
+    private mutating func received(
+        _ outcomes: [Outcome], _ version: MapVersion, _ purpose: Purpose, _ effects: inout [Effect]
+    ) {
+        switch (purpose, phase) {
+        case (.register, .registering):
+            switch outcomes.first {
+            case .registered(let life):
+                phase = .persisting(life, version)
+                effects.append(.persistIncarnation(life))
+            case .refused(.notInitialized): break
+            case .refused(let refusal):
+                phase = .stopped
+                effects.append(.refused(refusal))
+            default: break
+            }
+        case (.confirm, .confirming(let life, _)):
+            switch outcomes.first {
+            case .accepted:
+                phase = .waiting(life, version)
+                begin(&effects)
+            case .refused(let refusal):
+                phase = .stopped
+                effects.append(.refused(refusal))
+            default: break
+            }
+        case (.command(let token), _): effects.append(.outcomes(token: token, outcomes))
+        default: break
+        }
+    }
+
+    private mutating func follow(_ updates: [MapUpdate], _ effects: inout [Effect]) {
+        let before = follower.version
+        for update in updates {
+            if case .contradiction(let reason) = follower.follow(update) {
+                phase = .stopped
+                return effects.append(.contradiction(reason))
+            }
+        }
+        guard follower.version > before else { return }
+        effects.append(.mapChanged)
+        begin(&effects)
+        guard case .up(let life) = phase, let node = follower.map?[life.node] else { return }
+        // The process was declared down, or another one has taken its place: it is over (I19).
+        if node.life != life || !node.isUp {
+            phase = .stopped
+            effects.append(.refused(.staleLife(node.life)))
+        }
+    }
+
+    private mutating func begin(_ effects: inout [Effect]) {
+        guard case .waiting(let life, let version) = phase, follower.version >= version else { return }
+        phase = .up(life)
+        effects.append(.registered(life))
+    }
+}
