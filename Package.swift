@@ -74,6 +74,11 @@ let package = Package(
             name: "ConsensusCore", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
             exclude: ["README.md"], swiftSettings: house),
 
+        .target(
+            name: "ControlCore",
+            dependencies: ["ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+
         // Floor 3: drivers
         .target(
             name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
@@ -129,6 +134,16 @@ let package = Package(
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "apus-load", dependencies: ["LoadVerifier", arguments], swiftSettings: house),
+
+        // The cluster in one process, in virtual time
+        .target(
+            name: "Simulator",
+            dependencies: [
+                "ByteCoding", "ConsensusCore", "ControlCore", "Identifiers", "PlacementCore",
+                "ReplicationCore", "TimeAndChance", heap,
+            ], swiftSettings: house),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),
 
         // Examples
         .target(name: "AnnouncedPrograms", dependencies: ["Apus"], path: "Examples/AnnouncedPrograms"),

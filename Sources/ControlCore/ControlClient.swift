@@ -63,8 +63,9 @@ public struct ControlClient: Sendable {
     private var target = 0
     private(set) var phase = Phase.registering
     private var nextID: UInt64
-    private var waiting: [UInt64: (purpose: Purpose, request: ControlRequest, ticksLeft: Int, peer: ControlPeer)] =
-        [:]
+    private var waiting:
+        [UInt64: (purpose: Purpose, request: ControlRequest, ticksLeft: Int, peer: ControlPeer)] =
+            [:]
     private var ticksToRetry = 0
 
     /// - Parameter seed: makes the identifiers of this process's requests differ from an earlier one's.
@@ -77,6 +78,11 @@ public struct ControlClient: Sendable {
     public var life: NodeLife? { if case .up(let life) = phase { life } else { nil } }
 
     public var map: ClusterMap? { follower.map }
+
+    /// Whether commands were sent whose outcome is not known.
+    public var isProposing: Bool {
+        waiting.values.contains { if case .command = $0.purpose { true } else { false } }
+    }
 
     /// How peers are named that the map knows.
     public mutating func setVoters(_ peers: [ControlPeer]) {
@@ -137,7 +143,9 @@ public struct ControlClient: Sendable {
     /// is told as unknown.
     private mutating func retry(_ id: UInt64, _ effects: inout [Effect]) {
         guard let request = waiting.removeValue(forKey: id) else { return }
-        if voters.indices.contains(target % max(1, voters.count)), voters[target % voters.count] == request.peer {
+        if voters.indices.contains(target % max(1, voters.count)),
+            voters[target % voters.count] == request.peer
+        {
             target = (target + 1) % voters.count
         }
         fail(request.purpose, &effects)

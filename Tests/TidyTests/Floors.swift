@@ -7,7 +7,7 @@ enum Floors {
         ["Identifiers", "ByteCoding", "TimeAndChance"],
         [
             "WorkflowCore", "MailboxCore", "TimerCore", "SessionCore", "ClientProtocol", "MembershipCore",
-            "ConsensusCore", "PlacementCore", "ReplicationCore", "MeshProtocol",
+            "ConsensusCore", "PlacementCore", "ControlCore", "ReplicationCore", "MeshProtocol",
         ],
         ["SQLiteDriver", "PartitionStore", "MeshTransport", "Telemetry"],
         ["Apus"],

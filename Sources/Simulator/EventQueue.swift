@@ -1,0 +1,40 @@
+import HeapModule
+import Identifiers
+
+/// What happens next, in the order of time and, at one time, of planning.
+struct EventQueue {
+    enum Event {
+        case tick(machine: Int, process: Int)
+        case arrive(Packet, line: SimulatedNetwork.Line, connection: UInt64)
+        case raftSynced(machine: Int, process: Int, count: Int)
+        case laneSynced(machine: Int, process: Int, count: Int)
+        case identitySynced(machine: Int, process: Int, NodeLife)
+        case start(machine: Int)
+        case fault(FaultKind)
+        case heal
+        case `operator`
+        case snapshotEnded(machine: Int, process: Int, PartitionID, ReplicaID)
+        case clientTurn(Int)
+        case clientTimeout(Int, attempt: UInt64)
+    }
+
+    private struct Entry: Comparable {
+        var time: UInt64
+        var order: UInt64
+        var event: Event
+        static func < (a: Self, b: Self) -> Bool { (a.time, a.order) < (b.time, b.order) }
+        static func == (a: Self, b: Self) -> Bool { a.order == b.order }
+    }
+
+    private var heap = Heap<Entry>()
+    private var nextOrder: UInt64 = 0
+
+    mutating func plan(_ event: Event, at time: UInt64) {
+        heap.insert(Entry(time: time, order: nextOrder, event: event))
+        nextOrder += 1
+    }
+
+    mutating func next() -> (time: UInt64, event: Event)? {
+        heap.popMin().map { ($0.time, $0.event) }
+    }
+}

@@ -1,0 +1,85 @@
+import ConsensusCore
+import Identifiers
+import ReplicationCore
+
+/// What one machine's disk holds: everything that was synced, and nothing else.
+struct SimulatedDisk {
+    var store: StoreID
+    var node: NodeID?
+    var incarnation = Incarnation(rawValue: 0)
+    var raft = Raft.PersistentState()
+    var partitions: [SimulatedPartition]
+
+    init(store: StoreID, partitions: Int) {
+        self.store = store
+        self.partitions = (0..<partitions).map { _ in SimulatedPartition() }
+    }
+}
+
+/// One partition's part of a journal, and the tables that committed records were applied to.
+struct SimulatedPartition {
+    var promised = Epoch(rawValue: 0)
+    /// Everything up to here has left the journal and is in the tables.
+    var base = LogMark.origin
+    var baseEpochs: [EpochStart] = []
+    var records: [LogRecord] = []
+    var tables = Tally()
+    var applied = LogPosition.zero
+
+    var tail: LogTail {
+        var tail = LogTail(base: base, epochs: baseEpochs)
+        for record in records { tail.append(record) }
+        return tail
+    }
+
+    var end: LogMark { records.last?.mark ?? base }
+
+    mutating func apply(_ write: LogWrite) {
+        switch write {
+        case .adopt(let epoch): promised = max(promised, epoch)
+        case .truncate(let position):
+            while let last = records.last, last.mark.position > position { records.removeLast() }
+        case .append(let new): records += new
+        }
+    }
+
+    func record(at position: LogPosition) -> LogRecord? {
+        guard position > base.position, position <= end.position else { return nil }
+        return records[Int(position.rawValue - base.position.rawValue - 1)]
+    }
+
+    func hash(at position: LogPosition) -> UInt64? {
+        position == base.position ? base.hash : record(at: position)?.mark.hash
+    }
+
+    /// Applies committed records to the tables.
+    mutating func apply(through position: LogPosition) {
+        while applied < position, let record = record(at: applied.next) {
+            tables.apply(record)
+            applied = applied.next
+        }
+    }
+
+    /// Lets the journal go up to what is applied.
+    mutating func trim(through position: LogPosition) {
+        while let first = records.first, first.mark.position <= min(position, applied) {
+            if (baseEpochs.last?.epoch).map({ first.mark.epoch > $0 }) ?? true {
+                baseEpochs.append(EpochStart(epoch: first.mark.epoch, first: first.mark.position))
+            }
+            base = first.mark
+            records.removeFirst()
+        }
+    }
+
+    mutating func install(_ snapshot: PartitionSnapshot) {
+        (base, baseEpochs, records) = (snapshot.mark, snapshot.epochs, [])
+        (tables, applied) = (snapshot.tables, snapshot.mark.position)
+    }
+}
+
+/// The state of a partition at a mark of its log.
+struct PartitionSnapshot {
+    var mark: LogMark
+    var epochs: [EpochStart]
+    var tables: Tally
+}

@@ -1,0 +1,92 @@
+import ConsensusCore
+import ControlCore
+import Identifiers
+import ReplicationCore
+
+/// A running process of a machine, with everything that a crash takes with it.
+final class SimulatedProcess {
+    /// Tells this process from earlier ones of the machine.
+    let number: Int
+    var server: ControlServer
+    var client: ControlClient
+    var replication: NodeReplication?
+    var hosts: [PartitionID: SimulatedHost] = [:]
+    var life: NodeLife?
+    /// The consensus log's writes on their way to the disk.
+    var raftWrites: [Raft.Write] = []
+    var isRaftSyncing = false
+    /// The journal's batches on their way to the disk.
+    var laneWrites: [(batch: UInt64, writes: [(partition: PartitionID, write: LogWrite)])] = []
+    var isLaneSyncing = false
+    var proposals: [UInt64: MembershipRequest] = [:]
+    var nextToken: UInt64 = 1
+    var snapshotsUnderWay: Set<PartitionID> = []
+    /// Stands still until then.
+    var pausedUntil: UInt64 = 0
+    var configured: [PartitionID: PartitionConfiguration] = [:]
+
+    init(number: Int, server: ControlServer, client: ControlClient) {
+        self.number = number
+        self.server = server
+        self.client = client
+    }
+}
+
+/// A computer: its disk stays, processes come and go.
+final class SimulatedMachine {
+    let index: Int
+    var disk: SimulatedDisk
+    var process: SimulatedProcess?
+    /// Syncs take so many times longer.
+    var slowness: UInt64 = 1
+    /// An earlier state of the disk, for the fault that brings it back.
+    var image: SimulatedDisk?
+    /// Why the control plane does not want it.
+    var refusal: String?
+
+    init(index: Int, disk: SimulatedDisk) {
+        self.index = index
+        self.disk = disk
+    }
+}
+
+/// What the owner of a partition runs: turns on a state that is ahead of what is committed, and the answers that
+/// wait behind the gate (R17).
+struct SimulatedHost {
+    var epoch: Epoch
+    var isServing = false
+    var state: Tally
+    var end: LogMark
+    var time: UInt64 = 0
+    var gate: [(position: LogPosition, call: SimulatedCall, result: UInt64)] = []
+    var reads: [UInt64: (call: SimulatedCall, after: LogPosition, isConfirmed: Bool)] = [:]
+}
+
+struct SimulatedCall: Hashable {
+    enum Kind: Hashable {
+        case increment, read
+    }
+    var kind: Kind
+    var client: Int
+    var sequence: UInt64
+    /// Tells attempts of one call apart.
+    var attempt: UInt64
+    var partition: PartitionID
+}
+
+struct SimulatedAnswer {
+    var call: SimulatedCall
+    /// Nil if the machine cannot serve the call: ask elsewhere.
+    var result: UInt64?
+}
+
+/// Somebody who makes one call after the other and asks again until there is an answer.
+struct SimulatedClient {
+    var index: Int
+    var sequence: UInt64 = 0
+    var attempt: UInt64 = 0
+    var call: SimulatedCall?
+    /// The largest result that anybody had been told when the call began.
+    var floor: UInt64 = 0
+    var increments: [PartitionID: UInt64] = [:]
+}

@@ -1,0 +1,80 @@
+import ControlCore
+import Identifiers
+import PlacementCore
+import ReplicationCore
+
+/// What arrives, and those who call.
+extension Simulation {
+    func arrive(_ packet: Packet, _ line: SimulatedNetwork.Line, _ event: EventQueue.Event) throws {
+        if case .answer(let answer) = packet { return answered(answer) }
+        guard let process = machines[line.to].process else { return }
+        guard process.pausedUntil <= now else { return events.plan(event, at: process.pausedUntil) }
+        mark(now, UInt64(line.from), UInt64(line.to))
+        switch packet {
+        case .raft(let message): take(process.server.handle(.raft(message), time: time), at: line.to)
+        case .request(let request):
+            take(
+                process.server.handle(.request(request, from: Self.peer(line.from)), time: time), at: line.to)
+        case .reply(let reply):
+            take(process.client.handle(.reply(reply, from: Self.peer(line.from))), at: line.to)
+        case .replication(let bytes, let life):
+            let frame: ReplicationFrame
+            do { frame = try ReplicationFrame.decode(bytes) } catch {
+                return checker.fail("m\(line.to) cannot read a frame of m\(line.from): \(error)")
+            }
+            process.replication?.receive(frame, from: life, now: now)
+        case .snapshot(let partition, let snapshot, let epoch, _):
+            if !install(snapshot, partition, epoch, line.to, process) { events.plan(event, at: now + 500) }
+        case .call(let request): call(request, line.to, process)
+        case .answer: break
+        }
+        finishRound(line.to)
+    }
+
+    func nextCall(_ index: Int) {
+        guard clients[index].call == nil, !stopsCalling else { return }
+        let partition = PartitionID(Int(chance(0...UInt64(settings.partitions - 1))))
+        clients[index].sequence += 1
+        clients[index].call = SimulatedCall(
+            kind: happens(25) ? .read : .increment, client: index, sequence: clients[index].sequence,
+            attempt: 0, partition: partition)
+        clients[index].floor = checker.toldMax[partition] ?? 0
+        sendCall(index)
+    }
+
+    /// Asks whom some machine's map calls the owner; a map may be old, and a machine wrong.
+    func sendCall(_ index: Int) {
+        guard var call = clients[index].call else { return }
+        clients[index].attempt += 1
+        call.attempt = clients[index].attempt
+        events.plan(.clientTimeout(index, attempt: call.attempt), at: now + Self.callMicros)
+        let somebody = machines[Int(chance(0...UInt64(machines.count - 1)))]
+        var target = somebody.index
+        if let owner = somebody.process?.client.map?[call.partition]?.owner, !happens(5) {
+            target = Self.machine(owner.node)
+        }
+        if call.kind == .increment, call.attempt == 1 || clients[index].call?.attempt == 0 {
+            checker.noteAsked(call)
+        }
+        clients[index].call = call
+        send(.call(call), from: machines.count + index, to: target, isControl: false)
+    }
+
+    func answered(_ answer: SimulatedAnswer) {
+        let index = answer.call.client
+        guard let call = clients[index].call, call.sequence == answer.call.sequence else { return }
+        guard let result = answer.result else {
+            // Not served there: again in a moment, if this is the newest attempt.
+            guard answer.call.attempt == clients[index].attempt else { return }
+            clients[index].attempt += 1
+            let attempt = clients[index].attempt
+            return events.plan(.clientTimeout(index, attempt: attempt), at: now + chance(20_000...200_000))
+        }
+        clients[index].call = nil
+        report.acknowledged += 1
+        mark(result)
+        checker.told(call, result, floor: clients[index].floor)
+        if call.kind == .increment { clients[index].increments[call.partition, default: 0] += 1 }
+        events.plan(.clientTurn(index), at: now + chance(1_000...60_000))
+    }
+}

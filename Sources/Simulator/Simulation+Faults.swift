@@ -1,0 +1,132 @@
+import ConsensusCore
+import ControlCore
+import Identifiers
+import PlacementCore
+import ReplicationCore
+
+/// What goes wrong. Damage is limited to what the cluster promises to survive; anything more would only show
+/// that two lost copies are two lost copies.
+extension Simulation {
+    func happen(_ kind: FaultKind) {
+        let machine = machines[Int(chance(0...UInt64(machines.count - 1)))]
+        let index = machine.index
+        mark(UInt64(index), now)
+        switch kind {
+        case .crash:
+            guard machine.process != nil else { return }
+            stop(index, "it crashes")
+            events.plan(.start(machine: index), at: now + chance(1_000...4_000_000))
+        case .wipe:
+            guard maySpare(index) else { return }
+            stop(index, "its disk is lost")
+            replaceDisk(index)
+        case .image: machine.image = machine.disk
+        case .rollback:
+            // An image of the life that ran last cannot be told from the disk itself; see guarantees.
+            guard let image = machine.image, image.store == machine.disk.store,
+                image.incarnation < machine.disk.incarnation, maySpare(index)
+            else { return }
+            stop(index, "its disk goes back to an earlier state")
+            machine.disk = image
+            machine.image = nil
+            events.plan(.start(machine: index), at: now + chance(1_000...2_000_000))
+        case .pause: machine.process?.pausedUntil = now + chance(10_000...3_000_000)
+        case .cut: cut()
+        case .slowDisk: machine.slowness = happens(50) ? 1 : chance(2...2_000)
+        case .falseAlarm: alarm(index)
+        case .trim: trim(index)
+        }
+        count(kind)
+        note("fault: \(kind.rawValue) m\(index)")
+    }
+
+    func replaceDisk(_ index: Int) {
+        machines[index].disk = SimulatedDisk(store: freshStore(), partitions: settings.partitions)
+        machines[index].image = nil
+        machines[index].refusal = nil
+        events.plan(.start(machine: index), at: now + chance(1_000...2_000_000))
+    }
+
+    /// Whether every partition and the control plane outlive the loss of this disk.
+    func maySpare(_ index: Int) -> Bool {
+        guard let map = checker.decided, isNothingUndecided else { return false }
+        func isIntact(_ replica: ReplicaID) -> Bool {
+            let machine = machines[Self.machine(replica.node)]
+            return machine.disk.store == replica.store && machine.refusal == nil
+                && !checker.isRolledBack(machine)
+        }
+        let node = Self.node(index)
+        for partition in map.partitions where partition.inSync.contains(where: { $0.node == node }) {
+            guard partition.inSync.contains(where: { $0.node != node && isIntact($0) }) else { return false }
+        }
+        // Under any configuration that some voter still goes by.
+        for machine in machines {
+            let voters = voters(of: machine)
+            guard voters.contains(where: { $0.node == node }) else { continue }
+            guard voters.count(where: { $0.node != node && isIntact($0) }) * 2 > voters.count else {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Whether no decision is on its way that could make somebody the only one who has everything.
+    private var isNothingUndecided: Bool {
+        let decided = machines.compactMap { $0.process?.server.raft.commit }.max() ?? 0
+        return machines.allSatisfy { machine in
+            let last =
+                machine.process?.server.raft.lastPosition.index ?? machine.disk.raft.entries.last?.index
+                ?? machine.disk.raft.snapshot.position.index
+            return last <= decided && machine.process?.client.isProposing != true
+        }
+    }
+
+    private func voters(of machine: SimulatedMachine) -> [ReplicaID] {
+        if let process = machine.process { return process.server.raft.configuration.voters }
+        let state = machine.disk.raft
+        for entry in state.entries.reversed() {
+            if case .configuration(let configuration) = entry.payload { return configuration.voters }
+        }
+        return state.snapshot.configuration.voters
+    }
+
+    private func cut() {
+        if !network.cuts.isEmpty, happens(70) { return healNetwork() }
+        let all = Array(machines.indices)
+        let side = all.filter { _ in happens(40) }
+        let isOneWay = happens(30)
+        for one in side {
+            for other in all where !side.contains(other) {
+                network.cut(one, other)
+                if !isOneWay { network.cut(other, one) }
+            }
+        }
+        note("the network is cut: \(side)\(isOneWay ? " are not heard" : "")")
+    }
+
+    func healNetwork() {
+        let pairs = Set(network.cuts.map { $0.sorted() }).sorted { $0.lexicographicallyPrecedes($1) }
+        network.heal()
+        for pair in pairs { resetLink(pair[0], pair[1]) }
+        note("the network is whole")
+    }
+
+    private func trim(_ index: Int) {
+        guard let process = machines[index].process, let replication = process.replication else { return }
+        for (partition, replica) in replication.replicas.sorted(by: { $0.key < $1.key }) {
+            let safe = min(replica.committed, replica.durable)
+            machines[index].disk.partitions[Int(partition.rawValue)].trim(through: safe)
+        }
+    }
+
+    func heal() {
+        isFaulty = false
+        note("everything is healed")
+        healNetwork()
+        for machine in machines {
+            machine.slowness = 1
+            machine.process?.pausedUntil = now
+            if machine.process == nil { events.plan(.start(machine: machine.index), at: now + 1) }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+import ByteCoding
+import ControlCore
+import Identifiers
+import PlacementCore
+import ReplicationCore
+
+/// The part that an actor host plays: turns on a state that runs ahead, answers behind the gate.
+extension Simulation {
+    func perform(
+        _ effect: ReplicaEffect, of partition: PartitionID, at index: Int, _ process: SimulatedProcess
+    ) {
+        switch effect {
+        case .committed(let position): committed(position, partition, index, process)
+        case .lead(let epoch, let end): lead(epoch, end, partition, index, process)
+        case .serve(let epoch):
+            process.hosts[partition]?.isServing = true
+            checker.serve(partition, epoch, by: index, process.number)
+            note("m\(index) serves p\(partition.rawValue) in epoch \(epoch.rawValue)")
+        case .standDown(let epoch):
+            note("m\(index) no longer owns p\(partition.rawValue), epoch \(epoch.rawValue)")
+            // What waits behind the gate has an unknown outcome; its clients ask again.
+            process.hosts[partition] = nil
+        case .propose(let request): propose(request, index, process)
+        case .readLog(let replica, let position, _):
+            let stored = machines[index].disk.partitions[Int(partition.rawValue)]
+            var records: [LogRecord]?
+            if position >= stored.base.position {
+                records = Array(stored.records.drop { $0.mark.position <= position }.prefix(20))
+            }
+            process.replication?.handle(
+                .logRead(for: replica, after: position, records: records), of: partition, now: now)
+        case .sendSnapshot(let replica): sendSnapshot(replica, partition, index, process)
+        case .readConfirmed(let id): confirmRead(id, partition, index, process)
+        case .readLost(let id): process.hosts[partition]?.reads[id] = nil
+        case .damaged(let reason): checker.fail("m\(index) p\(partition.rawValue) is damaged: \(reason)")
+        case .persist, .send: break
+        }
+    }
+
+    private func propose(_ request: MembershipRequest, _ index: Int, _ process: SimulatedProcess) {
+        let change: InSyncChange =
+            switch request.change {
+            case .drop(let replica): .drop(replica)
+            case .add(let life): .add(life)
+            }
+        let token = process.nextToken
+        process.nextToken += 1
+        process.proposals[token] = request
+        note("m\(index) proposes \(request.change) for p\(request.partition.rawValue)")
+        let command = Command.changeInSync(
+            request.partition, request.epoch, Revision(rawValue: request.revision), change)
+        take(process.client.handle(.propose(token: token, [command])), at: index)
+    }
+
+    // MARK: Owning
+
+    private func lead(
+        _ epoch: Epoch, _ end: LogMark, _ partition: PartitionID, _ index: Int, _ process: SimulatedProcess
+    ) {
+        // Everything up to the log's end is on disk by now, and becomes the new owner's state.
+        var stored = machines[index].disk.partitions[Int(partition.rawValue)]
+        stored.apply(through: end.position)
+        guard stored.end == end, stored.applied == end.position else {
+            return checker.fail(
+                "m\(index) leads p\(partition.rawValue) after \(end), its disk has \(stored.end)")
+        }
+        process.hosts[partition] = SimulatedHost(epoch: epoch, state: stored.tables, end: end, time: now)
+        append(kind: .epochStart, [], to: partition, index, process)
+    }
+
+    private func append(
+        kind: JournalRecord.Kind, _ body: [UInt8], to partition: PartitionID, _ index: Int,
+        _ process: SimulatedProcess
+    ) {
+        guard let host = process.hosts[partition] else { return }
+        let position = host.end.position.next
+        let (bytes, hash) = JournalRecord(
+            kind: kind, partition: partition, epoch: host.epoch, position: position, time: now,
+            previousHash: host.end.hash, body: body
+        ).encoded()
+        let mark = LogMark(position: position, epoch: host.epoch, hash: hash)
+        let record = LogRecord(mark: mark, previousHash: host.end.hash, bytes: bytes)
+        process.hosts[partition]?.end = mark
+        process.replication?.handle(.append([record]), of: partition, now: now)
+    }
+
+    func call(_ call: SimulatedCall, _ index: Int, _ process: SimulatedProcess) {
+        guard let host = process.hosts[call.partition], host.isServing else {
+            return answer(SimulatedAnswer(call: call, result: nil), from: index)
+        }
+        switch call.kind {
+        case .read:
+            let id = process.nextToken
+            process.nextToken += 1
+            process.hosts[call.partition]?.reads[id] = (call, host.end.position, false)
+            process.replication?.handle(.confirmRead(id), of: call.partition, now: now)
+        case .increment:
+            let known = host.state.answers[UInt64(call.client)]
+            if let known, known.sequence >= call.sequence {
+                guard known.sequence == call.sequence else { return }
+                process.hosts[call.partition]?.gate.append((host.end.position, call, known.result))
+            } else {
+                let change = Tally.Change(
+                    client: UInt64(call.client), sequence: call.sequence, result: host.state.total + 1)
+                process.hosts[call.partition]?.state.total = change.result
+                process.hosts[call.partition]?.state.answers[change.client] = (change.sequence, change.result)
+                append(kind: .turn, change.bytes, to: call.partition, index, process)
+                process.hosts[call.partition]?.gate.append((host.end.position.next, call, change.result))
+            }
+            release(call.partition, index, process)
+        }
+        finishRound(index)
+    }
+
+    private func committed(
+        _ position: LogPosition, _ partition: PartitionID, _ index: Int, _ process: SimulatedProcess
+    ) {
+        guard let replica = process.replication?.replicas[partition] else { return }
+        report.commits += 1
+        let safe = min(position, replica.durable)
+        machines[index].disk.partitions[Int(partition.rawValue)].apply(through: safe)
+        if let hash = machines[index].disk.partitions[Int(partition.rawValue)].hash(at: safe) {
+            checker.committed(partition, safe, hash, by: index)
+        }
+        release(partition, index, process)
+    }
+
+    /// Lets out what waits for a commit that has happened (R17).
+    private func release(_ partition: PartitionID, _ index: Int, _ process: SimulatedProcess) {
+        guard let replica = process.replication?.replicas[partition], let host = process.hosts[partition]
+        else {
+            return
+        }
+        let isGated = settings.without?.replication.contains(.outputGate) ?? true
+        let committed = isGated ? replica.committed : LogPosition(rawValue: .max)
+        for (position, call, result) in host.gate where position <= committed {
+            if let hash = replica.log.mark(at: position)?.hash
+                ?? machines[index].disk.partitions[Int(partition.rawValue)].hash(at: position)
+            {
+                checker.acknowledge(partition, position, hash)
+            }
+            answer(SimulatedAnswer(call: call, result: result), from: index)
+        }
+        process.hosts[partition]?.gate.removeAll { $0.position <= committed }
+        for (id, read) in host.reads.sorted(by: { $0.key < $1.key })
+        where read.isConfirmed && read.after <= committed {
+            process.hosts[partition]?.reads[id] = nil
+            let tables = machines[index].disk.partitions[Int(partition.rawValue)].tables
+            answer(SimulatedAnswer(call: read.call, result: tables.total), from: index)
+        }
+    }
+
+    private func confirmRead(
+        _ id: UInt64, _ partition: PartitionID, _ index: Int, _ process: SimulatedProcess
+    ) {
+        process.hosts[partition]?.reads[id]?.isConfirmed = true
+        release(partition, index, process)
+    }
+
+    // MARK: Snapshots
+
+    private func sendSnapshot(
+        _ replica: ReplicaID, _ partition: PartitionID, _ index: Int, _ process: SimulatedProcess
+    ) {
+        let stored = machines[index].disk.partitions[Int(partition.rawValue)]
+        let mark = stored.record(at: stored.applied)?.mark ?? stored.base
+        if let core = process.replication?.replicas[partition], let epoch = core.owner?.epoch {
+            let epochs = core.log.epochs.filter { $0.first <= mark.position }
+            let snapshot = PartitionSnapshot(mark: mark, epochs: epochs, tables: stored.tables)
+            note("m\(index) sends a snapshot of p\(partition.rawValue) up to \(mark) to \(replica)")
+            send(
+                .snapshot(partition, snapshot, epoch, from: core.me), from: index,
+                to: Self.machine(replica.node), isControl: false)
+        }
+        events.plan(
+            .snapshotEnded(machine: index, process: process.number, partition, replica), at: now + 100_000)
+    }
+
+    /// - Returns: false if the journal is busy, and it has to be tried again.
+    func install(
+        _ snapshot: PartitionSnapshot, _ partition: PartitionID, _ epoch: Epoch, _ index: Int,
+        _ process: SimulatedProcess
+    ) -> Bool {
+        guard let replica = process.replication?.replicas[partition],
+            replica.wantsSnapshot(snapshot.mark, epoch: epoch)
+        else { return true }
+        guard process.laneWrites.isEmpty, !process.isLaneSyncing else { return false }
+        machines[index].disk.partitions[Int(partition.rawValue)].install(snapshot)
+        note("m\(index) installs a snapshot of p\(partition.rawValue) up to \(snapshot.mark)")
+        process.replication?.handle(
+            .snapshotInstalled(snapshot.mark, epochs: snapshot.epochs, epoch: epoch), of: partition, now: now)
+        finishRound(index)
+        return true
+    }
+
+    private func answer(_ answer: SimulatedAnswer, from index: Int) {
+        send(.answer(answer), from: index, to: machines.count + answer.call.client, isControl: false)
+    }
+}

@@ -1,0 +1,271 @@
+import ConsensusCore
+import ControlCore
+import Identifiers
+import PlacementCore
+import ReplicationCore
+import TimeAndChance
+
+/// Starting, stopping, and carrying out what the cores want.
+extension Simulation {
+    static func node(_ machine: Int) -> NodeID { NodeID(rawValue: UInt64(machine + 1)) }
+    static func machine(_ node: NodeID) -> Int { Int(node.rawValue) - 1 }
+    static func peer(_ machine: Int) -> ControlPeer { ControlPeer(rawValue: UInt64(machine + 1)) }
+
+    var cluster: ClusterID { ClusterID(high: 1, low: settings.seed) }
+    var formats: FormatVersions { FormatVersions(journal: 1, map: 1) }
+
+    private func profile(_ machine: Int) -> NodeProfile {
+        NodeProfile(meshAddress: "m\(machine)", clientAddress: "c\(machine)", zone: "", weight: 1)
+    }
+
+    /// The first state: every machine is known, the first few vote, and nobody owns anything yet.
+    func found() throws {
+        guard let ring = HashRing(partitionCount: settings.partitions, seed: (settings.seed, 1)) else {
+            throw Violation(description: "\(settings.partitions) partitions are not a power of two")
+        }
+        let constants = ClusterConstants(cluster: cluster, ring: ring, formats: formats)
+        var wanted = ClusterSettings()
+        wanted.replicationFactor = settings.copies
+        var commands: [Command] = [
+            .initialize(constants, wanted, store: machines[0].disk.store, profile(0))
+        ]
+        for machine in machines.dropFirst() {
+            commands.append(
+                .register(
+                    Registration(
+                        cluster: cluster, node: nil, store: machine.disk.store,
+                        lastIncarnation: Incarnation(rawValue: 0), profile: profile(machine.index),
+                        formats: formats)))
+        }
+        var state = ClusterState()
+        _ = state.apply(ClusterEntry(time: time, commands: commands), at: 1)
+        let voters = machines.prefix(settings.voters).map {
+            ReplicaID(node: Self.node($0.index), store: $0.disk.store)
+        }
+        guard let configuration = Raft.Configuration(voters: voters) else {
+            throw Violation(description: "these cannot all vote: \(voters)")
+        }
+        for machine in machines.prefix(settings.voters) {
+            machine.disk.raft = Raft.PersistentState(founding: configuration, state: state.encoded())
+        }
+        checker.decided = state.map
+    }
+
+    func start(_ index: Int) throws {
+        let machine = machines[index]
+        guard machine.process == nil else { return }
+        let seed = chance(1...UInt64(UInt32.max))
+        let id = ReplicaID(node: Self.node(index), store: machine.disk.store)
+        let registration = Registration(
+            cluster: cluster, node: Self.node(index), store: machine.disk.store,
+            lastIncarnation: machine.disk.incarnation, profile: profile(index), formats: formats)
+        let process = SimulatedProcess(
+            number: nextProcessNumber(),
+            server: try ControlServer(id: id, state: machine.disk.raft, seed: seed),
+            client: ControlClient(
+                registration: registration, voters: machines.map { Self.peer($0.index) }, seed: seed))
+        machine.process = process
+        note(
+            "m\(index) starts with store \(machine.disk.store.high), incarnation \(machine.disk.incarnation.rawValue)"
+        )
+        events.plan(.tick(machine: index, process: process.number), at: now + chance(1...Self.tickMicros))
+    }
+
+    func stop(_ index: Int, _ reason: String) {
+        guard let process = machines[index].process else { return }
+        note("m\(index) stops: \(reason)")
+        machines[index].process = nil
+        // A sync under way may have reached the disk, as a whole or not at all.
+        if process.isLaneSyncing, happens(50) { storeLane(index, process, process.laneWrites.count / 2 + 1) }
+        if process.isRaftSyncing, happens(50), let write = process.raftWrites.first {
+            machines[index].disk.raft.apply(write)
+        }
+        for other in machines.indices where other != index { resetLink(index, other) }
+    }
+
+    func resetLink(_ a: Int, _ b: Int) {
+        network.reset(a, b)
+        for (one, other) in [(a, b), (b, a)] {
+            guard let process = machines[one].process else { continue }
+            process.replication?.handleAll(.linkChanged(Self.node(other)), now: now)
+            take(process.client.handle(.gone(Self.peer(other))), at: one)
+            take(process.server.handle(.gone(Self.peer(other)), time: time), at: one)
+        }
+    }
+
+    // MARK: The control plane
+
+    func take(_ output: ControlServer.Output, at index: Int) {
+        guard let process = machines[index].process else { return }
+        if let fault = output.fault {
+            checker.fail("m\(index): consensus contradicts itself: \(fault)")
+            return
+        }
+        process.raftWrites += output.writes
+        syncRaft(index, process)
+        for message in output.messages {
+            send(.raft(message), from: index, to: Self.machine(message.to.node), isControl: true)
+        }
+        for (peer, reply) in output.replies {
+            send(.reply(reply), from: index, to: Int(peer.rawValue) - 1, isControl: true)
+        }
+        if output.hasMapChanged, let map = process.server.state.map { checker.decide(map) }
+        checker.observe(process.server, at: index)
+    }
+
+    private func syncRaft(_ index: Int, _ process: SimulatedProcess) {
+        guard !process.isRaftSyncing, !process.raftWrites.isEmpty else { return }
+        process.isRaftSyncing = true
+        let count = process.raftWrites.count
+        events.plan(
+            .raftSynced(machine: index, process: process.number, count: count), at: now + syncMicros(index))
+    }
+
+    func raftSynced(_ index: Int, _ number: Int, _ count: Int, _ event: EventQueue.Event) {
+        guard let process = running(index, number, event) else { return }
+        var last: UInt64 = 0
+        for write in process.raftWrites.prefix(count) {
+            machines[index].disk.raft.apply(write)
+            last = write.number
+        }
+        process.raftWrites.removeFirst(count)
+        process.isRaftSyncing = false
+        take(process.server.handle(.persisted(last), time: time), at: index)
+        syncRaft(index, process)
+    }
+
+    func take(_ effects: [ControlClient.Effect], at index: Int) {
+        guard let process = machines[index].process else { return }
+        for effect in effects {
+            switch effect {
+            case .send(let request, let peer):
+                send(.request(request), from: index, to: Int(peer.rawValue) - 1, isControl: true)
+            case .persistIncarnation(let life):
+                events.plan(
+                    .identitySynced(machine: index, process: process.number, life),
+                    at: now + syncMicros(index))
+            case .registered(let life): registered(life, index, process)
+            case .mapChanged: configure(index, process)
+            case .refused(let refusal): return refused(index, refusal)
+            case .contradiction(let reason): return checker.fail("m\(index): the map goes back: \(reason)")
+            case .outcomes(let token, let outcomes):
+                guard let request = process.proposals.removeValue(forKey: token) else { continue }
+                if case .refused(.staleLife) = outcomes.first {
+                    process.replication?.handle(.changeRefused(request), of: request.partition, now: now)
+                }
+            case .unknown(let token): process.proposals[token] = nil
+            case .votersChanged: break
+            }
+        }
+    }
+
+    private func refused(_ index: Int, _ refusal: Refusal) {
+        stop(index, "refused: \(refusal)")
+        switch refusal {
+        case .staleLife, .notUp: events.plan(.start(machine: index), at: now + chance(10_000...500_000))
+        default: machines[index].refusal = "\(refusal)"
+        }
+    }
+
+    // MARK: Replication
+
+    private func registered(_ life: NodeLife, _ index: Int, _ process: SimulatedProcess) {
+        note("m\(index) is \(life)")
+        process.life = life
+        var replication = NodeReplication(me: life)
+        for (number, stored) in machines[index].disk.partitions.enumerated() {
+            var replica = Replica(
+                partition: PartitionID(number), me: life, log: stored.tail,
+                promised: max(stored.promised, stored.end.epoch), committed: stored.applied,
+                settings: replicationSettings)
+            replica.rules = settings.without?.replication ?? .all
+            replication.add(replica)
+        }
+        process.replication = replication
+        configure(index, process)
+    }
+
+    private var replicationSettings: ReplicationSettings {
+        var settings = ReplicationSettings()
+        settings.tailBytesMax = 2_000
+        settings.windowBytesMax = 4_000
+        settings.appendBytesMax = 1_000
+        settings.expandAfterMicros = 300_000
+        return settings
+    }
+
+    private func configure(_ index: Int, _ process: SimulatedProcess) {
+        guard process.life != nil, let map = process.client.map else { return }
+        for (number, state) in map.partitions.enumerated() {
+            let configuration = PartitionConfiguration(
+                epoch: state.epoch, revision: state.revision.rawValue, owner: state.owner,
+                inSync: state.inSync, learners: state.learners)
+            let partition = PartitionID(number)
+            guard process.configured[partition] != configuration else { continue }
+            process.configured[partition] = configuration
+            process.replication?.handle(.configured(configuration), of: partition, now: now)
+        }
+        finishRound(index)
+    }
+
+    /// Carries out what the replicas want until nothing is left.
+    func finishRound(_ index: Int) {
+        while let process = machines[index].process, let round = process.replication?.finishRound(now: now),
+            !round.isEmpty
+        {
+            if !round.writes.isEmpty { process.laneWrites.append((round.batch, round.writes)) }
+            syncLane(index, process)
+            for (node, frame) in round.frames {
+                send(
+                    .replication(frame.encoded(), from: process.replication?.me ?? Self.nobody), from: index,
+                    to: Self.machine(node), isControl: false)
+            }
+            for (partition, effect) in round.actions { perform(effect, of: partition, at: index, process) }
+        }
+    }
+
+    private static let nobody = NodeLife(
+        node: NodeID(rawValue: 0), incarnation: Incarnation(rawValue: 0), store: StoreID(high: 0, low: 0))
+
+    private func syncLane(_ index: Int, _ process: SimulatedProcess) {
+        guard !process.isLaneSyncing, !process.laneWrites.isEmpty else { return }
+        process.isLaneSyncing = true
+        let count = process.laneWrites.count
+        events.plan(
+            .laneSynced(machine: index, process: process.number, count: count), at: now + syncMicros(index))
+    }
+
+    func laneSynced(_ index: Int, _ number: Int, _ count: Int, _ event: EventQueue.Event) {
+        guard let process = running(index, number, event) else { return }
+        let last = storeLane(index, process, count)
+        process.isLaneSyncing = false
+        process.replication?.persisted(batch: last, now: now)
+        finishRound(index)
+        syncLane(index, process)
+        checkAcknowledged()
+    }
+
+    @discardableResult
+    private func storeLane(_ index: Int, _ process: SimulatedProcess, _ count: Int) -> UInt64 {
+        var last: UInt64 = 0
+        for (batch, writes) in process.laneWrites.prefix(count) {
+            for (partition, write) in writes {
+                machines[index].disk.partitions[Int(partition.rawValue)].apply(write)
+            }
+            last = batch
+        }
+        process.laneWrites.removeFirst(min(count, process.laneWrites.count))
+        return last
+    }
+
+    private func syncMicros(_ index: Int) -> UInt64 { chance(200...1_200) * machines[index].slowness }
+
+    // MARK: Packets
+
+    func send(_ packet: Packet, from: Int, to: Int, isControl: Bool) {
+        let line = SimulatedNetwork.Line(from: from, to: to, isControl: isControl)
+        let latency = happens(2) ? chance(1_000...30_000) : chance(100...700)
+        guard let (arrival, connection) = network.send(line, at: now, latency: latency) else { return }
+        events.plan(.arrive(packet, line: line, connection: connection), at: arrival)
+    }
+}

@@ -1,0 +1,181 @@
+import ConsensusCore
+import ControlCore
+import Identifiers
+import PlacementCore
+import ReplicationCore
+import TimeAndChance
+
+/// A whole cluster in one thread: virtual time, a network, disks, processes, clients and an operator, all driven
+/// by one seed. The control plane, placement and replication are the real ones; what the drivers around them do
+/// is played here.
+public final class Simulation {
+    static let tickMicros: UInt64 = 50_000
+    static let operatorMicros: UInt64 = 400_000
+    static let callMicros: UInt64 = 1_000_000
+
+    public let settings: SimulationSettings
+    var random: SplitMix64
+    var now: UInt64 = 0
+    var events = EventQueue()
+    var network = SimulatedNetwork()
+    var machines: [SimulatedMachine] = []
+    var clients: [SimulatedClient] = []
+    var checker = Checker()
+    var report: SimulationReport
+    var isFaulty = true
+    var stopsCalling = false
+    private var processCount = 0
+    private var nextStore: UInt64 = 1
+    /// What happened, for people; kept only on request.
+    public private(set) var trace: [String] = []
+
+    public init(_ settings: SimulationSettings) throws {
+        self.settings = settings
+        random = SplitMix64(seed: settings.seed)
+        report = SimulationReport(seed: settings.seed)
+        for index in 0..<settings.machines {
+            let disk = SimulatedDisk(store: freshStore(), partitions: settings.partitions)
+            machines.append(SimulatedMachine(index: index, disk: disk))
+        }
+        try found()
+        for machine in machines { events.plan(.start(machine: machine.index), at: chance(1...100_000)) }
+        for index in 0..<settings.clients {
+            clients.append(SimulatedClient(index: index))
+            events.plan(.clientTurn(index), at: 1_000_000 + chance(0...100_000))
+        }
+        events.plan(.operator, at: Self.operatorMicros)
+        for kind in FaultKind.allCases { planFault(kind) }
+        events.plan(.heal, at: settings.faultyMicros)
+    }
+
+    // MARK: Chance
+
+    func chance(_ range: ClosedRange<UInt64>) -> UInt64 { UInt64.random(in: range, using: &random) }
+
+    func happens(_ percent: UInt64) -> Bool { chance(0...99) < percent }
+
+    func freshStore() -> StoreID {
+        defer { nextStore += 1 }
+        return StoreID(high: nextStore, low: settings.seed)
+    }
+
+    /// Exponentially distributed around the mean.
+    func planFault(_ kind: FaultKind) {
+        let mean = kind.meanMicros(settings.faults)
+        guard mean > 0, isFaulty else { return }
+        let share = Double(chance(1...1_000_000)) / 1_000_000
+        events.plan(.fault(kind), at: now + 1_000 + UInt64(-Double(mean) * logarithm(share)))
+    }
+
+    /// The natural logarithm, by its series, so that every machine gets the same bits.
+    private func logarithm(_ value: Double) -> Double {
+        var (mantissa, exponent) = (value, 0.0)
+        while mantissa < 0.75 { (mantissa, exponent) = (mantissa * 2, exponent - 1) }
+        let ratio = (mantissa - 1) / (mantissa + 1)
+        var (term, sum) = (ratio, 0.0)
+        for odd in stride(from: 1.0, through: 25, by: 2) {
+            sum += term / odd
+            term *= ratio * ratio
+        }
+        return 2 * sum + exponent * 0.693147180559945309417
+    }
+
+    // MARK: Record of what happened
+
+    func note(_ text: @autoclosure () -> String) {
+        guard settings.traces else { return }
+        trace.append("\(now / 1_000).\(now % 1_000)  \(text())")
+    }
+
+    /// Makes the run's fingerprint depend on something.
+    func mark(_ values: UInt64...) {
+        for value in values { report.traceHash = (report.traceHash ^ value) &* 0x100_0000_01B3 }
+    }
+
+    func count(_ fault: FaultKind) { report.faults[fault.rawValue, default: 0] += 1 }
+
+    // MARK: Running
+
+    /// Runs to the end, or to the first violation.
+    public static func run(_ settings: SimulationSettings) throws -> SimulationReport {
+        let simulation = try Simulation(settings)
+        do { return try simulation.run() } catch let violation as Violation {
+            let trace = simulation.trace.suffix(600).joined(separator: "\n")
+            throw Violation(description: "\(violation) at \(simulation.now / 1_000) ms\n\(trace)")
+        }
+    }
+
+    func run() throws -> SimulationReport {
+        while let (time, event) = events.next() {
+            now = time
+            report.events += 1
+            try handle(event)
+            if let failure = checker.failure { throw Violation(description: failure) }
+            if !isFaulty, isSettled {
+                try checkEnd()
+                report.virtualMicros = now
+                return report
+            }
+            guard now < settings.faultyMicros + settings.healMicros else {
+                throw Violation(description: "no progress after everything was healed: \(unsettled())")
+            }
+        }
+        throw Violation(description: "nothing is planned any more")
+    }
+
+    private func handle(_ event: EventQueue.Event) throws {
+        switch event {
+        case .tick(let machine, let number):
+            guard let process = running(machine, number, event) else { return }
+            events.plan(event, at: now + Self.tickMicros)
+            take(process.client.handle(.tick), at: machine)
+            take(process.server.handle(.tick, time: time), at: machine)
+            process.replication?.handleAll(.tick, now: now)
+            finishRound(machine)
+        case .arrive(let packet, let line, let connection):
+            guard network.isCurrent(line, connection) else { return }
+            try arrive(packet, line, event)
+        case .raftSynced(let machine, let number, let count): raftSynced(machine, number, count, event)
+        case .laneSynced(let machine, let number, let count): laneSynced(machine, number, count, event)
+        case .identitySynced(let machine, let number, let life):
+            guard let process = running(machine, number, event) else { return }
+            machines[machine].disk.incarnation = life.incarnation
+            machines[machine].disk.node = life.node
+            take(process.client.handle(.incarnationPersisted), at: machine)
+        case .snapshotEnded(let machine, let number, let partition, let replica):
+            guard let process = running(machine, number, event) else { return }
+            process.snapshotsUnderWay.remove(partition)
+            process.replication?.handle(.snapshotEnded(replica), of: partition, now: now)
+            finishRound(machine)
+        case .start(let machine): try start(machine)
+        case .fault(let kind):
+            guard isFaulty else { return }
+            happen(kind)
+            planFault(kind)
+        case .heal: heal()
+        case .operator:
+            operate()
+            events.plan(.operator, at: now + Self.operatorMicros)
+        case .clientTurn(let index): nextCall(index)
+        case .clientTimeout(let index, let attempt):
+            if clients[index].call != nil, clients[index].attempt == attempt { sendCall(index) }
+        }
+    }
+
+    var time: Timestamp { Timestamp(rawValue: 1_700_000_000_000_000 + now) }
+
+    /// The process that an event was for, if it still runs. What happens to a paused one happens when it wakes.
+    func running(_ machine: Int, _ number: Int, _ event: EventQueue.Event) -> SimulatedProcess? {
+        guard let process = machines[machine].process, process.number == number else { return nil }
+        guard process.pausedUntil <= now else {
+            events.plan(event, at: process.pausedUntil)
+            return nil
+        }
+        return process
+    }
+
+    func nextProcessNumber() -> Int {
+        processCount += 1
+        return processCount
+    }
+}
