@@ -185,7 +185,7 @@ public final class ActorHost: ActorService {
         var found: [StoredActor] = []
         do {
             for partition in 0..<store.identity.ring.partitionCount {
-                found += try store.actors(in: PartitionID(partition), kind: kind, limit: limit, after: after)
+                found += try stored(in: PartitionID(partition), kind: kind, limit: limit + 1, after: after)
                 await Task.yield()
             }
         } catch {
@@ -207,6 +207,21 @@ public final class ActorHost: ActorService {
             json.member("more") { $0.raw(found.count > limit ? "true" : "false") }
         }
         return Payload(json.bytes)
+    }
+
+    /// The first actors after an address in one partition; what destroyed ones have left is passed over.
+    private func stored(
+        in partition: PartitionID, kind: String?, limit: Int, after: ActorAddress?
+    ) throws(StoreError) -> [StoredActor] {
+        var found: [StoredActor] = []
+        var after = after
+        while found.count < limit {
+            let page = try store.actors(in: partition, kind: kind, limit: limit, after: after)
+            found += page.filter { !$0.isTombstone }
+            guard page.count == limit else { break }
+            after = page.last?.address
+        }
+        return found
     }
 
     /// Ends the threads and forgets everything, like a crash; for tests.

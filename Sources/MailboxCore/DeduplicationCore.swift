@@ -114,6 +114,54 @@ public struct DeduplicationCore: Sendable {
         return changes
     }
 
+    /// What a new actor of the same key takes over from a destroyed one: the newest memories, up to that many
+    /// bytes in storage. A session's requests of which the memory is left behind are refused from then on; an
+    /// idempotency key that is left behind is forgotten.
+    public func inheritance(bytesMax: Int) -> (core: DeduplicationCore, changes: [Change]) {
+        var memories: [(time: UInt64, id: [UInt8], value: [UInt8], identity: RequestIdentityID)] = []
+        func add(_ identity: RequestIdentityID, _ outcome: Outcome, _ time: UInt64) {
+            memories.append((time, identity.encoded, Self.encode(outcome, time), identity))
+        }
+        for (key, memory) in keys { add(.key(key), memory.outcome, memory.time) }
+        for (id, session) in sessions {
+            for (sequence, outcome) in session.outcomes {
+                add(.session(id, sequence: sequence), outcome, session.lastUsed)
+            }
+        }
+        memories.sort { one, other in
+            one.time == other.time
+                ? other.id.lexicographicallyPrecedes(one.id) : one.time > other.time
+        }
+        var floors = sessions.mapValues(\.floor)
+        var heir = DeduplicationCore()
+        var changes: [Change] = []
+        var bytes = 0
+        for memory in memories {
+            bytes += memory.id.count + memory.value.count
+            if bytes <= bytesMax {
+                changes.append(.put(id: memory.id, memory.value))
+                heir.take(memory.identity, from: self)
+            } else if case .session(let id, let sequence) = memory.identity {
+                floors[id] = max(floors[id] ?? 0, sequence)
+            }
+        }
+        for (id, floor) in floors.sorted(by: { $0.key < $1.key }) where floor > 0 {
+            let time = sessions[id]?.lastUsed ?? 0
+            heir.restore(id, time) { $0.floor = floor }
+            changes.append(.put(id: Self.floorID(id), Self.encodeFloor(floor, time)))
+        }
+        return (heir, changes)
+    }
+
+    private mutating func take(_ identity: RequestIdentityID, from other: DeduplicationCore) {
+        switch identity {
+        case .key(let key): keys[key] = other.keys[key]
+        case .session(let id, let sequence):
+            guard let session = other.sessions[id] else { return }
+            restore(id, session.lastUsed) { $0.outcomes[sequence] = session.outcomes[sequence] }
+        }
+    }
+
     /// Takes up a stored item.
     public mutating func restore(id: [UInt8], value: [UInt8]) throws(WireError) {
         var reader = ByteReader(value)

@@ -191,4 +191,35 @@ struct DeduplicationCoreTests {
             #expect(throws: WireError.self) { try other.restore(id: [0, 1], value: [1, 1, 64]) }
         }
     }
+
+    @Test("A13: a new actor takes over all of it, or the newest, and then refuses a session's older requests")
+    func inheritance() throws {
+        var core = DeduplicationCore()
+        for sequence in UInt64(1)...10 {
+            _ = core.record(Self.request(sequence), .reply([UInt8(sequence)]), at: sequence)
+        }
+        _ = core.record(.key("old"), .reply([1]), at: 1)
+        _ = core.record(.key("new"), .message(9), at: 20)
+        let all = core.inheritance(bytesMax: 1 << 20)
+        var table = Table()
+        table.perform(all.changes)
+        for heir in [all.core, try table.restored()] {
+            for identity in (UInt64(1)...10).map(Self.request) + [.key("old"), .key("new")] {
+                #expect(heir.check(identity) == core.check(identity))
+            }
+        }
+        // Room for the new key and three requests of 25 bytes of identifier and 5 of value.
+        let some = core.inheritance(bytesMax: 100)
+        table = Table()
+        table.perform(some.changes)
+        for heir in [some.core, try table.restored()] {
+            #expect(heir.check(.key("new")) == .known(.message(9)))
+            #expect(heir.check(.key("old")) == .new)
+            for sequence in UInt64(1)...10 {
+                let kept = DeduplicationCore.Verdict.known(.reply([UInt8(sequence)]))
+                #expect(heir.check(Self.request(sequence)) == (sequence > 7 ? kept : .expired))
+            }
+            #expect(heir.check(Self.request(11)) == .new)
+        }
+    }
 }

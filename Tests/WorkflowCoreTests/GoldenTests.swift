@@ -79,8 +79,8 @@ struct GoldenTests {
         #expect(throws: WireError.version(what: "run record", found: 9, newest: 1)) {
             try RunRecord.decode([9])
         }
-        #expect(throws: WireError.unknown(what: "run status", value: 12)) {
-            try RunRecord.decode([1, 12, 0, 0, 0, 0, 0])
+        #expect(throws: WireError.unknown(what: "run status", value: 13)) {
+            try RunRecord.decode([1, 13, 0, 0, 0, 0, 0])
         }
     }
 
@@ -100,8 +100,8 @@ struct GoldenTests {
             }
             #expect(throws: WireError.self) { try RunRecord.decode(bytes + [0]) }
         }
-        #expect(RunStatus.allCases.map(\.rawValue) == Array(1...11))
-        #expect(RunStatus.allCases.filter(\.hasEnded) == [.completed, .failed, .cancelled])
+        #expect(RunStatus.allCases.map(\.rawValue) == Array(1...12))
+        #expect(RunStatus.allCases.filter(\.hasEnded) == [.completed, .failed, .cancelled, .destroyed])
     }
 
     @Test("W11: idempotency keys and seeds are the same in all versions")

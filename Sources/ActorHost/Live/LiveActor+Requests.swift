@@ -40,9 +40,9 @@ extension LiveActor {
         case .request(let queue, let body, let timeout): send(body, to: queue, waits: true, timeout, request)
         case .destroy:
             var turn = RecordableTurn()
-            turn.operations = [.destroy]
             turn.destroys = true
-            record(turn) { request.reply(.success(.destroyed)) }
+            let memory = remember(request.request.identity, .reply(ReplyRecord.encode(.destroyed)))
+            record(turn, also: memory) { request.reply(.success(.destroyed)) }
         case .getOrCreate, .create, .describe, .history:
             // Answered by the shard, which knows whether the actor exists.
             request.reply(.failure(.internalError))
@@ -53,14 +53,8 @@ extension LiveActor {
     func remember(
         _ identity: RequestIdentityID, acknowledged: UInt64 = 0, _ outcome: DeduplicationCore.Outcome
     ) -> [TurnOperation] {
-        deduplication.record(identity, outcome, acknowledged: acknowledged, at: now.rawValue).map { change in
-            switch change {
-            case .put(let id, let value): .put(.deduplication, id: id, value)
-            case .delete(let id): .delete(.deduplication, id: id)
-            case .deleteRange(let from, let through):
-                .deleteRange(.deduplication, from: from, through: through)
-            }
-        }
+        deduplication.record(identity, outcome, acknowledged: acknowledged, at: now.rawValue)
+            .map(TurnOperation.init)
     }
 
     private func remember(

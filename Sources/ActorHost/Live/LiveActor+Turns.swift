@@ -11,9 +11,10 @@ struct RecordableTurn {
     var operations: [TurnOperation] = []
     var broadcasts: [(event: String, payload: [UInt8])] = []
     var hasMessages = false
+    /// The actor ends with it; `record` says what that takes.
     var destroys = false
 
-    var isEmpty: Bool { operations.isEmpty && broadcasts.isEmpty }
+    var isEmpty: Bool { operations.isEmpty && broadcasts.isEmpty && !destroys }
 }
 
 extension LiveActor {
@@ -55,7 +56,6 @@ extension LiveActor {
                     .put(.message, id: TurnOperation.itemID(queued.number), queued.encoded()))
             }
         }
-        if effects.destroys { turn.operations.append(.destroy) }
         turn.broadcasts = effects.broadcasts
         turn.hasMessages = !effects.messages.isEmpty
         turn.destroys = effects.destroys
@@ -65,7 +65,7 @@ extension LiveActor {
     /// Records a turn, and lets its events out with the commit (W3).
     /// - Parameter extra: what else belongs into the same record.
     func record(_ turn: RecordableTurn, also extra: [TurnOperation] = [], _ then: @escaping () -> Void) {
-        record(turn.operations + extra) { [self] in
+        record(turn.destroys ? ending(extra) : turn.operations + extra) { [self] in
             if !turn.broadcasts.isEmpty { shard.publish(turn.broadcasts, of: address) }
             then()
         }
@@ -89,13 +89,10 @@ extension LiveActor {
 
     /// The record of the actor's end is on its way: whoever waits is told, and its key is free when the
     /// tables know.
-    func beDestroyed() {
+    private func beDestroyed() {
         phase = .departing
         shard.parkedRuns.remove(timerKey)
-        run.status = .cancelled
-        storedWake = nil
-        let gone = ActorError("destroyed", "the actor \(address) was destroyed", group: "actor")
-        shard.whenCommitted(partition) { [self] in failWaiters(gone) }
+        shard.whenCommitted(partition) { [self] in failWaiters(.destroyed(address)) }
         leave()
     }
 }

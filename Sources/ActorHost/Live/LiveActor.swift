@@ -67,7 +67,7 @@ final class LiveActor: @unchecked Sendable {
     private var parked: [ShardRequest] = []
     var lastActivity: UInt64
     private var armed: UInt64?
-    private(set) var wakeAfterDeparture: UInt64?
+    var wakeAfterDeparture: UInt64?
 
     /// An actor that is about to be created.
     init(
@@ -146,7 +146,8 @@ final class LiveActor: @unchecked Sendable {
     // MARK: Life
 
     /// The record that creates the actor: its state after `onCreate`, its input, its run.
-    func create(by identity: RequestIdentity?) throws {
+    /// - Parameter tombstone: what is left of the last actor of this key.
+    func create(by identity: RequestIdentity?, replacing tombstone: Tombstone?) throws {
         let time = now
         var (_, turn) = try performTurn { ((), try instance.create(input: input, now: time)) }
         let (_, waking) = try performTurn { ((), try instance.wake(now: time)) }
@@ -155,8 +156,14 @@ final class LiveActor: @unchecked Sendable {
         guard !turn.destroys, !waking.destroys else {
             throw ActorError("destroyed", "the actor \(address) ended itself at its creation", group: "actor")
         }
-        var body = TurnBody(actor: nil)
+        var body = TurnBody(actor: tombstone?.id)
+        if tombstone != nil { body.append(.destroy) }
         body.append(.create(address, time: time.rawValue))
+        if let tombstone {
+            let inherited = tombstone.memory.inheritance(bytesMax: Tombstone.inheritedBytesMax)
+            deduplication = inherited.core
+            for change in inherited.changes { body.append(TurnOperation(change)) }
+        }
         if let input { body.append(.set(.input, input)) }
         body.append(.set(.run, run.encoded()))
         body.append(.wake(at: 0))

@@ -20,11 +20,12 @@ extension Shard {
             case .getOrCreate(let input): try getOrCreate(request, input: input, mustBeNew: false)
             case .create(let input): try getOrCreate(request, input: input, mustBeNew: true)
             case .destroy:
-                guard let actor = try actor(at: address, in: request.partition) else {
-                    throw ActorError.notFound(address)
+                switch try find(address, in: request.partition) {
+                case .actor(let actor): hand(request, to: actor)
+                case .none(let tombstone):
+                    request.reply(
+                        tombstone?.answer(to: request.request.identity) ?? .failure(.notFound(address)))
                 }
-                if actor.phase == .departing { return actor.park(request) }
-                actor.perform(request)
             case .action(let name, _):
                 let kind = try kind(address)
                 guard kind.actions.contains(name) else {
@@ -49,17 +50,28 @@ extension Shard {
     private func performCreating(_ request: ShardRequest) throws {
         guard store.backlogBytes <= settings.backlogBytesMax else { throw ActorError.overloaded }
         let address = request.request.target
-        let found = try actor(at: address, in: request.partition)
-        let actor = try found ?? create(address, in: request.partition, input: nil)
-        if actor.phase == .departing { return actor.park(request) }
-        actor.perform(request)
+        switch try find(address, in: request.partition) {
+        case .actor(let actor): hand(request, to: actor)
+        case .none(let tombstone):
+            if let answer = tombstone?.answer(to: request.request.identity) { return request.reply(answer) }
+            hand(
+                request,
+                to: try create(address, in: request.partition, input: nil, replacing: tombstone))
+        }
+    }
+
+    private func hand(_ request: ShardRequest, to actor: LiveActor) {
+        // Waking may have ended it.
+        if actor.phase == .departing { actor.park(request) } else { actor.perform(request) }
     }
 
     private func getOrCreate(_ request: ShardRequest, input: Payload?, mustBeNew: Bool) throws {
         let address = request.request.target
         let kind = try kind(address)
         guard store.backlogBytes <= settings.backlogBytesMax else { throw ActorError.overloaded }
-        if let found = try actor(at: address, in: request.partition) {
+        let tombstone: Tombstone?
+        switch try find(address, in: request.partition) {
+        case .actor(let found):
             if found.phase == .departing { return found.park(request) }
             let isMaker = found.wasCreated(by: request.request.identity)
             let reply: Result<ActorReply, ActorError> =
@@ -67,10 +79,13 @@ extension Shard {
                 ? .failure(ActorError("duplicate_key", "the actor \(address) exists already", group: "actor"))
                 : .success(.created(isMaker, ActorDescription.of(found)))
             return whenCommitted(request.partition) { request.reply(reply) }
+        case .none(let left): tombstone = left
         }
+        if let answer = tombstone?.answer(to: request.request.identity) { return request.reply(answer) }
         if let input { try kind.validate(input: input.bytes) }
         let made = try create(
-            address, in: request.partition, input: input?.bytes, by: request.request.identity)
+            address, in: request.partition, input: input?.bytes, by: request.request.identity,
+            replacing: tombstone)
         let reply = ActorReply.created(true, ActorDescription.of(made))
         whenCommitted(request.partition) { request.reply(.success(reply)) }
     }
@@ -84,7 +99,7 @@ extension Shard {
             let payload = try history ? self.history(of: actor) : ActorDescription.of(actor)
             return whenCommitted(request.partition) { request.reply(.success(.document(payload))) }
         }
-        guard let stored = try store.actor(at: address, in: request.partition) else {
+        guard let stored = try store.actor(at: address, in: request.partition), !stored.isTombstone else {
             throw ActorError.notFound(address)
         }
         let payload =

@@ -151,6 +151,7 @@ final class Shard: @unchecked Sendable {
         do {
             guard let stored = try store.actor(key.actor, in: key.partition), live[stored.address] == nil
             else { return }
+            if stored.isTombstone { return remove(tombstone: stored, in: key.partition) }
             _ = try activate(stored, in: key.partition)
         } catch {
             logger.error(
@@ -200,13 +201,29 @@ final class Shard: @unchecked Sendable {
 
     // MARK: Actors
 
-    /// The actor in memory, woken if need be; nil if there is none.
-    func actor(
-        at address: ActorAddress, in partition: PartitionID
-    ) throws -> LiveActor? {
-        if let actor = live[address] { return actor }
-        guard let stored = try store.actor(at: address, in: partition) else { return nil }
-        return try activate(stored, in: partition)
+    enum Found {
+        case actor(LiveActor)
+        /// There is no actor; perhaps there was one.
+        case none(Tombstone?)
+    }
+
+    /// The actor in memory, woken if need be.
+    func find(_ address: ActorAddress, in partition: PartitionID) throws -> Found {
+        if let actor = live[address] { return .actor(actor) }
+        guard let stored = try store.actor(at: address, in: partition) else { return .none(nil) }
+        if stored.isTombstone { return .none(try Tombstone(stored, in: partition, store: store)) }
+        return .actor(try activate(stored, in: partition))
+    }
+
+    /// Deletes what a destroyed actor has left, once nobody may ask for it any more.
+    private func remove(tombstone: StoredActor, in partition: PartitionID) {
+        if let expiry = tombstone.wakeAt, expiry > now(in: partition).rawValue {
+            let key = TimerKey(partition: partition, actor: tombstone.id)
+            return timers.schedule(key, at: wallTime(of: expiry, in: partition))
+        }
+        var body = TurnBody(actor: tombstone.id)
+        body.append(.destroy)
+        _ = append(body, to: partition)
     }
 
     func kind(_ address: ActorAddress) throws(ActorError) -> any ActorKindDefinition {
@@ -227,11 +244,12 @@ final class Shard: @unchecked Sendable {
 
     func create(
         _ address: ActorAddress, in partition: PartitionID, input: [UInt8]?,
-        by identity: RequestIdentity? = nil
+        by identity: RequestIdentity? = nil, replacing tombstone: Tombstone?
     ) throws -> LiveActor {
         let actor = LiveActor(
             creating: address, kind: try kind(address), input: input, shard: self, partition: partition)
-        try actor.create(by: identity)
+        try actor.create(by: identity, replacing: tombstone)
+        if let tombstone { timers.cancel(TimerKey(partition: partition, actor: tombstone.id)) }
         add(actor)
         counters.creations += 1
         // Nothing that the run does may be seen before the actor is there for good (W3).
