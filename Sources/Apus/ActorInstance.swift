@@ -12,6 +12,8 @@ package protocol ActorInstance: AnyObject, Sendable {
     func restore(state: [UInt8]?) throws
     func wake(now: Timestamp) throws -> TurnEffects
     func sleep(now: Timestamp) throws -> TurnEffects
+    /// The turn that ends the actor because somebody outside asks for it.
+    func destroy(now: Timestamp) throws -> TurnEffects
     /// Performs an action, or a query, whose effects are nil.
     func perform(
         _ action: String, input: [UInt8], now: Timestamp
@@ -176,6 +178,10 @@ package final class TypedInstance<Definition: DurableActor>: ActorInstance {
         try turn(now: now) { turn in try kind.definition.onSleep(&turn) }.effects
     }
 
+    package func destroy(now: Timestamp) throws -> TurnEffects {
+        try turn(now: now) { turn in turn.destroy() }.effects
+    }
+
     package func perform(
         _ action: String, input: [UInt8], now: Timestamp
     ) throws -> (output: [UInt8], effects: TurnEffects?) {
@@ -192,6 +198,7 @@ package final class TypedInstance<Definition: DurableActor>: ActorInstance {
         let before = live.withLock { $0 }
         var turn = Turn<Definition>(state: before.state, key: key, now: now)
         let result = try body(&turn)
+        if turn.destroys { try kind.definition.onDestroy(&turn) }
         if let failure = turn.encodingFailure { throw failure }
         var effects = TurnEffects()
         effects.broadcasts = turn.broadcasts

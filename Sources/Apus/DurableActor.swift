@@ -34,6 +34,9 @@ public protocol DurableActor: Sendable {
     func onWake(_ turn: inout Turn<Self>) throws
     /// Called before the actor leaves memory. It must not count on being called: a node can die.
     func onSleep(_ turn: inout Turn<Self>) throws
+    /// Called at the end of the turn that ends the actor, whoever asked for it, and commits with it. If it
+    /// throws, that turn fails and the actor stays (A4, W20).
+    func onDestroy(_ turn: inout Turn<Self>) throws
 
     /// The actor's durable workflow. Started when the actor is created; after a hibernation, a crash or a
     /// move it is executed again, and each recorded operation answers from its record (W2, W5).
@@ -45,6 +48,7 @@ extension DurableActor {
     public func onCreate(_ turn: inout Turn<Self>, input: Input?) throws {}
     public func onWake(_ turn: inout Turn<Self>) throws {}
     public func onSleep(_ turn: inout Turn<Self>) throws {}
+    public func onDestroy(_ turn: inout Turn<Self>) throws {}
     public func run(_ workflow: inout Workflow<Self>) async throws {}
 
     /// A turn that clients call by name: typed input, typed output, committed before the reply leaves (A10,

@@ -39,10 +39,7 @@ extension LiveActor {
         case .send(let queue, let body): send(body, to: queue, waits: false, nil, request)
         case .request(let queue, let body, let timeout): send(body, to: queue, waits: true, timeout, request)
         case .destroy:
-            var turn = RecordableTurn()
-            turn.destroys = true
-            let memory = remember(request.request.identity, .reply(ReplyRecord.encode(.destroyed)))
-            record(turn, also: memory) { request.reply(.success(.destroyed)) }
+            change(request, "onDestroy") { (.destroyed, try instance.destroy(now: now)) }
         case .getOrCreate, .create, .describe, .history:
             // Answered by the shard, which knows whether the actor exists.
             request.reply(.failure(.internalError))
@@ -95,26 +92,42 @@ extension LiveActor {
     // MARK: Actions
 
     private func act(_ name: String, _ input: Payload, _ request: ShardRequest) {
+        change(request, "action \(name)") {
+            let (output, effects) = try instance.perform(name, input: input.bytes, now: now)
+            guard output.count <= RecordedValue.bytesMax else {
+                throw ActorError.tooLarge("the action's output", limit: RecordedValue.bytesMax)
+            }
+            return (.output(Payload(output)), effects)
+        }
+    }
+
+    /// Performs the turn that a request asks for, and answers with what it returns.
+    /// - Parameter body: returns no effects if it has only read.
+    private func change(
+        _ request: ShardRequest, _ what: @autoclosure () -> String,
+        _ body: () throws -> (ActorReply, TurnEffects?)
+    ) {
         do {
             var isQuery = false
-            let (output, turn) = try performTurn {
-                let (output, effects) = try instance.perform(name, input: input.bytes, now: now)
-                guard output.count <= RecordedValue.bytesMax else {
-                    throw ActorError.tooLarge("the action's output", limit: RecordedValue.bytesMax)
-                }
+            let (reply, turn) = try performTurn {
+                let (reply, effects) = try body()
                 isQuery = effects == nil
-                return (output, effects)
+                return (reply, effects)
             }
-            let reply = ActorReply.output(Payload(output))
             if isQuery { return shard.whenCommitted(partition) { request.reply(.success(reply)) } }
             let memory = remember(request.request.identity, .reply(ReplyRecord.encode(reply)))
             record(turn, also: memory) { request.reply(.success(reply)) }
-        } catch let error as ActorError {
-            shard.whenCommitted(partition) { request.reply(.failure(error)) }
         } catch {
-            shard.logger.error("action \(name) of \(address) failed: \(error)")
-            shard.whenCommitted(partition) { request.reply(.failure(.internalError)) }
+            let told = publicError(error, of: what())
+            shard.whenCommitted(partition) { request.reply(.failure(told)) }
         }
+    }
+
+    /// What a caller may know of an error of user code; the log has all of it (A14).
+    func publicError(_ error: any Error, of what: String) -> ActorError {
+        if let error = error as? ActorError { return error }
+        shard.logger.error("\(what) of \(address) failed: \(error)")
+        return .internalError
     }
 
     // MARK: Messages
