@@ -18,6 +18,10 @@ package protocol ActorInstance: AnyObject, Sendable {
     func perform(
         _ action: String, input: [UInt8], now: Timestamp
     ) throws -> (output: [UInt8], effects: TurnEffects?)
+    /// Performs an asynchronous action.
+    @concurrent func perform(
+        _ action: String, input: [UInt8], _ driver: any ActionDriver
+    ) async throws -> [UInt8]
     /// The encoded state as of the last turn.
     var encodedState: [UInt8] { get }
     /// Executes the workflow from its beginning.
@@ -29,6 +33,8 @@ package protocol ActorKindDefinition: Sendable {
     var name: String { get }
     var options: ActorOptions { get }
     var actions: [String] { get }
+    /// The actions that await.
+    var asyncActions: Set<String> { get }
     var queues: [String: any QueueDeclaration] { get }
     var events: Set<String> { get }
     /// Fails with `actor.validation_error` if the input does not decode.
@@ -73,10 +79,14 @@ struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
     typealias Performer =
         @Sendable (TypedInstance<Definition>, [UInt8], Timestamp) throws -> ([UInt8], TurnEffects?)
 
+    typealias AsyncPerformer =
+        @Sendable (TypedInstance<Definition>, [UInt8], any ActionDriver) async throws -> [UInt8]
+
     let name: String
     let definition: Definition
     let options: ActorOptions
     let performers: [String: Performer]
+    let asyncPerformers: [String: AsyncPerformer]
     let queues: [String: any QueueDeclaration]
     let events: Set<String>
 
@@ -85,12 +95,16 @@ struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
         self.definition = definition
         options = definition.options
         var performers: [String: Performer] = [:]
+        var asyncPerformers: [String: AsyncPerformer] = [:]
         for member in DeclarationTable<Definition.Actions>.shared.members {
             if let action = member.declared as? any ErasedAction<Definition> {
                 performers[member.name] = action.performer
+            } else if let action = member.declared as? any ErasedAsyncAction<Definition> {
+                asyncPerformers[member.name] = action.performer
             }
         }
         self.performers = performers
+        self.asyncPerformers = asyncPerformers
         var queues: [String: any QueueDeclaration] = [:]
         for member in DeclarationTable<Definition.Queues>.shared.members {
             if let queue = member.declared as? any QueueDeclaration { queues[member.name] = queue }
@@ -99,7 +113,8 @@ struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
         events = Set(DeclarationTable<Definition.Events>.shared.members.map(\.name))
     }
 
-    var actions: [String] { performers.keys.sorted() }
+    var actions: [String] { (Array(performers.keys) + asyncPerformers.keys).sorted() }
+    var asyncActions: Set<String> { Set(asyncPerformers.keys) }
 
     func validate(input: [UInt8]) throws(ActorError) {
         _ = try PayloadCoding.decodeInput(Definition.Input.self, from: input)
@@ -154,6 +169,7 @@ package final class TypedInstance<Definition: DurableActor>: ActorInstance {
     /// The state's JSON, up to this many bytes (A20).
     static var stateBytesMax: Int { 1 << 20 }
 
+    var definition: Definition { kind.definition }
     var state: Definition.State { live.withLock { $0.state } }
     package var encodedState: [UInt8] { live.withLock { $0.encoded } }
 
@@ -189,6 +205,15 @@ package final class TypedInstance<Definition: DurableActor>: ActorInstance {
             throw ActorError.actionNotFound(action, kind: try ActorKind(kind.name), known: kind.actions)
         }
         return try performer(self, input, now)
+    }
+
+    @concurrent package func perform(
+        _ action: String, input: [UInt8], _ driver: any ActionDriver
+    ) async throws -> [UInt8] {
+        guard let performer = kind.asyncPerformers[action] else {
+            throw ActorError.actionNotFound(action, kind: try ActorKind(kind.name), known: kind.actions)
+        }
+        return try await performer(self, input, driver)
     }
 
     /// Runs a turn on a copy of the state and keeps the copy if it succeeds.

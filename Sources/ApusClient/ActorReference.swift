@@ -20,6 +20,15 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
             connection: connection)
     }
 
+    /// An asynchronous action, called like any other.
+    public subscript<Input, Output>(
+        dynamicMember path: KeyPath<Definition.Actions, ActorAsyncAction<Definition, Input, Output>>
+    ) -> BoundAction<Input, Output> {
+        BoundAction(
+            name: DeclarationTable<Definition.Actions>.shared.name(path), address: address,
+            connection: connection)
+    }
+
     /// A query: `try await client.counter("a").count()`.
     public subscript<Output>(
         dynamicMember path: KeyPath<Definition.Actions, ActorQuery<Definition, Output>>

@@ -75,6 +75,9 @@ extension ActorError {
             "full", "the queue \"\(name)\" holds \(capacity) messages, its capacity", group: "queue",
             metadata: ["capacity": String(capacity)])
     }
+    public static func actionTimedOut(_ name: String, after limit: String) -> ActorError {
+        ActorError("action_timed_out", "the action \"\(name)\" took longer than \(limit)", group: "actor")
+    }
     public static func validation(_ message: String, field: String) -> ActorError {
         ActorError("validation_error", message, group: "actor", metadata: ["field": field])
     }

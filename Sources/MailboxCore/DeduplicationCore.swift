@@ -14,6 +14,8 @@ public struct DeduplicationCore: Sendable {
         case reply([UInt8])
         /// It enqueued that message, which is not completed yet.
         case message(UInt64)
+        /// The actor was destroyed before there was a reply, or the reply told of an actor that is gone.
+        case destroyed
     }
 
     public enum Verdict: Hashable, Sendable {
@@ -117,10 +119,13 @@ public struct DeduplicationCore: Sendable {
     /// What a new actor of the same key takes over from a destroyed one: the newest memories, up to that many
     /// bytes in storage. A session's requests of which the memory is left behind are refused from then on; an
     /// idempotency key that is left behind is forgotten.
-    public func inheritance(bytesMax: Int) -> (core: DeduplicationCore, changes: [Change]) {
-        var memories: [(time: UInt64, id: [UInt8], value: [UInt8], identity: RequestIdentityID)] = []
+    /// - Parameter survives: what an outcome is once the actor is gone.
+    public func inheritance(
+        bytesMax: Int, _ survives: (Outcome) -> Outcome
+    ) -> (core: DeduplicationCore, changes: [Change]) {
+        var memories: [(identity: RequestIdentityID, id: [UInt8], outcome: Outcome, time: UInt64)] = []
         func add(_ identity: RequestIdentityID, _ outcome: Outcome, _ time: UInt64) {
-            memories.append((time, identity.encoded, Self.encode(outcome, time), identity))
+            memories.append((identity, identity.encoded, survives(outcome), time))
         }
         for (key, memory) in keys { add(.key(key), memory.outcome, memory.time) }
         for (id, session) in sessions {
@@ -137,10 +142,11 @@ public struct DeduplicationCore: Sendable {
         var changes: [Change] = []
         var bytes = 0
         for memory in memories {
-            bytes += memory.id.count + memory.value.count
+            let value = Self.encode(memory.outcome, memory.time)
+            bytes += memory.id.count + value.count
             if bytes <= bytesMax {
-                changes.append(.put(id: memory.id, memory.value))
-                heir.take(memory.identity, from: self)
+                changes.append(.put(id: memory.id, value))
+                heir.take(memory.identity, memory.outcome, memory.time)
             } else if case .session(let id, let sequence) = memory.identity {
                 floors[id] = max(floors[id] ?? 0, sequence)
             }
@@ -153,12 +159,10 @@ public struct DeduplicationCore: Sendable {
         return (heir, changes)
     }
 
-    private mutating func take(_ identity: RequestIdentityID, from other: DeduplicationCore) {
+    private mutating func take(_ identity: RequestIdentityID, _ outcome: Outcome, _ time: UInt64) {
         switch identity {
-        case .key(let key): keys[key] = other.keys[key]
-        case .session(let id, let sequence):
-            guard let session = other.sessions[id] else { return }
-            restore(id, session.lastUsed) { $0.outcomes[sequence] = session.outcomes[sequence] }
+        case .key(let key): keys[key] = (outcome, time)
+        case .session(let id, let sequence): restore(id, time) { $0.outcomes[sequence] = outcome }
         }
     }
 
@@ -184,14 +188,11 @@ public struct DeduplicationCore: Sendable {
         switch try reader.byte() {
         case 0: outcome = .reply(try reader.blob())
         case 1: outcome = .message(try reader.varint())
+        case 2: outcome = .destroyed
         case let tag: throw .unknown(what: "deduplication outcome", value: UInt64(tag))
         }
         try reader.finish()
-        switch try RequestIdentityID.decode(id) {
-        case .key(let key): keys[key] = (outcome, time)
-        case .session(let session, let sequence):
-            restore(session, time) { $0.outcomes[sequence] = outcome }
-        }
+        take(try RequestIdentityID.decode(id), outcome, time)
     }
 
     private mutating func restore(_ id: SessionID, _ time: UInt64, _ change: (inout Session) -> Void) {
@@ -212,6 +213,8 @@ public struct DeduplicationCore: Sendable {
         case .message(let number):
             writer.byte(1)
             writer.varint(number)
+        case .destroyed:
+            writer.byte(2)
         }
         return writer.bytes
     }

@@ -200,7 +200,7 @@ struct DeduplicationCoreTests {
         }
         _ = core.record(.key("old"), .reply([1]), at: 1)
         _ = core.record(.key("new"), .message(9), at: 20)
-        let all = core.inheritance(bytesMax: 1 << 20)
+        let all = core.inheritance(bytesMax: 1 << 20) { $0 }
         var table = Table()
         table.perform(all.changes)
         for heir in [all.core, try table.restored()] {
@@ -209,7 +209,7 @@ struct DeduplicationCoreTests {
             }
         }
         // Room for the new key and three requests of 25 bytes of identifier and 5 of value.
-        let some = core.inheritance(bytesMax: 100)
+        let some = core.inheritance(bytesMax: 100) { $0 }
         table = Table()
         table.perform(some.changes)
         for heir in [some.core, try table.restored()] {
@@ -221,5 +221,29 @@ struct DeduplicationCoreTests {
             }
             #expect(heir.check(Self.request(11)) == .new)
         }
+    }
+
+    @Test("A11: the stored turns of an action keep their bytes, and lie within the request's range")
+    func actionTurns() throws {
+        #expect(ActionTurn(time: 300, value: [7, 8]).encoded() == [1, 0xAC, 2, 2, 7, 8])
+        #expect(try ActionTurn.decode([1, 0xAC, 2, 2, 7, 8]) == ActionTurn(time: 300, value: [7, 8]))
+        #expect(throws: WireError.self) { try ActionTurn.decode([2, 0xAC, 2, 2, 7, 8]) }
+        #expect(throws: WireError.self) { try ActionTurn.decode([1, 0xAC, 2, 2, 7, 8, 9]) }
+        let key = RequestIdentityID.key("k")
+        #expect(ActionTurn.id(key, .ordinal(3)) == [2, 2, 0x6B, 0, 3])
+        #expect(ActionTurn.id(key, .given("é")) == [2, 2, 0x6B, 1, 0xC3, 0xA9])
+        let range = ActionTurn.range(of: key)
+        for name in [ActionTurn.Name.ordinal(1), .ordinal(.max), .given(""), .given("\u{10FFFF}")] {
+            for (other, isInside) in [(key, true), (.key("kk"), false), (.key("j"), false)] {
+                let id = ActionTurn.id(other, name)
+                let isFound =
+                    !id.lexicographicallyPrecedes(range.from) && !range.through.lexicographicallyPrecedes(id)
+                #expect(isFound == isInside)
+            }
+        }
+        var core = DeduplicationCore()
+        #expect(core.record(key, .destroyed, at: 1) == [.put(id: [2, 0x6B], [1, 1, 2])])
+        try core.restore(id: [2, 0x6C], value: [1, 1, 2])
+        #expect(core.check(.key("l")) == .known(.destroyed))
     }
 }

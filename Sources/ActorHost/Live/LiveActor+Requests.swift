@@ -35,7 +35,12 @@ extension LiveActor {
             }
         }
         switch request.request.operation {
-        case .action(let name, let input): act(name, input, request)
+        case .action(let name, let input):
+            if asyncActions.contains(name) {
+                startAction(name, input, request)
+            } else {
+                act(name, input, request)
+            }
         case .send(let queue, let body): send(body, to: queue, waits: false, nil, request)
         case .request(let queue, let body, let timeout): send(body, to: queue, waits: true, timeout, request)
         case .destroy:
@@ -54,7 +59,7 @@ extension LiveActor {
             .map(TurnOperation.init)
     }
 
-    private func remember(
+    func remember(
         _ identity: RequestIdentity?, _ outcome: DeduplicationCore.Outcome
     ) -> [TurnOperation] {
         guard let identity else { return [] }
@@ -66,6 +71,7 @@ extension LiveActor {
     private func repeatReply(_ outcome: DeduplicationCore.Outcome, _ request: ShardRequest) {
         shard.counters.repliesRepeated += 1
         switch outcome {
+        case .destroyed: request.reply(.failure(.destroyed(address)))
         case .message(let number):
             guard case .request(_, _, let timeout) = request.request.operation else {
                 return request.reply(
@@ -87,6 +93,12 @@ extension LiveActor {
     func wasCreated(by identity: RequestIdentity?) -> Bool {
         guard let identity else { return false }
         return deduplication.check(identity.identityInActor) == .known(.reply(ReplyRecord.creation))
+    }
+
+    /// Whether that request was one of an earlier actor of this key.
+    func outlives(_ identity: RequestIdentity?) -> Bool {
+        guard let identity else { return false }
+        return deduplication.check(identity.identityInActor) == .known(.destroyed)
     }
 
     // MARK: Actions

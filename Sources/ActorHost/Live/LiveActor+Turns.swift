@@ -92,6 +92,7 @@ extension LiveActor {
     private func beDestroyed() {
         phase = .departing
         shard.parkedRuns.remove(timerKey)
+        endActions(.destroyed(address))
         shard.whenCommitted(partition) { [self] in failWaiters(.destroyed(address)) }
         leave()
     }

@@ -30,6 +30,7 @@ final class LiveActor: @unchecked Sendable {
     let shard: Shard
     /// The kind's options, read once.
     let options: ActorOptions
+    let asyncActions: Set<String>
     let address: ActorAddress
     let partition: PartitionID
     let kind: any ActorKindDefinition
@@ -63,6 +64,9 @@ final class LiveActor: @unchecked Sendable {
     var waits: [UInt64: RunWait] = [:]
     var nextTicket: UInt64 = 1
 
+    var actions: [UInt64: ActionExecution] = [:]
+    /// What turns of actions without a reply have returned; nil: not read from storage yet.
+    var actionTurns: [[UInt8]: [UInt8]]?
     var waiters: [ReplyWaiter] = []
     private var parked: [ShardRequest] = []
     var lastActivity: UInt64
@@ -77,6 +81,7 @@ final class LiveActor: @unchecked Sendable {
         self.address = address
         self.kind = kind
         options = kind.options
+        asyncActions = kind.asyncActions
         self.input = input
         self.shard = shard
         self.partition = partition
@@ -97,6 +102,7 @@ final class LiveActor: @unchecked Sendable {
         address = stored.address
         self.kind = kind
         options = kind.options
+        asyncActions = kind.asyncActions
         self.shard = shard
         self.partition = partition
         id = stored.id
@@ -160,7 +166,8 @@ final class LiveActor: @unchecked Sendable {
         if tombstone != nil { body.append(.destroy) }
         body.append(.create(address, time: time.rawValue))
         if let tombstone {
-            let inherited = tombstone.memory.inheritance(bytesMax: Tombstone.inheritedBytesMax)
+            let inherited = tombstone.memory.inheritance(
+                bytesMax: Tombstone.inheritedBytesMax, Tombstone.surviving)
             deduplication = inherited.core
             for change in inherited.changes { body.append(TurnOperation(change)) }
         }
@@ -251,7 +258,8 @@ final class LiveActor: @unchecked Sendable {
 
     /// Whether nothing happens but waiting.
     var isQuiet: Bool {
-        phase == .awake && steps.isEmpty && waiters.isEmpty && (isRunEnded || !waits.isEmpty)
+        phase == .awake && steps.isEmpty && actions.isEmpty && waiters.isEmpty
+            && (isRunEnded || !waits.isEmpty)
             && shard.partitions[partition]?.isCommitted ?? true
     }
 
@@ -352,6 +360,7 @@ final class LiveActor: @unchecked Sendable {
         for wait in waits.values { deadline = min(deadline, wait.deadline ?? .max) }
         for step in steps.values { deadline = min(deadline, step.deadline ?? .max) }
         for waiter in waiters { deadline = min(deadline, waiter.deadline ?? .max) }
+        for action in actions.values { deadline = min(deadline, action.deadline) }
         next = min(next, shard.wallTime(of: deadline, in: partition))
         guard armed.map({ next < $0 }) ?? true else { return }
         armed = next
@@ -363,6 +372,7 @@ final class LiveActor: @unchecked Sendable {
         guard phase == .awake else { return }
         let time = now.rawValue
         expireWaiters(time)
+        expireActions(time)
         for (ticket, step) in steps.sorted(by: { $0.key < $1.key }) where (step.deadline ?? .max) <= time {
             guard steps[ticket] != nil else { continue }
             attemptTimedOut(step)

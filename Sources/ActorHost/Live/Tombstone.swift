@@ -41,12 +41,19 @@ struct Tombstone {
         switch memory.check(identity.identityInActor) {
         case .new: return nil
         case .expired: return .failure(.sessionExpired)
-        case .known(.message): return .failure(.destroyed(address))
-        case .known(.reply(let bytes)):
-            // A creation's reply described the actor, which is no more.
-            guard bytes != ReplyRecord.creation else { return .failure(.destroyed(address)) }
+        case .known(let outcome):
+            guard case .reply(let bytes) = Self.surviving(outcome) else {
+                return .failure(.destroyed(address))
+            }
             do { return .success(try ReplyRecord.decode(bytes)) } catch { return .failure(.internalError) }
         }
+    }
+
+    /// What an outcome is once the actor is gone: a message will not be completed any more, and the reply to
+    /// a creation described the actor.
+    static func surviving(_ outcome: DeduplicationCore.Outcome) -> DeduplicationCore.Outcome {
+        guard case .reply(let bytes) = outcome, bytes != ReplyRecord.creation else { return .destroyed }
+        return outcome
     }
 }
 
@@ -55,6 +62,11 @@ extension LiveActor {
     /// - Parameter extra: memories of the request that asked for it.
     func ending(_ extra: [TurnOperation]) -> [TurnOperation] {
         pending.removeAll()
+        // Requests under way get their answer now, and the same one when they are repeated.
+        var extra = extra
+        for (_, action) in actions.sorted(by: { $0.key < $1.key }) {
+            if let identity = action.identity { extra += remember(identity, .destroyed) }
+        }
         run = RunRecord(status: .destroyed, since: now.rawValue, startedAt: run.startedAt)
         guard !deduplication.isEmpty else {
             isRunRecordDirty = false

@@ -73,6 +73,9 @@ extension Shard {
         switch try find(address, in: request.partition) {
         case .actor(let found):
             if found.phase == .departing { return found.park(request) }
+            if found.outlives(request.request.identity) {
+                return request.reply(.failure(.destroyed(address)))
+            }
             let isMaker = found.wasCreated(by: request.request.identity)
             let reply: Result<ActorReply, ActorError> =
                 mustBeNew && !isMaker
@@ -130,6 +133,7 @@ extension Shard {
         for actor in live.values.sorted(by: { $0.address < $1.address }) where actor.phase == .awake {
             actor.settle()
             actor.closeRun()
+            actor.endActions(.stopping)
             actor.failWaiters(.stopping)
         }
         for actor in departing.values.joined() {

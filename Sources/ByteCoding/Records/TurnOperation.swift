@@ -20,6 +20,8 @@ public enum ItemSpace: UInt8, CaseIterable, Sendable {
     case completion = 3
     /// Recorded replies by client session and sequence, or by idempotency key.
     case deduplication = 4
+    /// Turns of asynchronous actions without a reply; identifier: the request, then the turn's name.
+    case actionTurn = 5
 }
 
 /// What one turn did to its actor, in order. All operations of a record are applied in one transaction.
