@@ -4,8 +4,28 @@ import ClientProtocol
 /// The recorded form of a reply, kept so that a repeated request gets the same answer (A13).
 enum ReplyRecord {
     static let version: UInt8 = 1
+    /// Facts of an error that are kept.
+    static let metadataMax = 1_000
     /// What is recorded of the request that created the actor.
     static let creation: [UInt8] = [version, 4]
+
+    static func encode(_ result: Result<ActorReply, ActorError>) -> [UInt8] {
+        switch result {
+        case .success(let reply): return encode(reply)
+        case .failure(let error):
+            var writer = ByteWriter(capacity: 64)
+            writer.byte(version)
+            writer.byte(5)
+            for text in [error.group, error.code, error.message] { writer.string(text) }
+            let metadata = error.metadata.sorted { $0.key < $1.key }.prefix(metadataMax)
+            writer.varint(metadata.count)
+            for (name, text) in metadata {
+                writer.string(name)
+                writer.string(text)
+            }
+            return writer.bytes
+        }
+    }
 
     static func encode(_ reply: ActorReply) -> [UInt8] {
         var writer = ByteWriter(capacity: 32)
@@ -29,18 +49,26 @@ enum ReplyRecord {
         return writer.bytes
     }
 
-    static func decode(_ bytes: [UInt8]) throws(WireError) -> ActorReply {
+    static func decode(_ bytes: [UInt8]) throws(WireError) -> Result<ActorReply, ActorError> {
         var reader = ByteReader(bytes)
         let found = try reader.byte()
         guard found == version else {
             throw .version(what: "reply", found: UInt64(found), newest: UInt64(version))
         }
         switch try reader.byte() {
-        case 0: return .output(Payload(try reader.blob()))
-        case 1: return .accepted(try reader.varint())
-        case 2: return .completed(Payload(try reader.blob()))
-        case 3: return .destroyed
-        case 4: return .created(true, .null)
+        case 0: return .success(.output(Payload(try reader.blob())))
+        case 1: return .success(.accepted(try reader.varint()))
+        case 2: return .success(.completed(Payload(try reader.blob())))
+        case 3: return .success(.destroyed)
+        case 4: return .success(.created(true, .null))
+        case 5:
+            let (group, code, message) = (try reader.string(), try reader.string(), try reader.string())
+            var metadata: [String: String] = [:]
+            for _ in 0..<(try reader.count("error metadata", limit: metadataMax)) {
+                let name = try reader.string()
+                metadata[name] = try reader.string()
+            }
+            return .failure(ActorError(code, message, group: group, metadata: metadata))
         case let tag: throw .unknown(what: "reply", value: UInt64(tag))
         }
     }

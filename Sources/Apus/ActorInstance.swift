@@ -43,7 +43,7 @@ package protocol ActorKindDefinition: Sendable {
 }
 
 package protocol QueueDeclaration: Sendable {
-    var limits: QueueLimits { get }
+    var rules: QueueRules { get }
     var isCompletable: Bool { get }
     /// Fails with `actor.validation_error` if the body does not decode.
     func validate(body: [UInt8]) throws(ActorError)

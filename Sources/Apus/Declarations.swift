@@ -15,21 +15,29 @@ package protocol Declared: Sendable {
 public struct QueueOf<Body: Codable & Sendable, Reply: Codable & Sendable>: Sendable, Declared {
     package let identity = Identity()
     package let explicitName: String?
-    package let limits: QueueLimits
+    package let rules: QueueRules
 
     /// - Parameters:
     ///   - name: the name on the wire and in the journal; by default the name of the property.
     ///   - capacity: messages that may wait; a further one is refused with `queue.full` (A30).
     ///   - messageBytesMax: the size of a message's JSON; a larger one is refused with `message.too_large`.
-    public init(name: String? = nil, capacity: Int = 1_000, messageBytesMax: Int = 64 << 10) {
+    ///   - retention: how long a message may wait; an older one is dropped when the queue is next used, and
+    ///     its waiting sender told `queue.message_expired`. By default for ever.
+    public init(
+        name: String? = nil, capacity: Int = 1_000, messageBytesMax: Int = 64 << 10,
+        retention: Duration? = nil
+    ) {
         explicitName = name
-        limits = QueueLimits(capacity: max(1, capacity), messageBytesMax: max(2, messageBytesMax))
+        rules = QueueRules(
+            capacity: max(1, capacity), messageBytesMax: max(2, messageBytesMax), retention: retention)
     }
 }
 
-package struct QueueLimits: Sendable {
+/// What a queue's declaration says besides its types (A30).
+package struct QueueRules: Sendable {
     package var capacity: Int
     package var messageBytesMax: Int
+    package var retention: Duration?
 }
 
 /// A queue whose messages need no answer.

@@ -87,7 +87,7 @@ struct HTTPExchange {
         return ActorRequest(target: address, operation: operation, identity: identity)
     }
 
-    /// Reads `{"body": …, "wait": false, "timeoutMs": 0}`.
+    /// Reads `{"body": …, "wait": false, "timeoutMs": 0, "delayMs": 0, "priority": 0, "dedupKey": ""}`.
     private func queueOperation(_ name: String) throws(ActorError) -> ActorRequest.Operation {
         let bytes = Array(body.readableBytesView)
         let members: [String: JSONSlice]
@@ -105,16 +105,26 @@ struct HTTPExchange {
             }
             waits = value
         }
-        var timeoutMillis: UInt64?
-        if let slice = members["timeoutMs"], !slice.isNull(in: bytes.span) {
+        func number(_ name: String) throws(ActorError) -> UInt64? {
+            guard let slice = members[name], !slice.isNull(in: bytes.span) else { return nil }
             guard let value = slice.integer(in: bytes.span) else {
-                throw .validation("timeoutMs must be a whole number of milliseconds", field: "timeoutMs")
+                throw .validation("\(name) must be a whole number", field: name)
             }
-            timeoutMillis = value
+            return value
         }
+        var options = MessageOptions()
+        options.delayMillis = try number("delayMs") ?? 0
+        options.priority = UInt8(clamping: try number("priority") ?? 0)
+        if let slice = members["dedupKey"], !slice.isNull(in: bytes.span) {
+            guard let key = slice.string(in: bytes.span) else {
+                throw .validation("dedupKey must be a text", field: "dedupKey")
+            }
+            options.deduplicationKey = key
+        }
+        let timeoutMillis = try number("timeoutMs")
         return waits
-            ? .request(queue: name, body: payload, timeoutMillis: timeoutMillis)
-            : .send(queue: name, body: payload)
+            ? .request(queue: name, body: payload, timeoutMillis: timeoutMillis, options: options)
+            : .send(queue: name, body: payload, options: options)
     }
 }
 

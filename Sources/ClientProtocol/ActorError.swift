@@ -34,7 +34,7 @@ extension ActorError {
         case ("actor", "action_timed_out"): 504
         case ("message", "too_large"): 413
         case ("queue", "full"), ("node", "overloaded"): 429
-        case ("session", "expired"), ("actor", "destroyed"): 410
+        case ("session", "expired"), ("actor", "destroyed"), ("queue", "message_expired"): 410
         case ("session", "too_many_subscriptions"): 429
         case ("node", _): 503
         case ("internal", _): 500

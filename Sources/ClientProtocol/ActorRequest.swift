@@ -31,10 +31,11 @@ public struct ActorRequest: Sendable {
         /// Performs an action or a query; creates the actor if it is absent.
         case action(String, input: Payload)
         /// Enqueues a message; creates the actor if it is absent.
-        case send(queue: String, body: Payload)
+        case send(queue: String, body: Payload, options: MessageOptions = MessageOptions())
         /// Enqueues a message and waits for its completion. `timeoutMillis` 0: answers `timedOut` unless it
         /// is complete already; nil: as long as the caller stays.
-        case request(queue: String, body: Payload, timeoutMillis: UInt64?)
+        case request(
+            queue: String, body: Payload, timeoutMillis: UInt64?, options: MessageOptions = MessageOptions())
         /// Ends the actor and deletes its data.
         case destroy
     }

@@ -46,7 +46,7 @@ public struct DeduplicationCore: Sendable {
     }
 
     private var sessions: [SessionID: Session] = [:]
-    private var keys: [String: (outcome: Outcome, time: UInt64)] = [:]
+    private var keys: [RequestIdentityID: (outcome: Outcome, time: UInt64)] = [:]
     private var nextSweep: UInt64 = 0
 
     public init() {}
@@ -59,8 +59,8 @@ public struct DeduplicationCore: Sendable {
             guard let session = sessions[id] else { return .new }
             if let outcome = session.outcomes[sequence] { return .known(outcome) }
             return sequence <= session.floor ? .expired : .new
-        case .key(let key):
-            return keys[key].map { .known($0.outcome) } ?? .new
+        case .key, .message:
+            return keys[identity].map { .known($0.outcome) } ?? .new
         }
     }
 
@@ -72,8 +72,8 @@ public struct DeduplicationCore: Sendable {
     ) -> [Change] {
         var changes: [Change] = [.put(id: identity.encoded, Self.encode(outcome, time))]
         switch identity {
-        case .key(let key):
-            keys[key] = (outcome, time)
+        case .key, .message:
+            keys[identity] = (outcome, time)
         case .session(let id, let sequence):
             var session = sessions.removeValue(forKey: id) ?? Session(floor: 0, lastUsed: time, outcomes: [:])
             session.outcomes[sequence] = outcome
@@ -101,9 +101,10 @@ public struct DeduplicationCore: Sendable {
         guard time > Self.retentionMicros else { return [] }
         let line = time - Self.retentionMicros
         var changes: [Change] = []
-        for key in keys.filter({ $0.value.time < line }).keys.sorted() {
+        let old = keys.filter { $0.value.time < line }.keys.map { (key: $0, id: $0.encoded) }
+        for (key, id) in old.sorted(by: { $0.id.lexicographicallyPrecedes($1.id) }) {
             keys[key] = nil
-            changes.append(.delete(id: RequestIdentityID.key(key).encoded))
+            changes.append(.delete(id: id))
         }
         for id in sessions.filter({ $0.value.lastUsed < line }).keys.sorted() {
             sessions[id] = nil
@@ -127,7 +128,7 @@ public struct DeduplicationCore: Sendable {
         func add(_ identity: RequestIdentityID, _ outcome: Outcome, _ time: UInt64) {
             memories.append((identity, identity.encoded, survives(outcome), time))
         }
-        for (key, memory) in keys { add(.key(key), memory.outcome, memory.time) }
+        for (key, memory) in keys { add(key, memory.outcome, memory.time) }
         for (id, session) in sessions {
             for (sequence, outcome) in session.outcomes {
                 add(.session(id, sequence: sequence), outcome, session.lastUsed)
@@ -161,7 +162,7 @@ public struct DeduplicationCore: Sendable {
 
     private mutating func take(_ identity: RequestIdentityID, _ outcome: Outcome, _ time: UInt64) {
         switch identity {
-        case .key(let key): keys[key] = (outcome, time)
+        case .key, .message: keys[identity] = (outcome, time)
         case .session(let id, let sequence): restore(id, time) { $0.outcomes[sequence] = outcome }
         }
     }
@@ -240,6 +241,8 @@ public struct DeduplicationCore: Sendable {
 public enum RequestIdentityID: Hashable, Sendable {
     case session(SessionID, sequence: UInt64)
     case key(String)
+    /// A message by its deduplication key, sent or waited for.
+    case message(queue: String, key: String, isAwaited: Bool)
 
     /// The identifier in storage. A session's requests lie together, in the order of their sequences.
     public var encoded: [UInt8] {
@@ -252,6 +255,10 @@ public enum RequestIdentityID: Hashable, Sendable {
             writer.raw(TurnOperation.itemID(sequence))
         case .key(let key):
             writer.byte(2)
+            writer.raw(Array(key.utf8))
+        case .message(let queue, let key, let isAwaited):
+            writer.byte(isAwaited ? 4 : 3)
+            writer.string(queue)
             writer.raw(Array(key.utf8))
         }
         return writer.bytes
@@ -269,6 +276,10 @@ public enum RequestIdentityID: Hashable, Sendable {
         case 2:
             guard let key = String(validating: id[1...], as: UTF8.self) else { throw .notUTF8 }
             return .key(key)
+        case let tag where tag == 3 || tag == 4:
+            let queue = try reader.string()
+            guard let key = String(validating: id[reader.offset...], as: UTF8.self) else { throw .notUTF8 }
+            return .message(queue: queue, key: key, isAwaited: tag == 4)
         case let tag:
             throw .unknown(what: "request identity", value: UInt64(tag))
         }

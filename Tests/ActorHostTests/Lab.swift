@@ -26,6 +26,13 @@ struct LabActor: DurableActor {
         let jobs = Queue<String>(capacity: 5, messageBytesMax: 64)
         let asks = CompletableQueue<String, String>()
         let numbers = Queue<Int>()
+        let brief = CompletableQueue<String, String>(retention: .seconds(60))
+    }
+    struct Posting: Codable, Sendable {
+        var body: String
+        var delay = 0
+        var priority: UInt8 = 0
+        var key: String?
     }
     struct Events: Declarations {
         let changed = Event<Int>()
@@ -50,6 +57,11 @@ struct LabActor: DurableActor {
             throw Oops("secret")
         }
         let post = Action<String, NoOutput> { (turn, body) -> Void in turn.send(body, to: \.jobs) }
+        let postWith = Action<Posting, NoOutput> { (turn, posting) -> Void in
+            turn.send(
+                posting.body, to: \.jobs, delay: .seconds(posting.delay), priority: posting.priority,
+                deduplicationKey: posting.key)
+        }
         let flood = Action<Int, NoOutput> { (turn, amount) -> Void in
             turn.state.count += amount
             for number in 0..<amount { turn.send("\(number)", to: \.jobs) }

@@ -43,7 +43,7 @@ import Testing
             let late = try await http.ask("POST", path, #"{"body":1,"wait":true,"timeoutMs":0}"#)
             #expect(late.status == 200 && late.body == #"{"status":"timedOut"}"#)
             let bodies = running.service.requests.map(\.operation).compactMap { operation -> String? in
-                if case .send(_, let body) = operation { body.text } else { nil }
+                if case .send(_, let body, _) = operation { body.text } else { nil }
             }
             #expect(bodies == [#"{"delta":1}"#])
             let wrong = try await http.ask("POST", path, #"{"body":1,"wait":"yes"}"#)

@@ -164,8 +164,13 @@ struct DeduplicationCoreTests {
             }
         }
         #expect(throws: WireError.notUTF8) { try RequestIdentityID.decode([2, 0xFF]) }
-        #expect(throws: WireError.unknown(what: "request identity", value: 3)) {
-            try RequestIdentityID.decode([3])
+        #expect(throws: WireError.unknown(what: "request identity", value: 5)) {
+            try RequestIdentityID.decode([5])
+        }
+        for (isAwaited, tag) in [(false, 3), (true, 4)] as [(Bool, UInt8)] {
+            let message = RequestIdentityID.message(queue: "q", key: "k", isAwaited: isAwaited)
+            #expect(message.encoded == [tag, 1, 0x71, 0x6B])
+            #expect(try RequestIdentityID.decode([tag, 1, 0x71, 0x6B]) == message)
         }
 
         var core = DeduplicationCore()

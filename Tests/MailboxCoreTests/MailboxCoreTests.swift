@@ -12,16 +12,16 @@ struct MailboxCoreTests {
     @Test("W31 W32 A30: by a table of what comes and what is taken")
     func table() {
         var mailbox = MailboxCore()
-        #expect(mailbox.take(from: ["a"], upTo: 3) == [])
+        #expect(mailbox.take(from: ["a"], upTo: 3, at: 0) == [])
         for (queue, fits) in [("a", true), ("b", true), ("a", true), ("a", false), ("b", true), ("c", true)] {
             let queued = mailbox.enqueue([1], to: queue, capacity: 2, at: 7, requester: nil)
             #expect((queued != nil) == fits)
         }
         #expect(mailbox.count == 5)
         #expect(mailbox.counts.map(\.queue) == ["a", "b", "c"])
-        #expect(mailbox.take(from: ["nothing"], upTo: 3) == [])
-        #expect(mailbox.take(from: ["b", "a"], upTo: 3).map(\.queue) == ["a", "b", "a"])
-        #expect(mailbox.take(from: ["b", "a", "c"], upTo: 9).map(\.number) == [4, 5])
+        #expect(mailbox.take(from: ["nothing"], upTo: 3, at: 0) == [])
+        #expect(mailbox.take(from: ["b", "a"], upTo: 3, at: 0).map(\.queue) == ["a", "b", "a"])
+        #expect(mailbox.take(from: ["b", "a", "c"], upTo: 9, at: 0).map(\.number) == [4, 5])
         #expect(mailbox.count == 0 && mailbox.counts.isEmpty)
         mailbox.reserve(through: 100)
         mailbox.reserve(through: 50)
@@ -45,7 +45,7 @@ struct MailboxCoreTests {
                 } else {
                     let limit = Int.random(in: 0...3, using: &random)
                     let expected = Array(model.filter { queues.contains($0.queue) }.prefix(limit))
-                    #expect(mailbox.take(from: queues, upTo: limit) == expected)
+                    #expect(mailbox.take(from: queues, upTo: limit, at: 0) == expected)
                     model.removeAll { expected.contains($0) }
                 }
                 if Int.random(in: 0..<10, using: &random) == 0 {
@@ -70,6 +70,12 @@ struct MailboxCoreTests {
                 QueuedMessage(number: 1, queue: "", body: [], enqueuedAt: 0, requester: [2, 0x6B]),
                 [1, 1, 0, 0, 0, 1, 2, 2, 0x6B]
             ),
+            (
+                QueuedMessage(
+                    number: 1, queue: "q", body: [7], enqueuedAt: 5, requester: nil, visibleAt: 300,
+                    priority: 9, delivery: 2),
+                [2, 1, 1, 0x71, 1, 7, 5, 0, 0xAC, 2, 9, 2]
+            ),
         ]
         for (message, bytes) in golden {
             #expect(message.encoded() == bytes)
@@ -79,8 +85,8 @@ struct MailboxCoreTests {
             }
             #expect(throws: WireError.self) { try QueuedMessage.decode(bytes + [0]) }
         }
-        #expect(throws: WireError.version(what: "queued message", found: 2, newest: 1)) {
-            try QueuedMessage.decode([2])
+        #expect(throws: WireError.version(what: "queued message", found: 3, newest: 2)) {
+            try QueuedMessage.decode([3])
         }
     }
 }

@@ -140,7 +140,8 @@ extension LiveActor: RunDriver {
                 resume(.success((node, messages)))
             }
         }
-        let messages = mailbox.take(from: request.queues, upTo: request.limit)
+        expireMessages(in: request.queues)
+        let messages = mailbox.take(from: request.queues, upTo: request.limit, at: now.rawValue)
         if !messages.isEmpty {
             return took(messages.map(TakenMessage.init))
         }
@@ -162,7 +163,8 @@ extension LiveActor: RunDriver {
     func offerMessages() {
         for (ticket, wait) in waits.sorted(by: { $0.key < $1.key }) {
             guard case .message(let queues, let limit) = wait.goal else { continue }
-            let messages = mailbox.take(from: queues, upTo: limit)
+            expireMessages(in: queues)
+            let messages = mailbox.take(from: queues, upTo: limit, at: now.rawValue)
             guard !messages.isEmpty else { continue }
             waits[ticket] = nil
             wait.taken?(messages.map(TakenMessage.init))
@@ -193,10 +195,8 @@ extension LiveActor: RunDriver {
         if place.recorded != nil { return ([], {}) }
         var operations = [entry(.completion(message: message.number), at: place.node)]
         let answer = ActorReply.completed(Payload(reply))
-        if let requester = message.requester, let identity = try? RequestIdentityID.decode(requester) {
-            operations += remember(identity, .reply(ReplyRecord.encode(answer)))
-        }
-        return (operations, { [self] in tellWaiters(of: message.number, answer) })
+        operations += self.answer(message.requester, .success(answer))
+        return (operations, { [self] in tellWaiters(of: message.number, .success(answer)) })
     }
 
     /// Where the completion of a message is recorded; nil the second time that this life asks.

@@ -36,28 +36,24 @@ extension LiveActor {
     private func recordable(_ effects: TurnEffects) throws -> RecordableTurn {
         var turn = RecordableTurn()
         var arriving: [String: Int] = [:]
-        for message in effects.messages {
+        let messages = effects.messages.filter { !isKnown($0) }
+        for message in messages {
             arriving[message.queue, default: 0] += 1
             guard
                 mailbox.count(in: message.queue) + arriving[message.queue, default: 0]
-                    <= message.limits.capacity
-            else { throw ActorError.queueFull(message.queue, capacity: message.limits.capacity) }
-            guard message.body.count <= message.limits.messageBytesMax else {
-                throw ActorError.tooLarge("the message", limit: message.limits.messageBytesMax)
+                    <= message.rules.capacity
+            else { throw ActorError.queueFull(message.queue, capacity: message.rules.capacity) }
+            guard message.body.count <= message.rules.messageBytesMax else {
+                throw ActorError.tooLarge("the message", limit: message.rules.messageBytesMax)
             }
         }
-        guard effects.messages.reduce(0, { $0 + $1.body.count }) <= RecordedValue.bytesMax else {
+        guard messages.reduce(0, { $0 + $1.body.count }) <= RecordedValue.bytesMax else {
             throw ActorError.tooLarge("what one turn sends", limit: RecordedValue.bytesMax)
         }
         if let state = effects.state { turn.operations.append(.set(.state, state)) }
-        for message in effects.messages {
-            if let queued = enqueue(message.body, to: message.queue, limits: message.limits, requester: nil) {
-                turn.operations.append(
-                    .put(.message, id: TurnOperation.itemID(queued.number), queued.encoded()))
-            }
-        }
+        for message in messages { turn.operations += put(message) }
         turn.broadcasts = effects.broadcasts
-        turn.hasMessages = !effects.messages.isEmpty
+        turn.hasMessages = !messages.isEmpty
         turn.destroys = effects.destroys
         return turn
     }
@@ -76,15 +72,35 @@ extension LiveActor {
         }
     }
 
-    /// Puts a message into the mailbox. Its number comes from the log's position, so that numbers never
-    /// repeat in any life of the actor.
-    func enqueue(
-        _ body: [UInt8], to queue: String, limits: QueueLimits, requester: [UInt8]?
-    ) -> QueuedMessage? {
+    /// Whether a message with the same deduplication key came before.
+    private func isKnown(_ message: OutgoingMessage) -> Bool {
+        guard let key = message.options.deduplicationKey else { return false }
+        return deduplication.check(.message(queue: message.queue, key: key, isAwaited: false)) != .new
+    }
+
+    private func put(_ message: OutgoingMessage) -> [TurnOperation] {
+        // Of two with one key in the same turn, the first counts.
+        guard !isKnown(message), let queued = enqueue(message, requester: nil) else { return [] }
+        var operations = [
+            TurnOperation.put(.message, id: TurnOperation.itemID(queued.number), queued.encoded())
+        ]
+        if let key = message.options.deduplicationKey {
+            operations += remember(
+                .message(queue: message.queue, key: key, isAwaited: false),
+                .reply(ReplyRecord.encode(.accepted(queued.number))))
+        }
+        return operations
+    }
+
+    /// Puts a message into the mailbox; nil if the queue is full. Its number comes from the log's position,
+    /// so that numbers never repeat in any life of the actor.
+    func enqueue(_ message: OutgoingMessage, requester: [UInt8]?) -> QueuedMessage? {
         let position = shard.partitions[partition]?.position.rawValue ?? 0
         mailbox.reserve(through: (position + 1) << 10)
         return mailbox.enqueue(
-            body, to: queue, capacity: limits.capacity, at: now.rawValue, requester: requester)
+            message.body, to: message.queue, capacity: message.rules.capacity, at: now.rawValue,
+            requester: requester, visibleAt: message.delay > .zero ? (now + message.delay).rawValue : 0,
+            priority: message.options.priority)
     }
 
     /// The record of the actor's end is on its way: whoever waits is told, and its key is free when the

@@ -298,7 +298,7 @@ final class LiveActor: @unchecked Sendable {
             } else if !steps.isEmpty || waits.isEmpty {
                 wake = Self.wakeAtOnce
             } else {
-                wake = waits.values.compactMap(\.deadline).min()
+                wake = waits.values.compactMap(nextEvent).min()
             }
         }
         wakeAfterDeparture = wake == Self.wakeOnStart ? nil : wake
@@ -357,7 +357,7 @@ final class LiveActor: @unchecked Sendable {
         var next = lastActivity &+ idleMicros
         if next < lastActivity { next = .max }
         var deadline = UInt64.max
-        for wait in waits.values { deadline = min(deadline, wait.deadline ?? .max) }
+        for wait in waits.values { deadline = min(deadline, nextEvent(wait) ?? .max) }
         for step in steps.values { deadline = min(deadline, step.deadline ?? .max) }
         for waiter in waiters { deadline = min(deadline, waiter.deadline ?? .max) }
         for action in actions.values { deadline = min(deadline, action.deadline) }
@@ -365,6 +365,14 @@ final class LiveActor: @unchecked Sendable {
         guard armed.map({ next < $0 }) ?? true else { return }
         armed = next
         shard.timers.schedule(timerKey, at: next)
+    }
+
+    /// When a wait ends by itself, or may take a message that it may not take yet.
+    private func nextEvent(_ wait: RunWait) -> UInt64? {
+        guard case .message(let queues, _) = wait.goal, let visible = mailbox.nextVisible(in: queues) else {
+            return wait.deadline
+        }
+        return min(visible, wait.deadline ?? .max)
     }
 
     func timerFired() {
@@ -377,6 +385,7 @@ final class LiveActor: @unchecked Sendable {
             guard steps[ticket] != nil else { continue }
             attemptTimedOut(step)
         }
+        offerMessages()
         for (ticket, wait) in waits.sorted(by: { $0.key < $1.key }) where (wait.deadline ?? .max) <= time {
             guard waits.removeValue(forKey: ticket) != nil else { continue }
             wait.due()

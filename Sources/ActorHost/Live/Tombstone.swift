@@ -36,16 +36,16 @@ struct Tombstone {
     }
 
     /// The answer to a request that the actor knows; nil: it is new.
-    func answer(to identity: RequestIdentity?) -> Result<ActorReply, ActorError>? {
-        guard let identity else { return nil }
-        switch memory.check(identity.identityInActor) {
+    func answer(to request: ActorRequest) -> Result<ActorReply, ActorError>? {
+        guard let identity = request.identityInActor else { return nil }
+        switch memory.check(identity) {
         case .new: return nil
         case .expired: return .failure(.sessionExpired)
         case .known(let outcome):
             guard case .reply(let bytes) = Self.surviving(outcome) else {
                 return .failure(.destroyed(address))
             }
-            do { return .success(try ReplyRecord.decode(bytes)) } catch { return .failure(.internalError) }
+            do { return try ReplyRecord.decode(bytes) } catch { return .failure(.internalError) }
         }
     }
 

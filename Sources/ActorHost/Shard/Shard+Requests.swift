@@ -24,7 +24,7 @@ extension Shard {
                 case .actor(let actor): hand(request, to: actor)
                 case .none(let tombstone):
                     request.reply(
-                        tombstone?.answer(to: request.request.identity) ?? .failure(.notFound(address)))
+                        tombstone?.answer(to: request.request) ?? .failure(.notFound(address)))
                 }
             case .action(let name, _):
                 let kind = try kind(address)
@@ -32,7 +32,7 @@ extension Shard {
                     throw ActorError.actionNotFound(name, kind: address.kind, known: kind.actions)
                 }
                 try performCreating(request)
-            case .send(let queue, _), .request(let queue, _, _):
+            case .send(let queue, _, _), .request(let queue, _, _, _):
                 let kind = try kind(address)
                 guard kind.queues[queue] != nil else {
                     throw ActorError.queueUnknown(queue, kind: address.kind, known: Array(kind.queues.keys))
@@ -53,7 +53,7 @@ extension Shard {
         switch try find(address, in: request.partition) {
         case .actor(let actor): hand(request, to: actor)
         case .none(let tombstone):
-            if let answer = tombstone?.answer(to: request.request.identity) { return request.reply(answer) }
+            if let answer = tombstone?.answer(to: request.request) { return request.reply(answer) }
             hand(
                 request,
                 to: try create(address, in: request.partition, input: nil, replacing: tombstone))
@@ -84,7 +84,7 @@ extension Shard {
             return whenCommitted(request.partition) { request.reply(reply) }
         case .none(let left): tombstone = left
         }
-        if let answer = tombstone?.answer(to: request.request.identity) { return request.reply(answer) }
+        if let answer = tombstone?.answer(to: request.request) { return request.reply(answer) }
         if let input { try kind.validate(input: input.bytes) }
         let made = try create(
             address, in: request.partition, input: input?.bytes, by: request.request.identity,
