@@ -45,12 +45,14 @@ package protocol ActorKindDefinition: Sendable {
 package protocol QueueDeclaration: Sendable {
     var rules: QueueRules { get }
     var isCompletable: Bool { get }
+    var bodyType: Any.Type { get }
     /// Fails with `actor.validation_error` if the body does not decode.
     func validate(body: [UInt8]) throws(ActorError)
 }
 
 extension QueueOf: QueueDeclaration {
     package var isCompletable: Bool { Reply.self != Never.self }
+    package var bodyType: Any.Type { Body.self }
     package func validate(body: [UInt8]) throws(ActorError) {
         _ = try PayloadCoding.decodeInput(Body.self, from: body)
     }
@@ -63,15 +65,35 @@ package enum RegistryReader {
         for child in Mirror(reflecting: registry).children {
             guard let definition = child.value as? any DurableActor, let label = child.label else { continue }
             _ = try ActorKind(label)
-            kinds.append(kind(definition, named: label))
+            let kind = kind(definition, named: label)
+            try checkDeadLetters(of: kind)
+            kinds.append(kind)
         }
         return kinds
+    }
+
+    private static func checkDeadLetters(of kind: any ActorKindDefinition) throws {
+        for (name, queue) in kind.queues.sorted(by: { $0.key < $1.key }) {
+            guard let deadLetter = queue.rules.deadLetter else { continue }
+            guard deadLetter != name, let other = kind.queues[deadLetter], other.bodyType == queue.bodyType
+            else { throw DeadLetterUnfit(kind: kind.name, queue: name, deadLetter: deadLetter) }
+        }
     }
 
     private static func kind<Definition: DurableActor>(
         _ definition: Definition, named name: String
     ) -> any ActorKindDefinition {
         KindDefinition(name: name, definition: definition)
+    }
+}
+
+/// A declaration names a dead letter queue that is not there or cannot take its messages.
+package struct DeadLetterUnfit: Error, CustomStringConvertible {
+    var kind: String
+    var queue: String
+    var deadLetter: String
+    package var description: String {
+        "\(kind): the queue \"\(queue)\" needs another queue \"\(deadLetter)\" with the same type of body"
     }
 }
 

@@ -21,15 +21,23 @@ public struct QueueOf<Body: Codable & Sendable, Reply: Codable & Sendable>: Send
     ///   - name: the name on the wire and in the journal; by default the name of the property.
     ///   - capacity: messages that may wait; a further one is refused with `queue.full` (A30).
     ///   - messageBytesMax: the size of a message's JSON; a larger one is refused with `message.too_large`.
+    ///   - attempts: how often a message is delivered, at the most. It is delivered again if the iteration of
+    ///     the loop in which it was taken ends with an error and has not completed it (W34). When no attempt
+    ///     is left, or the run ends, its waiting sender is told that error.
+    ///   - visibility: how long it then stays in the queue before it may be taken again.
+    ///   - deadLetter: the name of another queue of the actor, with the same type of body, that takes the
+    ///     message when no attempt is left. Where that queue is full, the message is dropped, and logged.
     ///   - retention: how long a message may wait; an older one is dropped when the queue is next used, and
     ///     its waiting sender told `queue.message_expired`. By default for ever.
     public init(
         name: String? = nil, capacity: Int = 1_000, messageBytesMax: Int = 64 << 10,
+        attempts: Int = 1, visibility: Duration = .zero, deadLetter: String? = nil,
         retention: Duration? = nil
     ) {
         explicitName = name
         rules = QueueRules(
-            capacity: max(1, capacity), messageBytesMax: max(2, messageBytesMax), retention: retention)
+            capacity: max(1, capacity), messageBytesMax: max(2, messageBytesMax), attempts: max(1, attempts),
+            visibility: visibility, deadLetter: deadLetter, retention: retention)
     }
 }
 
@@ -37,6 +45,9 @@ public struct QueueOf<Body: Codable & Sendable, Reply: Codable & Sendable>: Send
 package struct QueueRules: Sendable {
     package var capacity: Int
     package var messageBytesMax: Int
+    package var attempts: Int
+    package var visibility: Duration
+    package var deadLetter: String?
     package var retention: Duration?
 }
 

@@ -92,6 +92,16 @@ public struct MailboxCore: Sendable {
         return expired.sorted { $0.number < $1.number }
     }
 
+    /// Removes the messages that were taken before and put back.
+    public mutating func removeRedelivered() -> [QueuedMessage] {
+        let found = queues.values.flatMap { Array($0.ready) + $0.hidden }.filter { $0.delivery > 1 }
+        for message in found {
+            queues[message.queue]?.ready.removeAll { $0.number == message.number }
+            queues[message.queue]?.hidden.removeAll { $0.number == message.number }
+        }
+        return found.sorted { $0.number < $1.number }
+    }
+
     /// Bytes of messages that are taken at once, at the most; one larger message is taken alone.
     public static let takenBytesMax = 4 << 20
 

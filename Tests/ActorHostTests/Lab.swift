@@ -26,6 +26,10 @@ struct LabActor: DurableActor {
         let jobs = Queue<String>(capacity: 5, messageBytesMax: 64)
         let asks = CompletableQueue<String, String>()
         let numbers = Queue<Int>()
+        let tasks = CompletableQueue<String, String>(
+            attempts: 3, visibility: .seconds(10), deadLetter: "failures")
+        let chores = Queue<String>(attempts: 2)
+        let failures = Queue<String>(capacity: 2)
         let brief = CompletableQueue<String, String>(retention: .seconds(60))
     }
     struct Posting: Codable, Sendable {

@@ -162,4 +162,107 @@ struct QueueTests {
                 "validation_error priority", "validation_error dedupKey", "validation_error dedupKey",
             ])
     }
+
+    /// Takes tasks one by one; one that begins with "bad" fails, which is caught.
+    static let catching: LabActor.Script = { workflow, _ in
+        try await workflow.loop("all") { all in
+            do {
+                _ = try await all.loop("one", state: 0) { one, _ in
+                    switch try await one.next("take", from: \.tasks, \.chores) {
+                    case .first(let task):
+                        try await one.turn("note") { $0.state.notes.append(task.body) }
+                        guard !task.body.hasPrefix("bad") else { throw ActorError("bad", task.body) }
+                        try await task.complete("done \(task.body)")
+                    case .second(let chore):
+                        try await one.turn("note") { $0.state.notes.append(chore.body) }
+                        throw Oops(chore.body)
+                    }
+                    return LoopStep<Int>.done(0)
+                }
+            } catch let error where !(error is StepFailure) {
+                try await all.turn("caught") { $0.state.count += 1 }
+            }
+        }
+    }
+
+    @Test(
+        "W34 A30: what its iteration failed to complete comes again after its time, then to the dead letters"
+    )
+    func redelivery() async throws {
+        let (seen, _) = try await inAllWays(Self.catching) { node in
+            func ask(_ body: String, _ timeout: UInt64?) -> ActorRequest.Operation {
+                .request(queue: "tasks", body: Payload("\"\(body)\""), timeoutMillis: timeout)
+            }
+            func noted(_ count: Int) async throws -> String {
+                try await node.until("\(count) notes") {
+                    _ = try await node.end()
+                    return try await node.notes().split(separator: ",").count == count
+                }
+                return try await node.notes()
+            }
+            var seen: [String?] = []
+            _ = try await node.perform("lab", "a", ask("bad", 0), as: .key("bad"))
+            _ = try await noted(1)
+            seen.append(try await node.request("lab", "a", "tasks", #""good""#))
+            node.clock.advance(by: .seconds(9))
+            seen.append(try await noted(2))
+            node.clock.advance(by: .seconds(2))
+            seen.append(try await noted(3))
+            node.clock.advance(by: .seconds(11))
+            seen.append(try await noted(4))
+            for _ in 0..<2 {
+                seen.append(try await node.refusal("lab", "a", ask("bad", nil), as: .key("bad")))
+                node.crash()
+            }
+            try await node.send("lab", "a", "chores", #""chore""#)
+            seen.append(try await noted(6))
+            guard case .document(let found) = try await node.perform("lab", "a", .describe) else {
+                return [] as [String?]
+            }
+            seen.append("\(found.text.contains(#""queues":{"failures":1}"#))")
+            return seen + [try await node.call("lab", "a", "count")]
+        }
+        #expect(
+            seen == [
+                #""done good""#, #"["bad","good"]"#, #"["bad","good","bad"]"#, #"["bad","good","bad","bad"]"#,
+                "user.bad", "user.bad", #"["bad","good","bad","bad","chore","chore"]"#, "true", "5",
+            ])
+    }
+
+    @Test("W34: a run that ends with an error answers with it what it took, or was about to take again")
+    func endOfRun() async throws {
+        let (seen, _) = try await inAllWays { workflow, _ in
+            try await workflow.loop("all") { loop in
+                let task = try await loop.next("take", from: \.tasks)
+                throw ActorError("broken", task.body)
+            }
+        } _: { node in
+            let ask = ActorRequest.Operation.request(
+                queue: "tasks", body: Payload(#""x""#), timeoutMillis: nil)
+            var seen: [String?] = []
+            for _ in 0..<2 {
+                seen.append(try await node.refusal("lab", "a", ask, as: .key("k")))
+                node.crash()
+            }
+            guard case .document(let found) = try await node.perform("lab", "a", .describe) else {
+                return [] as [String?]
+            }
+            return seen + ["\(found.text.contains(#""queues":{"failures":1}"#))", try await node.end()]
+        }
+        #expect(seen == ["user.broken", "user.broken", "true", "failed"])
+    }
+
+    @Test("A30: a dead letter queue that is not there, or takes other bodies, is refused at the start")
+    func unfitDeadLetters() {
+        #expect(throws: (any Error).self) { try RegistryReader.kinds(of: Unfit<MissingLetters>()) }
+        #expect(throws: (any Error).self) { try RegistryReader.kinds(of: Unfit<OtherLetters>()) }
+    }
 }
+
+private struct MissingLetters: Declarations { let jobs = Queue<String>(deadLetter: "letters") }
+private struct OtherLetters: Declarations {
+    let jobs = Queue<String>(deadLetter: "letters")
+    let letters = Queue<Int>()
+}
+private struct UnfitActor<Group: Declarations>: DurableActor { typealias Queues = Group }
+private struct Unfit<Group: Declarations>: Registry { let unfit = UnfitActor<Group>() }

@@ -200,7 +200,7 @@ extension LiveActor: RunDriver {
     }
 
     /// Where the completion of a message is recorded; nil the second time that this life asks.
-    private func completionPlace(
+    func completionPlace(
         _ node: WorkflowCore.Node, _ index: Int
     ) -> (node: WorkflowCore.Node, recorded: HistoryOperation?)? {
         try? core.visit(.iteration(UInt64(index)), kind: .completion, in: node)
@@ -257,7 +257,7 @@ extension LiveActor: RunDriver {
     }
 
     /// Ends a scope, or parks the run because the history has more in it.
-    private func leave<Value>(
+    func leave<Value>(
         _ scope: WorkflowCore.Node, _ resume: (Result<Value, any Error>) -> Void
     ) -> Bool {
         do {
@@ -297,6 +297,7 @@ extension LiveActor: RunDriver {
 extension TakenMessage {
     init(_ message: QueuedMessage) {
         self.init(
-            number: message.number, queue: message.queue, body: message.body, requester: message.requester)
+            number: message.number, queue: message.queue, body: message.body, requester: message.requester,
+            priority: message.priority, delivery: message.delivery)
     }
 }
