@@ -126,11 +126,11 @@ public final class ActorHost: ActorService {
             throw .eventUnknown(event, kind: actor.kind, known: Array(kind.events))
         }
         let id = SubscriptionID(rawValue: nextToken.add(1, ordering: .relaxed).oldValue)
-        let (shard, _) = shard(of: actor)
+        let (shard, partition) = shard(of: actor)
         subscriptions.withLock { $0[id] = actor }
         shard.executor.post {
-            shard.subscribers[actor, default: []].append(
-                Shard.Subscriber(id: id, event: event, deliver: deliver))
+            let subscriber = Shard.Subscriber(id: id, event: event, deliver: deliver)
+            shard.subscribe(subscriber, to: actor, in: partition)
         }
         return id
     }
@@ -138,10 +138,7 @@ public final class ActorHost: ActorService {
     public func unsubscribe(_ subscription: SubscriptionID) {
         guard let actor = subscriptions.withLock({ $0.removeValue(forKey: subscription) }) else { return }
         let (shard, _) = shard(of: actor)
-        shard.executor.post {
-            shard.subscribers[actor]?.removeAll { $0.id == subscription }
-            if shard.subscribers[actor]?.isEmpty ?? false { shard.subscribers[actor] = nil }
-        }
+        shard.executor.post { shard.unsubscribe(subscription, from: actor) }
     }
 
     public func status() async -> Payload {

@@ -37,6 +37,8 @@ package protocol ActorKindDefinition: Sendable {
     var asyncActions: Set<String> { get }
     var queues: [String: any QueueDeclaration] { get }
     var events: Set<String> { get }
+    /// How many events are kept for later subscribers, of those names of which any are.
+    var retainedEvents: [String: Int] { get }
     /// Fails with `actor.validation_error` if the input does not decode.
     func validate(input: [UInt8]) throws(ActorError)
     func makeInstance(key: ActorKey) -> any ActorInstance
@@ -111,6 +113,7 @@ struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
     let asyncPerformers: [String: AsyncPerformer]
     let queues: [String: any QueueDeclaration]
     let events: Set<String>
+    let retainedEvents: [String: Int]
 
     init(name: String, definition: Definition) {
         self.name = name
@@ -132,7 +135,15 @@ struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
             if let queue = member.declared as? any QueueDeclaration { queues[member.name] = queue }
         }
         self.queues = queues
-        events = Set(DeclarationTable<Definition.Events>.shared.members.map(\.name))
+        let events = DeclarationTable<Definition.Events>.shared.members
+        self.events = Set(events.map(\.name))
+        var retained: [String: Int] = [:]
+        for member in events {
+            if let event = member.declared as? any EventDeclaration, event.retained > 0 {
+                retained[member.name] = event.retained
+            }
+        }
+        retainedEvents = retained
     }
 
     var actions: [String] { (Array(performers.keys) + asyncPerformers.keys).sorted() }

@@ -60,8 +60,23 @@ public typealias CompletableQueue<Body: Codable & Sendable, Reply: Codable & Sen
 public struct Event<Payload: Codable & Sendable>: Sendable, Declared {
     package let identity = Identity()
     package let explicitName: String?
-    public init(name: String? = nil) { explicitName = name }
+    package let retained: Int
+
+    /// - Parameters:
+    ///   - name: the name on the wire; by default the name of the property.
+    ///   - retained: how many of the last events, up to 1,000, are kept with the actor and told to each new
+    ///     subscriber before later ones.
+    public init(name: String? = nil, retained: Int = 0) {
+        explicitName = name
+        self.retained = min(max(0, retained), 1_000)
+    }
 }
+
+package protocol EventDeclaration: Declared {
+    var retained: Int { get }
+}
+
+extension Event: EventDeclaration {}
 
 /// See `DurableActor.Action`.
 public struct ActorAction<Definition: DurableActor, Input: Codable & Sendable, Output: Codable & Sendable>:

@@ -41,11 +41,13 @@ struct LabActor: DurableActor {
     struct Events: Declarations {
         let changed = Event<Int>()
         let other = Event<String>()
+        let kept = Event<Int>(retained: 3)
     }
     struct Actions: Declarations {
         let add = Action<Int, Int> { turn, amount in
             turn.state.count += amount
             turn.broadcast(\.changed, turn.state.count)
+            turn.broadcast(\.kept, turn.state.count)
             return turn.state.count
         }
         let count = Query<Int> { $0.state.count }

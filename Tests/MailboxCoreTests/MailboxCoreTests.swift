@@ -89,4 +89,33 @@ struct MailboxCoreTests {
             try QueuedMessage.decode([3])
         }
     }
+
+    @Test("A40: the last events of a name are kept and restored, and their bytes never change")
+    func retainedEvents() throws {
+        var events = RetainedEvents()
+        var items: [[UInt8]: [UInt8]] = [:]
+        for number in UInt8(1)...5 {
+            let added = events.add("e", [number], count: 3)
+            items[added.id] = added.value
+            for id in added.deleted { items[id] = nil }
+        }
+        _ = events.add("other", [9], count: 1)
+        #expect(
+            items == [[1, 0x65, 0, 0, 0, 0, 0, 0, 0, 3]: [1, 1, 3], id(4): [1, 1, 4], id(5): [1, 1, 5]])
+        var restored = RetainedEvents()
+        for item in items.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            try restored.restore(id: item.key, value: item.value)
+        }
+        for events in [events, restored] {
+            #expect(events.last("e", count: 3) == [[3], [4], [5]])
+            #expect(events.last("e", count: 1) == [[5]])
+            #expect(events.last("nothing", count: 3) == [])
+        }
+        // Fewer are declared now.
+        #expect(restored.add("e", [6], count: 2).deleted == [id(3), id(4)])
+        #expect(throws: WireError.self) { try restored.restore(id: id(7), value: [2, 1, 7]) }
+        #expect(throws: WireError.self) { try restored.restore(id: [1, 0x65, 7], value: [1, 1, 7]) }
+    }
+
+    private func id(_ number: UInt8) -> [UInt8] { [1, 0x65, 0, 0, 0, 0, 0, 0, 0, number] }
 }

@@ -52,6 +52,7 @@ extension LiveActor {
         }
         if let state = effects.state { turn.operations.append(.set(.state, state)) }
         for message in messages { turn.operations += put(message) }
+        turn.operations += retain(effects.broadcasts)
         turn.broadcasts = effects.broadcasts
         turn.hasMessages = !messages.isEmpty
         turn.destroys = effects.destroys
@@ -69,6 +70,16 @@ extension LiveActor {
             beDestroyed()
         } else if turn.hasMessages {
             offerMessages()
+        }
+    }
+
+    /// Keeps events for later subscribers, as their declarations say (A40).
+    private func retain(_ events: [(event: String, payload: [UInt8])]) -> [TurnOperation] {
+        guard !retention.isEmpty else { return [] }
+        return events.flatMap { event -> [TurnOperation] in
+            guard let count = retention[event.event] else { return [] }
+            let kept = retainedEvents.add(event.event, event.payload, count: count)
+            return [.put(.event, id: kept.id, kept.value)] + kept.deleted.map { .delete(.event, id: $0) }
         }
     }
 

@@ -31,6 +31,8 @@ final class LiveActor: @unchecked Sendable {
     /// The kind's options, read once.
     let options: ActorOptions
     let asyncActions: Set<String>
+    /// How many events of which name are kept for later subscribers.
+    let retention: [String: Int]
     let address: ActorAddress
     let partition: PartitionID
     let kind: any ActorKindDefinition
@@ -48,6 +50,7 @@ final class LiveActor: @unchecked Sendable {
     private(set) var runName: [UInt8] = []
     var mailbox = MailboxCore()
     var deduplication = DeduplicationCore()
+    var retainedEvents = RetainedEvents()
 
     /// How the run stands, and what of it is stored.
     var run: RunRecord
@@ -82,6 +85,7 @@ final class LiveActor: @unchecked Sendable {
         self.kind = kind
         options = kind.options
         asyncActions = kind.asyncActions
+        retention = kind.retainedEvents
         self.input = input
         self.shard = shard
         self.partition = partition
@@ -103,6 +107,7 @@ final class LiveActor: @unchecked Sendable {
         self.kind = kind
         options = kind.options
         asyncActions = kind.asyncActions
+        retention = kind.retainedEvents
         self.shard = shard
         self.partition = partition
         id = stored.id
@@ -132,6 +137,11 @@ final class LiveActor: @unchecked Sendable {
         }
         for item in try shard.store.items(of: id, in: partition, space: .deduplication) {
             try deduplication.restore(id: item.id, value: item.body)
+        }
+        if !retention.isEmpty {
+            for item in try shard.store.items(of: id, in: partition, space: .event) {
+                try retainedEvents.restore(id: item.id, value: item.body)
+            }
         }
     }
 

@@ -31,6 +31,8 @@ final class Shard: @unchecked Sendable {
     var partitions: [PartitionID: PartitionLog] = [:]
     var live: [ActorAddress: LiveActor] = [:]
     var subscribers: [ActorAddress: [Subscriber]] = [:]
+    /// Subscriptions that wait until what is retained is committed.
+    var subscribing: Set<SubscriptionID> = []
     var timers = TimerCore<TimerKey>()
     /// Actors that leave memory once everything of them is applied.
     var departing: [PartitionID: [LiveActor]] = [:]
@@ -43,12 +45,6 @@ final class Shard: @unchecked Sendable {
     private(set) var reading: ClockReading
     private var appliedWanted: Set<PartitionID> = []
     var counters = HostCounters()
-
-    struct Subscriber {
-        var id: SubscriptionID
-        var event: String
-        var deliver: @Sendable (EventDelivery) -> Void
-    }
 
     init(
         index: Int, store: any HostStore, clock: any HostClock, kinds: [String: any ActorKindDefinition],
@@ -316,15 +312,4 @@ final class Shard: @unchecked Sendable {
     }
 
     private static let hibernationsPerTrim: UInt64 = 16_384
-
-    // MARK: Events
-
-    func publish(_ events: [(event: String, payload: [UInt8])], of address: ActorAddress) {
-        guard let subscribers = subscribers[address] else { return }
-        for (event, payload) in events {
-            for subscriber in subscribers where subscriber.event == event {
-                subscriber.deliver(EventDelivery(actor: address, event: event, payload: Payload(payload)))
-            }
-        }
-    }
 }

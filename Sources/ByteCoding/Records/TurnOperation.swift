@@ -22,6 +22,8 @@ public enum ItemSpace: UInt8, CaseIterable, Sendable {
     case deduplication = 4
     /// Turns of asynchronous actions without a reply; identifier: the request, then the turn's name.
     case actionTurn = 5
+    /// Events for later subscribers; identifier: the event's name, then its number.
+    case event = 6
 }
 
 /// What one turn did to its actor, in order. All operations of a record are applied in one transaction.
