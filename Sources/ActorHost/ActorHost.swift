@@ -94,7 +94,12 @@ public final class ActorHost: ActorService {
         let (shard, partition) = shard(of: request.target)
         let number = nextToken.add(1, ordering: .relaxed).oldValue
         let token = RequestToken(rawValue: number * UInt64(shards.count) + UInt64(shard.index))
-        let work = ShardRequest(token: token, request: request, partition: partition, reply: reply)
+        let deadline = request.timeLeftMillis.map { millis in
+            let (micros, overflow) = millis.multipliedReportingOverflow(by: 1_000)
+            return overflow ? .max : shard.clock.reading().monotonic &+ min(micros, .max / 2)
+        }
+        let work = ShardRequest(
+            token: token, request: request, partition: partition, deadline: deadline, reply: reply)
         shard.executor.post { shard.handle(work) }
         return token
     }

@@ -129,7 +129,8 @@ extension ApusConnection {
             guard state.core.pending.count < configuration.pendingMax else {
                 return .refused(.tooManyRequests(limit: configuration.pendingMax))
             }
-            let (id, frame) = state.core.begin(actor, operation, deadline: deadline, reply: reply)
+            let (id, frame) = state.core.begin(
+                actor, operation, deadline: deadline, now: now, reply: reply)
             if let frame { return .begun(id, wakes: send(frame, &state)) }
             // It goes out with the next welcome; the loop is woken for its deadline only.
             guard deadline != nil, !state.isFlushScheduled else { return .begun(id, wakes: false) }

@@ -43,11 +43,18 @@ public struct ActorRequest: Sendable {
     public var target: ActorAddress
     public var operation: Operation
     public var identity: RequestIdentity?
+    /// How long the client waits yet, when the node gets the request; nil: the node is not told. What the
+    /// node has not begun by then, it does not begin (A63).
+    public var timeLeftMillis: UInt64?
 
-    public init(target: ActorAddress, operation: Operation, identity: RequestIdentity? = nil) {
+    public init(
+        target: ActorAddress, operation: Operation, identity: RequestIdentity? = nil,
+        timeLeftMillis: UInt64? = nil
+    ) {
         self.target = target
         self.operation = operation
         self.identity = identity
+        self.timeLeftMillis = timeLeftMillis
     }
 }
 

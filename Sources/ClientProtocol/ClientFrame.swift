@@ -48,14 +48,18 @@ public struct RequestFrame: Hashable, Sendable {
     public var sequence: UInt64?
     /// The client has the replies of all requests of its session up to this sequence.
     public var acknowledged: UInt64
+    /// How long the client waits yet, as it sends the frame; nil: it does not say.
+    public var timeLeftMillis: UInt64?
 
     public init(
-        target: ActorAddress, operation: Operation, sequence: UInt64? = nil, acknowledged: UInt64 = 0
+        target: ActorAddress, operation: Operation, sequence: UInt64? = nil, acknowledged: UInt64 = 0,
+        timeLeftMillis: UInt64? = nil
     ) {
         self.target = target
         self.operation = operation
         self.sequence = sequence
         self.acknowledged = acknowledged
+        self.timeLeftMillis = timeLeftMillis
     }
 }
 
@@ -117,6 +121,7 @@ extension RequestFrame {
         // Without a sequence there is nothing that an acknowledgement could belong to.
         let acked = try envelope.optionalInteger(.acked, bytes) ?? 0
         acknowledged = sequence == nil ? 0 : acked
+        timeLeftMillis = try envelope.optionalInteger(.timeLeftMs, bytes)
         switch type {
         case "call":
             operation = .call(
@@ -178,6 +183,7 @@ extension RequestFrame {
             JSONWriter.append(raw: ",\"acked\":", to: &bytes)
             JSONWriter.append(integer: acknowledged, to: &bytes)
         }
+        if let timeLeftMillis { Self.append("timeLeftMs", timeLeftMillis, to: &bytes) }
         JSONWriter.append(raw: "}", to: &bytes)
     }
 
@@ -226,7 +232,8 @@ extension RequestFrame {
         let identity = sequence.map {
             RequestIdentity.session(session, sequence: $0, acknowledged: acknowledged)
         }
-        return ActorRequest(target: target, operation: operation, identity: identity)
+        return ActorRequest(
+            target: target, operation: operation, identity: identity, timeLeftMillis: timeLeftMillis)
     }
 }
 

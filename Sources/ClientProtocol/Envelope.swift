@@ -34,6 +34,7 @@ struct Envelope {
         case type, id, version, session, node, kind, key, action, queue, event, input, body, payload
         case seq, acked, timeoutMs, ifAbsent, output, document, accepted, completed, timedOut, created
         case destroyed, subscribed, error, delayMs, priority, dedupKey
+        case timeLeftMs
 
         /// The name on the wire is the name of the case.
         var name: String {
@@ -67,6 +68,7 @@ struct Envelope {
             case .delayMs: "delayMs"
             case .priority: "priority"
             case .dedupKey: "dedupKey"
+            case .timeLeftMs: "timeLeftMs"
             }
         }
     }
@@ -155,6 +157,7 @@ struct Envelope {
         case (9, UInt8(ascii: "t")): .timeoutMs
         case (9, UInt8(ascii: "c")): .completed
         case (9, _): .destroyed
+        case (10, UInt8(ascii: "t")): .timeLeftMs
         case (10, _): .subscribed
         default: nil
         }

@@ -12,6 +12,8 @@ struct ShardRequest: Sendable {
     var token: RequestToken
     var request: ActorRequest
     var partition: PartitionID
+    /// After that it is not begun any more; microseconds of the monotonic clock.
+    var deadline: UInt64?
     var reply: @Sendable (Result<ActorReply, ActorError>) -> Void
 }
 

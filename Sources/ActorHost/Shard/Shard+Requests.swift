@@ -11,6 +11,9 @@ extension Shard {
     func handle(_ request: ShardRequest) {
         counters.requests += 1
         let address = request.request.target
+        if let deadline = request.deadline, deadline <= reading.monotonic {
+            return request.reply(.failure(.deadlineExceeded))
+        }
         if isStopping { return request.reply(.failure(.stopping)) }
         if let actor = live[address], actor.phase == .departing { return actor.park(request) }
         do {
