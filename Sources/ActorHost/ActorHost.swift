@@ -195,12 +195,14 @@ public final class ActorHost: ActorService {
             throw .internalError
         }
         found.sort { $0.address < $1.address }
+        let awake = await descriptions(ofAwake: found.prefix(limit).map(\.address))
         var json = JSONText()
         json.object { json in
             json.member("actors") { json in
                 json.array { json in
                     for actor in found.prefix(limit) {
-                        if let text = try? ActorDescription.of(actor, messages: []) {
+                        let stored = try? ActorDescription.of(actor, messages: [])
+                        if let text = awake[actor.address] ?? stored {
                             json.element { $0.raw(text.bytes) }
                         }
                     }
@@ -224,6 +226,28 @@ public final class ActorHost: ActorService {
             after = page.last?.address
         }
         return found
+    }
+
+    /// How those of the actors that are in memory stand now; told once it is committed (A12).
+    private func descriptions(ofAwake addresses: [ActorAddress]) async -> [ActorAddress: Payload] {
+        var all: [ActorAddress: Payload] = [:]
+        for shard in shards {
+            let own = addresses.filter { self.shard(of: $0).0 === shard }
+            guard !own.isEmpty else { continue }
+            let found = await withUnsafeContinuation { continuation in
+                shard.executor.post {
+                    var found: [ActorAddress: Payload] = [:]
+                    for address in own {
+                        guard let actor = shard.live[address], actor.phase == .awake else { continue }
+                        found[address] = ActorDescription.of(actor)
+                    }
+                    let told = found
+                    shard.whenAllCommitted { continuation.resume(returning: told) }
+                }
+            }
+            all.merge(found) { first, _ in first }
+        }
+        return all
     }
 
     /// Ends the threads and forgets everything, like a crash; for tests.

@@ -270,6 +270,24 @@ struct LifeTests {
         #expect(heard == [#""last words after 0""#, #""ends""#, #""last words after 1""#])
     }
 
+    @Test("W80: the list tells how the runs of awake actors stand now, and of the others what is stored")
+    func list() async throws {
+        let (seen, _, _) = try await Trial { Lab($0, Self.idle) }.run(.live) { node in
+            try await node.create("a")
+            _ = try await node.end("a")
+            var seen: [String] = []
+            for _ in 0..<2 {
+                let list = try await node.host.list(kind: nil, after: nil, limit: 10).text
+                for part in [#""awake":true"#, #""awake":false"#, #""status":"waiting""#, #"in \"jobs\""#]
+                where list.contains(part) { seen.append(part) }
+                try await node.restart()
+            }
+            return seen
+        }
+        let waits = [#""status":"waiting""#, #"in \"jobs\""#]
+        #expect(seen == [#""awake":true"#] + waits + [#""awake":false"#] + waits)
+    }
+
     @Test("A5 A6: idle for its time it hibernates, not before; subscriptions live through it")
     func idle() async throws {
         let store = MemoryStore()
