@@ -21,6 +21,7 @@ final class Shard: @unchecked Sendable {
 
     let index: Int
     let executor = ShardExecutor()
+    let watch: ShardWatch
     let store: any HostStore
     let clock: any HostClock
     let ring: HashRing
@@ -56,6 +57,7 @@ final class Shard: @unchecked Sendable {
         self.kinds = kinds
         self.settings = settings
         self.logger = logger
+        watch = ShardWatch(shard: index, logger: logger)
         ring = store.identity.ring
         reading = clock.reading()
     }
@@ -64,6 +66,7 @@ final class Shard: @unchecked Sendable {
         executor.start(
             name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush() },
             deadline: { [self] in deadline() })
+        if clock.isReal { watch.start(executor, limit: settings.blockedLimit) }
     }
 
     /// Takes ownership of a partition: the first record of the new epoch, then the actors that are due.
