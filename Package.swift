@@ -266,7 +266,10 @@ let package = Package(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
         .testTarget(
             name: "NodeTests",
-            dependencies: ["NodeAssembly", "ActorHost", "Apus", "ApusClient", "PartitionStore", logging],
+            dependencies: [
+                "NodeAssembly", "ActorHost", "Apus", "ApusClient", "PartitionStore", "ClientProtocol",
+                "Identifiers", logging,
+            ],
             swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
         // Runs the programs themselves, so they are built with it.

@@ -94,7 +94,12 @@ public final class ActorHost: ActorService {
         let (shard, partition) = shard(of: request.target)
         let number = nextToken.add(1, ordering: .relaxed).oldValue
         let token = RequestToken(rawValue: number * UInt64(shards.count) + UInt64(shard.index))
-        let work = ShardRequest(token: token, request: request, partition: partition, reply: reply)
+        let deadline = request.timeLeftMillis.map { millis in
+            let (micros, overflow) = millis.multipliedReportingOverflow(by: 1_000)
+            return overflow ? .max : shard.clock.reading().monotonic &+ min(micros, .max / 2)
+        }
+        let work = ShardRequest(
+            token: token, request: request, partition: partition, deadline: deadline, reply: reply)
         shard.executor.post { shard.handle(work) }
         return token
     }
@@ -126,11 +131,11 @@ public final class ActorHost: ActorService {
             throw .eventUnknown(event, kind: actor.kind, known: Array(kind.events))
         }
         let id = SubscriptionID(rawValue: nextToken.add(1, ordering: .relaxed).oldValue)
-        let (shard, _) = shard(of: actor)
+        let (shard, partition) = shard(of: actor)
         subscriptions.withLock { $0[id] = actor }
         shard.executor.post {
-            shard.subscribers[actor, default: []].append(
-                Shard.Subscriber(id: id, event: event, deliver: deliver))
+            let subscriber = Shard.Subscriber(id: id, event: event, deliver: deliver)
+            shard.subscribe(subscriber, to: actor, in: partition)
         }
         return id
     }
@@ -138,10 +143,7 @@ public final class ActorHost: ActorService {
     public func unsubscribe(_ subscription: SubscriptionID) {
         guard let actor = subscriptions.withLock({ $0.removeValue(forKey: subscription) }) else { return }
         let (shard, _) = shard(of: actor)
-        shard.executor.post {
-            shard.subscribers[actor]?.removeAll { $0.id == subscription }
-            if shard.subscribers[actor]?.isEmpty ?? false { shard.subscribers[actor] = nil }
-        }
+        shard.executor.post { shard.unsubscribe(subscription, from: actor) }
     }
 
     public func status() async -> Payload {
@@ -185,7 +187,7 @@ public final class ActorHost: ActorService {
         var found: [StoredActor] = []
         do {
             for partition in 0..<store.identity.ring.partitionCount {
-                found += try store.actors(in: PartitionID(partition), kind: kind, limit: limit, after: after)
+                found += try stored(in: PartitionID(partition), kind: kind, limit: limit + 1, after: after)
                 await Task.yield()
             }
         } catch {
@@ -193,12 +195,14 @@ public final class ActorHost: ActorService {
             throw .internalError
         }
         found.sort { $0.address < $1.address }
+        let awake = await descriptions(ofAwake: found.prefix(limit).map(\.address))
         var json = JSONText()
         json.object { json in
             json.member("actors") { json in
                 json.array { json in
                     for actor in found.prefix(limit) {
-                        if let text = try? ActorDescription.of(actor, messages: []) {
+                        let stored = try? ActorDescription.of(actor, messages: [])
+                        if let text = awake[actor.address] ?? stored {
                             json.element { $0.raw(text.bytes) }
                         }
                     }
@@ -207,6 +211,43 @@ public final class ActorHost: ActorService {
             json.member("more") { $0.raw(found.count > limit ? "true" : "false") }
         }
         return Payload(json.bytes)
+    }
+
+    /// The first actors after an address in one partition; what destroyed ones have left is passed over.
+    private func stored(
+        in partition: PartitionID, kind: String?, limit: Int, after: ActorAddress?
+    ) throws(StoreError) -> [StoredActor] {
+        var found: [StoredActor] = []
+        var after = after
+        while found.count < limit {
+            let page = try store.actors(in: partition, kind: kind, limit: limit, after: after)
+            found += page.filter { !$0.isTombstone }
+            guard page.count == limit else { break }
+            after = page.last?.address
+        }
+        return found
+    }
+
+    /// How those of the actors that are in memory stand now; told once it is committed (A12).
+    private func descriptions(ofAwake addresses: [ActorAddress]) async -> [ActorAddress: Payload] {
+        var all: [ActorAddress: Payload] = [:]
+        for shard in shards {
+            let own = addresses.filter { self.shard(of: $0).0 === shard }
+            guard !own.isEmpty else { continue }
+            let found = await withUnsafeContinuation { continuation in
+                shard.executor.post {
+                    var found: [ActorAddress: Payload] = [:]
+                    for address in own {
+                        guard let actor = shard.live[address], actor.phase == .awake else { continue }
+                        found[address] = ActorDescription.of(actor)
+                    }
+                    let told = found
+                    shard.whenAllCommitted { continuation.resume(returning: told) }
+                }
+            }
+            all.merge(found) { first, _ in first }
+        }
+        return all
     }
 
     /// Ends the threads and forgets everything, like a crash; for tests.

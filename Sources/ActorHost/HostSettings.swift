@@ -11,16 +11,20 @@ public struct HostSettings: Sendable {
     /// In place of each kind's own time until hibernation.
     public var idleOverride: Duration?
 
+    /// How long user code may hold a shard's thread before the log says so.
+    public var blockedLimit: Duration
+
     public init(
         shards: Int = 2, liveActorsMax: Int = 50_000, backlogBytesMax: Int = 512 << 20,
         waitersMax: Int = 10_000,
-        idleOverride: Duration? = nil
+        idleOverride: Duration? = nil, blockedLimit: Duration = .seconds(3)
     ) {
         self.shards = max(1, shards)
         self.liveActorsMax = max(1, liveActorsMax)
         self.backlogBytesMax = backlogBytesMax
         self.waitersMax = waitersMax
         self.idleOverride = idleOverride
+        self.blockedLimit = blockedLimit
     }
 }
 

@@ -15,21 +15,40 @@ package protocol Declared: Sendable {
 public struct QueueOf<Body: Codable & Sendable, Reply: Codable & Sendable>: Sendable, Declared {
     package let identity = Identity()
     package let explicitName: String?
-    package let limits: QueueLimits
+    package let rules: QueueRules
 
     /// - Parameters:
     ///   - name: the name on the wire and in the journal; by default the name of the property.
     ///   - capacity: messages that may wait; a further one is refused with `queue.full` (A30).
     ///   - messageBytesMax: the size of a message's JSON; a larger one is refused with `message.too_large`.
-    public init(name: String? = nil, capacity: Int = 1_000, messageBytesMax: Int = 64 << 10) {
+    ///   - attempts: how often a message is delivered, at the most. It is delivered again if the iteration of
+    ///     the loop in which it was taken ends with an error and has not completed it (W34). When no attempt
+    ///     is left, or the run ends, its waiting sender is told that error.
+    ///   - visibility: how long it then stays in the queue before it may be taken again.
+    ///   - deadLetter: the name of another queue of the actor, with the same type of body, that takes the
+    ///     message when no attempt is left. Where that queue is full, the message is dropped, and logged.
+    ///   - retention: how long a message may wait; an older one is dropped when the queue is next used, and
+    ///     its waiting sender told `queue.message_expired`. By default for ever.
+    public init(
+        name: String? = nil, capacity: Int = 1_000, messageBytesMax: Int = 64 << 10,
+        attempts: Int = 1, visibility: Duration = .zero, deadLetter: String? = nil,
+        retention: Duration? = nil
+    ) {
         explicitName = name
-        limits = QueueLimits(capacity: max(1, capacity), messageBytesMax: max(2, messageBytesMax))
+        rules = QueueRules(
+            capacity: max(1, capacity), messageBytesMax: max(2, messageBytesMax), attempts: max(1, attempts),
+            visibility: visibility, deadLetter: deadLetter, retention: retention)
     }
 }
 
-package struct QueueLimits: Sendable {
+/// What a queue's declaration says besides its types (A30).
+package struct QueueRules: Sendable {
     package var capacity: Int
     package var messageBytesMax: Int
+    package var attempts: Int
+    package var visibility: Duration
+    package var deadLetter: String?
+    package var retention: Duration?
 }
 
 /// A queue whose messages need no answer.
@@ -41,8 +60,23 @@ public typealias CompletableQueue<Body: Codable & Sendable, Reply: Codable & Sen
 public struct Event<Payload: Codable & Sendable>: Sendable, Declared {
     package let identity = Identity()
     package let explicitName: String?
-    public init(name: String? = nil) { explicitName = name }
+    package let retained: Int
+
+    /// - Parameters:
+    ///   - name: the name on the wire; by default the name of the property.
+    ///   - retained: how many of the last events, up to 1,000, are kept with the actor and told to each new
+    ///     subscriber before later ones.
+    public init(name: String? = nil, retained: Int = 0) {
+        explicitName = name
+        self.retained = min(max(0, retained), 1_000)
+    }
 }
+
+package protocol EventDeclaration: Declared {
+    var retained: Int { get }
+}
+
+extension Event: EventDeclaration {}
 
 /// See `DurableActor.Action`.
 public struct ActorAction<Definition: DurableActor, Input: Codable & Sendable, Output: Codable & Sendable>:

@@ -29,6 +29,9 @@ package protocol RunDriver: AnyObject, Sendable {
     @concurrent func endLoop(
         _ loop: WorkflowCore.Node, iteration: UInt64, scope: WorkflowCore.Node, result: [UInt8]
     ) async throws
+    /// The code of a scope ended with an error: deals with the messages that it took and did not complete
+    /// (W34).
+    @concurrent func failScope(_ scope: WorkflowCore.Node, _ error: any Error) async throws
     @concurrent func complete(
         _ message: TakenMessage, node: WorkflowCore.Node, index: Int, reply: [UInt8]
     ) async throws

@@ -1,3 +1,4 @@
+import ClientProtocol
 import Identifiers
 import TimeAndChance
 
@@ -13,7 +14,7 @@ public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
     /// The time of the turn in the actor's partition, which never goes backwards.
     public let now: Timestamp
     var broadcasts: [(event: String, payload: [UInt8])] = []
-    var messages: [(queue: String, body: [UInt8], limits: QueueLimits)] = []
+    var messages: [OutgoingMessage] = []
     var destroys = false
     /// An event or a message that could not be encoded; fails the turn, because half of it must not happen.
     var encodingFailure: (any Error)?
@@ -35,13 +36,22 @@ public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
     }
 
     /// Puts a message into one of the actor's own queues, with the turn: 1024 at the most, or the turn fails.
+    /// - Parameters:
+    ///   - delay: it is not taken earlier than that.
+    ///   - priority: 0 to 9; a message of a higher priority is taken first.
+    ///   - deduplicationKey: nothing is put into the queue if one with this key was in the last 24 hours.
     public mutating func send<Body, Reply>(
-        _ body: Body, to queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>
+        _ body: Body, to queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>, delay: Duration = .zero,
+        priority: UInt8 = 0, deduplicationKey: String? = nil
     ) {
         do {
             let table = DeclarationTable<Definition.Queues>.shared
+            let options = MessageOptions(priority: priority, deduplicationKey: deduplicationKey)
+            try options.validate()
             messages.append(
-                (table.name(queue), try PayloadCoding.encode(body), table.group[keyPath: queue].limits))
+                OutgoingMessage(
+                    queue: table.name(queue), body: try PayloadCoding.encode(body),
+                    rules: table.group[keyPath: queue].rules, delay: delay, options: options))
         } catch { encodingFailure = error }
     }
 
@@ -56,12 +66,30 @@ public struct ActorView<Definition: DurableActor>: Sendable {
     public let now: Timestamp
 }
 
+/// A message that a turn puts into a queue.
+package struct OutgoingMessage: Sendable {
+    package var queue: String
+    package var body: [UInt8]
+    package var rules: QueueRules
+    package var delay: Duration
+    /// Apart from the delay, which is exact above.
+    package var options: MessageOptions
+
+    package init(queue: String, body: [UInt8], rules: QueueRules, delay: Duration, options: MessageOptions) {
+        self.queue = queue
+        self.body = body
+        self.rules = rules
+        self.delay = delay
+        self.options = options
+    }
+}
+
 /// What a turn did, for the host to record.
 package struct TurnEffects: Sendable {
     /// The new state, if it changed.
     package var state: [UInt8]?
     package var broadcasts: [(event: String, payload: [UInt8])] = []
-    package var messages: [(queue: String, body: [UInt8], limits: QueueLimits)] = []
+    package var messages: [OutgoingMessage] = []
     package var destroys = false
     package init() {}
 

@@ -15,7 +15,10 @@ extension Workflow {
         var place = try await driver.enterLoop(name, in: scope, state: [])
         while true {
             var iteration = iteration(place.iteration, of: name, scope: place.scope)
-            try await body(&iteration)
+            do { try await body(&iteration) } catch {
+                try await driver.failScope(place.scope, error)
+                throw error
+            }
             place.scope = try await driver.nextIteration(
                 of: place.loop, after: place.iteration, scope: place.scope, state: [])
             place.iteration += 1
@@ -33,7 +36,12 @@ extension Workflow {
         while true {
             var state = try PayloadCoding.decode(LoopState.self, from: place.state)
             var iteration = iteration(place.iteration, of: name, scope: place.scope)
-            switch try await body(&iteration, &state) {
+            let step: LoopStep<Result>
+            do { step = try await body(&iteration, &state) } catch {
+                try await driver.failScope(place.scope, error)
+                throw error
+            }
+            switch step {
             case .done(let result):
                 try await driver.endLoop(
                     place.loop, iteration: place.iteration, scope: place.scope,

@@ -20,6 +20,15 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
             connection: connection)
     }
 
+    /// An asynchronous action, called like any other.
+    public subscript<Input, Output>(
+        dynamicMember path: KeyPath<Definition.Actions, ActorAsyncAction<Definition, Input, Output>>
+    ) -> BoundAction<Input, Output> {
+        BoundAction(
+            name: DeclarationTable<Definition.Actions>.shared.name(path), address: address,
+            connection: connection)
+    }
+
     /// A query: `try await client.counter("a").count()`.
     public subscript<Output>(
         dynamicMember path: KeyPath<Definition.Actions, ActorQuery<Definition, Output>>
@@ -40,14 +49,21 @@ public struct ActorReference<Definition: DurableActor>: Sendable {
     }
 
     /// Puts a message into a queue; returns its number when it is durable (A31).
+    /// - Parameters:
+    ///   - delay: it is not taken earlier than that.
+    ///   - priority: 0 to 9; a message of a higher priority is taken first.
+    ///   - deduplicationKey: a second message with this key, within 24 hours, changes nothing.
     @discardableResult
     public func send<Body, Reply>(
-        _ body: Body, to queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>
+        _ body: Body, to queue: KeyPath<Definition.Queues, QueueOf<Body, Reply>>, delay: Duration = .zero,
+        priority: UInt8 = 0, deduplicationKey: String? = nil
     ) async throws -> UInt64 {
+        let options = MessageOptions(
+            delayMillis: delay.wholeMilliseconds, priority: priority, deduplicationKey: deduplicationKey)
         let name = DeclarationTable<Definition.Queues>.shared.name(queue)
         let payload = Payload(try PayloadCoding.encode(body))
         return try await unwrapped { () async throws(ClientError) in
-            try await connection.send(address, name, payload)
+            try await connection.send(address, name, payload, options: options)
         }
     }
 

@@ -20,10 +20,13 @@ extension ApusConnection {
     /// Enqueues a message; returns its number in the actor when it is durable.
     @discardableResult
     public func send(
-        _ actor: ActorAddress, _ queue: String, _ body: Payload, timeout: Duration? = nil
+        _ actor: ActorAddress, _ queue: String, _ body: Payload, options: MessageOptions = MessageOptions(),
+        timeout: Duration? = nil
     ) async throws(ClientError) -> UInt64 {
-        guard case .accepted(let id) = try await perform(actor, .send(queue: queue, body: body), timeout)
-        else { throw .unexpectedReply }
+        let operation = RequestFrame.Operation.send(queue: queue, body: body, options: options)
+        guard case .accepted(let id) = try await perform(actor, operation, timeout) else {
+            throw .unexpectedReply
+        }
         return id
     }
 
@@ -31,14 +34,11 @@ extension ApusConnection {
     /// - Parameter timeout: after that long the answer is nil and the message stays; nil: no limit.
     /// - Returns: the response; nil if the time was over first.
     public func request(
-        _ actor: ActorAddress, _ queue: String, _ body: Payload, timeout: Duration? = nil
+        _ actor: ActorAddress, _ queue: String, _ body: Payload, options: MessageOptions = MessageOptions(),
+        timeout: Duration? = nil
     ) async throws(ClientError) -> Payload? {
-        let millis = timeout.map { timeout in
-            UInt64(
-                clamping: timeout.components.seconds * 1000 + timeout.components.attoseconds
-                    / 1_000_000_000_000_000)
-        }
-        let operation = RequestFrame.Operation.request(queue: queue, body: body, timeoutMillis: millis)
+        let operation = RequestFrame.Operation.request(
+            queue: queue, body: body, timeoutMillis: timeout?.wholeMilliseconds, options: options)
         // The node keeps the time; the client adds what a reconnection may take.
         let reply = try await perform(
             actor, operation, timeout.map { $0 + configuration.timeout }, isUnlimited: true)
@@ -129,7 +129,8 @@ extension ApusConnection {
             guard state.core.pending.count < configuration.pendingMax else {
                 return .refused(.tooManyRequests(limit: configuration.pendingMax))
             }
-            let (id, frame) = state.core.begin(actor, operation, deadline: deadline, reply: reply)
+            let (id, frame) = state.core.begin(
+                actor, operation, deadline: deadline, now: now, reply: reply)
             if let frame { return .begun(id, wakes: send(frame, &state)) }
             // It goes out with the next welcome; the loop is woken for its deadline only.
             guard deadline != nil, !state.isFlushScheduled else { return .begun(id, wakes: false) }
@@ -200,7 +201,7 @@ extension RequestFrame.Operation {
         let payload: Payload?
         switch self {
         case .call(_, let input): payload = input
-        case .send(_, let body), .request(_, let body, _): payload = body
+        case .send(_, let body, _), .request(_, let body, _, _): payload = body
         case .create(let input, _): payload = input
         case .get, .history, .destroy: payload = nil
         }
@@ -212,5 +213,14 @@ extension RequestFrame.Operation {
             _ = try JSONScanner.validate(payload.bytes.span)
             return nil
         } catch { return .validation("the payload is \(error)", field: "input") }
+    }
+}
+
+extension Duration {
+    /// Without the rest; 0 for what is negative.
+    var wholeMilliseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000)
+        return overflow ? UInt64(Int64.max) : UInt64(clamping: whole + attoseconds / 1_000_000_000_000_000)
     }
 }

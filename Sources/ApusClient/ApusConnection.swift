@@ -238,7 +238,7 @@ extension ApusConnection: SocketOwner {
             state.heardSinceHeartbeat = true
             for frame in frames {
                 if case .welcome = frame {
-                    for again in state.core.welcomed() { wakes = send(again, &state) || wakes }
+                    for again in state.core.welcomed(now: now) { wakes = send(again, &state) || wakes }
                     state.tellObservers()
                 } else if let call = Self.effect(of: frame, &state.core) {
                     calls.append(call)

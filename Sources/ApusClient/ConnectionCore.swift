@@ -39,7 +39,7 @@ struct ConnectionCore {
     /// - Returns: its id, and the frame to send if the connection is up; it is sent at the next connection
     ///   otherwise.
     mutating func begin(
-        _ target: ActorAddress, _ operation: RequestFrame.Operation, deadline: Duration?,
+        _ target: ActorAddress, _ operation: RequestFrame.Operation, deadline: Duration?, now: Duration,
         reply: @escaping Reply
     ) -> (id: UInt64, frame: ClientFrame?) {
         let id = nextID
@@ -50,13 +50,15 @@ struct ConnectionCore {
             frame.sequence = nextSequence
             nextSequence += 1
         }
-        pending[id] = Pending(frame: frame, reply: reply, deadline: deadline)
-        return (id, status == .connected ? self.frame(id, frame) : nil)
+        let request = Pending(frame: frame, reply: reply, deadline: deadline)
+        pending[id] = request
+        return (id, status == .connected ? self.frame(id, request, now) : nil)
     }
 
-    private func frame(_ id: UInt64, _ frame: RequestFrame) -> ClientFrame {
-        var frame = frame
+    private func frame(_ id: UInt64, _ request: Pending, _ now: Duration) -> ClientFrame {
+        var frame = request.frame
         frame.acknowledged = acknowledged
+        frame.timeLeftMillis = request.deadline.map { ($0 - now).wholeMilliseconds }
         return .request(id: id, frame)
     }
 
@@ -101,14 +103,14 @@ struct ConnectionCore {
     /// The node has said welcome.
     /// - Returns: everything that it must hear again, requests in their first order with their first
     ///   sequences.
-    mutating func welcomed() -> [ClientFrame] {
+    mutating func welcomed(now: Duration) -> [ClientFrame] {
         guard status != .closed else { return [] }
         status = .connected
         failedAttempts = 0
         let again = subscriptions.sorted { $0.key < $1.key }.map { id, subscription in
             ClientFrame.subscribe(id: id, subscription.actor, event: subscription.event)
         }
-        return again + pending.sorted { $0.key < $1.key }.map { frame($0.key, $0.value.frame) }
+        return again + pending.sorted { $0.key < $1.key }.map { frame($0.key, $0.value, now) }
     }
 
     /// The connection is gone, or could not be made.

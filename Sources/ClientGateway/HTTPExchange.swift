@@ -11,6 +11,7 @@ struct HTTPExchange {
     let route: Result<HTTPRoute, HTTPRoute.Refusal>
     let bodyBytesMax: Int
     let idempotencyKey: String?
+    let timeLeft: String?
     let expectsContinue: Bool
     let declaredBytes: Int?
     var keepAlive: Bool
@@ -28,6 +29,7 @@ struct HTTPExchange {
         keepAlive = head.isKeepAlive
         isHTTP10 = head.version.major == 1 && head.version.minor == 0
         idempotencyKey = head.headers.first(name: "idempotency-key")
+        timeLeft = head.headers.first(name: "x-time-left-ms")
         expectsContinue = head.headers.first(name: "expect")?.lowercased() == "100-continue"
         declaredBytes = head.headers.first(name: "content-length").flatMap { Int($0) }
         do throws(HTTPRoute.Refusal) {
@@ -75,6 +77,13 @@ struct HTTPExchange {
             }
             identity = .key(idempotencyKey)
         }
+        var timeLeftMillis: UInt64?
+        if let timeLeft {
+            guard let millis = UInt64(timeLeft) else {
+                throw .validation("must be a whole number of milliseconds", field: "X-Time-Left-Ms")
+            }
+            timeLeftMillis = millis
+        }
         let operation: ActorRequest.Operation
         switch verb {
         case .getOrCreate: operation = .getOrCreate(input: try payload(field: "input"))
@@ -84,10 +93,11 @@ struct HTTPExchange {
         case .action(let name): operation = .action(name, input: try payload(field: "input") ?? .null)
         case .queue(let name): operation = try queueOperation(name)
         }
-        return ActorRequest(target: address, operation: operation, identity: identity)
+        return ActorRequest(
+            target: address, operation: operation, identity: identity, timeLeftMillis: timeLeftMillis)
     }
 
-    /// Reads `{"body": …, "wait": false, "timeoutMs": 0}`.
+    /// Reads `{"body": …, "wait": false, "timeoutMs": 0, "delayMs": 0, "priority": 0, "dedupKey": ""}`.
     private func queueOperation(_ name: String) throws(ActorError) -> ActorRequest.Operation {
         let bytes = Array(body.readableBytesView)
         let members: [String: JSONSlice]
@@ -105,16 +115,26 @@ struct HTTPExchange {
             }
             waits = value
         }
-        var timeoutMillis: UInt64?
-        if let slice = members["timeoutMs"], !slice.isNull(in: bytes.span) {
+        func number(_ name: String) throws(ActorError) -> UInt64? {
+            guard let slice = members[name], !slice.isNull(in: bytes.span) else { return nil }
             guard let value = slice.integer(in: bytes.span) else {
-                throw .validation("timeoutMs must be a whole number of milliseconds", field: "timeoutMs")
+                throw .validation("\(name) must be a whole number", field: name)
             }
-            timeoutMillis = value
+            return value
         }
+        var options = MessageOptions()
+        options.delayMillis = try number("delayMs") ?? 0
+        options.priority = UInt8(clamping: try number("priority") ?? 0)
+        if let slice = members["dedupKey"], !slice.isNull(in: bytes.span) {
+            guard let key = slice.string(in: bytes.span) else {
+                throw .validation("dedupKey must be a text", field: "dedupKey")
+            }
+            options.deduplicationKey = key
+        }
+        let timeoutMillis = try number("timeoutMs")
         return waits
-            ? .request(queue: name, body: payload, timeoutMillis: timeoutMillis)
-            : .send(queue: name, body: payload)
+            ? .request(queue: name, body: payload, timeoutMillis: timeoutMillis, options: options)
+            : .send(queue: name, body: payload, options: options)
     }
 }
 

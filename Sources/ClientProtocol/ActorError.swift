@@ -31,10 +31,10 @@ extension ActorError {
             ("queue", "unknown"), ("event", "unknown"), ("request", "not_found"):
             404
         case ("actor", "duplicate_key"): 409
-        case ("actor", "action_timed_out"): 504
+        case ("actor", "action_timed_out"), ("request", "deadline_exceeded"): 504
         case ("message", "too_large"), ("message", "too_many"): 413
         case ("queue", "full"), ("node", "overloaded"): 429
-        case ("session", "expired"): 410
+        case ("session", "expired"), ("actor", "destroyed"), ("queue", "message_expired"): 410
         case ("session", "too_many_subscriptions"): 429
         case ("node", _): 503
         case ("internal", _): 500
@@ -75,6 +75,9 @@ extension ActorError {
             "full", "the queue \"\(name)\" holds \(capacity) messages, its capacity", group: "queue",
             metadata: ["capacity": String(capacity)])
     }
+    public static func actionTimedOut(_ name: String, after limit: String) -> ActorError {
+        ActorError("action_timed_out", "the action \"\(name)\" took longer than \(limit)", group: "actor")
+    }
     public static func validation(_ message: String, field: String) -> ActorError {
         ActorError("validation_error", message, group: "actor", metadata: ["field": field])
     }
@@ -91,6 +94,10 @@ extension ActorError {
     public static let sessionExpired = ActorError(
         "expired", "the outcome of this request is no longer remembered; it was not executed again",
         group: "session")
+    /// The client's time was over before the node began; nothing was done.
+    public static let deadlineExceeded = ActorError(
+        "deadline_exceeded", "the client's time was over before the request was begun; nothing was done",
+        group: "request")
     public static let stopping = ActorError("stopping", "the node is shutting down; try again", group: "node")
     public static let overloaded = ActorError(
         "overloaded", "the node has too much work; try again", group: "node")

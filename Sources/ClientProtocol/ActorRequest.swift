@@ -31,10 +31,11 @@ public struct ActorRequest: Sendable {
         /// Performs an action or a query; creates the actor if it is absent.
         case action(String, input: Payload)
         /// Enqueues a message; creates the actor if it is absent.
-        case send(queue: String, body: Payload)
+        case send(queue: String, body: Payload, options: MessageOptions = MessageOptions())
         /// Enqueues a message and waits for its completion. `timeoutMillis` 0: answers `timedOut` unless it
         /// is complete already; nil: as long as the caller stays.
-        case request(queue: String, body: Payload, timeoutMillis: UInt64?)
+        case request(
+            queue: String, body: Payload, timeoutMillis: UInt64?, options: MessageOptions = MessageOptions())
         /// Ends the actor and deletes its data.
         case destroy
     }
@@ -42,11 +43,18 @@ public struct ActorRequest: Sendable {
     public var target: ActorAddress
     public var operation: Operation
     public var identity: RequestIdentity?
+    /// How long the client waits yet, when the node gets the request; nil: the node is not told. What the
+    /// node has not begun by then, it does not begin (A63).
+    public var timeLeftMillis: UInt64?
 
-    public init(target: ActorAddress, operation: Operation, identity: RequestIdentity? = nil) {
+    public init(
+        target: ActorAddress, operation: Operation, identity: RequestIdentity? = nil,
+        timeLeftMillis: UInt64? = nil
+    ) {
         self.target = target
         self.operation = operation
         self.identity = identity
+        self.timeLeftMillis = timeLeftMillis
     }
 }
 

@@ -31,9 +31,10 @@ public enum ClientFrame: Hashable, Sendable {
 public struct RequestFrame: Hashable, Sendable {
     public enum Operation: Hashable, Sendable {
         case call(action: String, input: Payload)
-        case send(queue: String, body: Payload)
+        case send(queue: String, body: Payload, options: MessageOptions = MessageOptions())
         /// nil: wait as long as the connection lasts.
-        case request(queue: String, body: Payload, timeoutMillis: UInt64?)
+        case request(
+            queue: String, body: Payload, timeoutMillis: UInt64?, options: MessageOptions = MessageOptions())
         /// `ifAbsent`: an actor that is there already is an answer, not an error.
         case create(input: Payload?, ifAbsent: Bool)
         case get
@@ -47,14 +48,18 @@ public struct RequestFrame: Hashable, Sendable {
     public var sequence: UInt64?
     /// The client has the replies of all requests of its session up to this sequence.
     public var acknowledged: UInt64
+    /// How long the client waits yet, as it sends the frame; nil: it does not say.
+    public var timeLeftMillis: UInt64?
 
     public init(
-        target: ActorAddress, operation: Operation, sequence: UInt64? = nil, acknowledged: UInt64 = 0
+        target: ActorAddress, operation: Operation, sequence: UInt64? = nil, acknowledged: UInt64 = 0,
+        timeLeftMillis: UInt64? = nil
     ) {
         self.target = target
         self.operation = operation
         self.sequence = sequence
         self.acknowledged = acknowledged
+        self.timeLeftMillis = timeLeftMillis
     }
 }
 
@@ -116,6 +121,7 @@ extension RequestFrame {
         // Without a sequence there is nothing that an acknowledgement could belong to.
         let acked = try envelope.optionalInteger(.acked, bytes) ?? 0
         acknowledged = sequence == nil ? 0 : acked
+        timeLeftMillis = try envelope.optionalInteger(.timeLeftMs, bytes)
         switch type {
         case "call":
             operation = .call(
@@ -123,11 +129,13 @@ extension RequestFrame {
                 input: envelope[.input]?.payload(in: bytes) ?? .null)
         case "send":
             operation = .send(
-                queue: try envelope.string(.queue, bytes), body: try envelope.payload(.body, bytes))
+                queue: try envelope.string(.queue, bytes), body: try envelope.payload(.body, bytes),
+                options: try envelope.messageOptions(bytes))
         case "request":
             operation = .request(
                 queue: try envelope.string(.queue, bytes), body: try envelope.payload(.body, bytes),
-                timeoutMillis: try envelope.optionalInteger(.timeoutMs, bytes))
+                timeoutMillis: try envelope.optionalInteger(.timeoutMs, bytes),
+                options: try envelope.messageOptions(bytes))
         case "create":
             operation = .create(
                 input: envelope[.input]?.payload(in: bytes),
@@ -154,14 +162,13 @@ extension RequestFrame {
         switch operation {
         case .call(let action, let input):
             Self.append("action", text: action, "input", payload: input, to: &bytes)
-        case .send(let queue, let body):
+        case .send(let queue, let body, let options):
             Self.append("queue", text: queue, "body", payload: body, to: &bytes)
-        case .request(let queue, let body, let timeoutMillis):
+            Self.append(options, to: &bytes)
+        case .request(let queue, let body, let timeoutMillis, let options):
             Self.append("queue", text: queue, "body", payload: body, to: &bytes)
-            if let timeoutMillis {
-                JSONWriter.append(raw: ",\"timeoutMs\":", to: &bytes)
-                JSONWriter.append(integer: timeoutMillis, to: &bytes)
-            }
+            if let timeoutMillis { Self.append("timeoutMs", timeoutMillis, to: &bytes) }
+            Self.append(options, to: &bytes)
         case .create(let input, let ifAbsent):
             if let input {
                 JSONWriter.append(raw: ",\"input\":", to: &bytes)
@@ -176,7 +183,22 @@ extension RequestFrame {
             JSONWriter.append(raw: ",\"acked\":", to: &bytes)
             JSONWriter.append(integer: acknowledged, to: &bytes)
         }
+        if let timeLeftMillis { Self.append("timeLeftMs", timeLeftMillis, to: &bytes) }
         JSONWriter.append(raw: "}", to: &bytes)
+    }
+
+    private static func append(_ options: MessageOptions, to bytes: inout [UInt8]) {
+        if options.delayMillis > 0 { append("delayMs", options.delayMillis, to: &bytes) }
+        if options.priority > 0 { append("priority", UInt64(options.priority), to: &bytes) }
+        if let key = options.deduplicationKey {
+            JSONWriter.append(raw: ",\"dedupKey\":", to: &bytes)
+            JSONWriter.append(string: key, to: &bytes)
+        }
+    }
+
+    private static func append(_ name: String, _ number: UInt64, to bytes: inout [UInt8]) {
+        JSONWriter.append(raw: ",\"\(name)\":", to: &bytes)
+        JSONWriter.append(integer: number, to: &bytes)
     }
 
     private static func append(
@@ -197,9 +219,10 @@ extension RequestFrame {
         let operation: ActorRequest.Operation =
             switch self.operation {
             case .call(let action, let input): .action(action, input: input)
-            case .send(let queue, let body): .send(queue: queue, body: body)
-            case .request(let queue, let body, let timeoutMillis):
-                .request(queue: queue, body: body, timeoutMillis: timeoutMillis)
+            case .send(let queue, let body, let options):
+                .send(queue: queue, body: body, options: options)
+            case .request(let queue, let body, let timeoutMillis, let options):
+                .request(queue: queue, body: body, timeoutMillis: timeoutMillis, options: options)
             case .create(let input, let ifAbsent):
                 ifAbsent ? .getOrCreate(input: input) : .create(input: input)
             case .get: .describe
@@ -209,7 +232,8 @@ extension RequestFrame {
         let identity = sequence.map {
             RequestIdentity.session(session, sequence: $0, acknowledged: acknowledged)
         }
-        return ActorRequest(target: target, operation: operation, identity: identity)
+        return ActorRequest(
+            target: target, operation: operation, identity: identity, timeLeftMillis: timeLeftMillis)
     }
 }
 

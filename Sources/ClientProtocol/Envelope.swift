@@ -33,7 +33,8 @@ struct Envelope {
     enum Field: CaseIterable {
         case type, id, version, session, node, kind, key, action, queue, event, input, body, payload
         case seq, acked, timeoutMs, ifAbsent, output, document, accepted, completed, timedOut, created
-        case destroyed, subscribed, error
+        case destroyed, subscribed, error, delayMs, priority, dedupKey
+        case timeLeftMs
 
         /// The name on the wire is the name of the case.
         var name: String {
@@ -64,6 +65,10 @@ struct Envelope {
             case .destroyed: "destroyed"
             case .subscribed: "subscribed"
             case .error: "error"
+            case .delayMs: "delayMs"
+            case .priority: "priority"
+            case .dedupKey: "dedupKey"
+            case .timeLeftMs: "timeLeftMs"
             }
         }
     }
@@ -142,14 +147,17 @@ struct Envelope {
         case (7, UInt8(ascii: "s")): .session
         case (7, UInt8(ascii: "v")): .version
         case (7, UInt8(ascii: "p")): .payload
+        case (7, UInt8(ascii: "d")): .delayMs
         case (7, _): .created
-        case (8, UInt8(ascii: "d")): .document
+        case (8, UInt8(ascii: "d")): bytes[name.lowerBound + 1] == UInt8(ascii: "o") ? .document : .dedupKey
+        case (8, UInt8(ascii: "p")): .priority
         case (8, UInt8(ascii: "a")): .accepted
         case (8, UInt8(ascii: "t")): .timedOut
         case (8, _): .ifAbsent
         case (9, UInt8(ascii: "t")): .timeoutMs
         case (9, UInt8(ascii: "c")): .completed
         case (9, _): .destroyed
+        case (10, UInt8(ascii: "t")): .timeLeftMs
         case (10, _): .subscribed
         default: nil
         }
@@ -175,6 +183,16 @@ extension Envelope {
         guard let slice = self[field], !slice.isNull(in: bytes) else { return nil }
         guard let value = slice.integer(in: bytes) else { throw .field(field.name) }
         return value
+    }
+
+    func messageOptions(_ bytes: borrowing Span<UInt8>) throws(FrameError) -> MessageOptions {
+        var options = MessageOptions()
+        if let delay = try optionalInteger(.delayMs, bytes) { options.delayMillis = delay }
+        if let priority = try optionalInteger(.priority, bytes) {
+            options.priority = UInt8(clamping: priority)
+        }
+        if self[.dedupKey] != nil { options.deduplicationKey = try string(.dedupKey, bytes) }
+        return options
     }
 
     func boolean(

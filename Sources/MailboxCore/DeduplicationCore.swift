@@ -14,6 +14,8 @@ public struct DeduplicationCore: Sendable {
         case reply([UInt8])
         /// It enqueued that message, which is not completed yet.
         case message(UInt64)
+        /// The actor was destroyed before there was a reply, or the reply told of an actor that is gone.
+        case destroyed
     }
 
     public enum Verdict: Hashable, Sendable {
@@ -44,7 +46,7 @@ public struct DeduplicationCore: Sendable {
     }
 
     private var sessions: [SessionID: Session] = [:]
-    private var keys: [String: (outcome: Outcome, time: UInt64)] = [:]
+    private var keys: [RequestIdentityID: (outcome: Outcome, time: UInt64)] = [:]
     private var nextSweep: UInt64 = 0
 
     public init() {}
@@ -57,8 +59,8 @@ public struct DeduplicationCore: Sendable {
             guard let session = sessions[id] else { return .new }
             if let outcome = session.outcomes[sequence] { return .known(outcome) }
             return sequence <= session.floor ? .expired : .new
-        case .key(let key):
-            return keys[key].map { .known($0.outcome) } ?? .new
+        case .key, .message:
+            return keys[identity].map { .known($0.outcome) } ?? .new
         }
     }
 
@@ -70,8 +72,8 @@ public struct DeduplicationCore: Sendable {
     ) -> [Change] {
         var changes: [Change] = [.put(id: identity.encoded, Self.encode(outcome, time))]
         switch identity {
-        case .key(let key):
-            keys[key] = (outcome, time)
+        case .key, .message:
+            keys[identity] = (outcome, time)
         case .session(let id, let sequence):
             var session = sessions.removeValue(forKey: id) ?? Session(floor: 0, lastUsed: time, outcomes: [:])
             session.outcomes[sequence] = outcome
@@ -99,9 +101,10 @@ public struct DeduplicationCore: Sendable {
         guard time > Self.retentionMicros else { return [] }
         let line = time - Self.retentionMicros
         var changes: [Change] = []
-        for key in keys.filter({ $0.value.time < line }).keys.sorted() {
+        let old = keys.filter { $0.value.time < line }.keys.map { (key: $0, id: $0.encoded) }
+        for (key, id) in old.sorted(by: { $0.id.lexicographicallyPrecedes($1.id) }) {
             keys[key] = nil
-            changes.append(.delete(id: RequestIdentityID.key(key).encoded))
+            changes.append(.delete(id: id))
         }
         for id in sessions.filter({ $0.value.lastUsed < line }).keys.sorted() {
             sessions[id] = nil
@@ -112,6 +115,56 @@ public struct DeduplicationCore: Sendable {
                     through: RequestIdentityID.session(id, sequence: .max).encoded))
         }
         return changes
+    }
+
+    /// What a new actor of the same key takes over from a destroyed one: the newest memories, up to that many
+    /// bytes in storage. A session's requests of which the memory is left behind are refused from then on; an
+    /// idempotency key that is left behind is forgotten.
+    /// - Parameter survives: what an outcome is once the actor is gone.
+    public func inheritance(
+        bytesMax: Int, _ survives: (Outcome) -> Outcome
+    ) -> (core: DeduplicationCore, changes: [Change]) {
+        var memories: [(identity: RequestIdentityID, id: [UInt8], outcome: Outcome, time: UInt64)] = []
+        func add(_ identity: RequestIdentityID, _ outcome: Outcome, _ time: UInt64) {
+            memories.append((identity, identity.encoded, survives(outcome), time))
+        }
+        for (key, memory) in keys { add(key, memory.outcome, memory.time) }
+        for (id, session) in sessions {
+            for (sequence, outcome) in session.outcomes {
+                add(.session(id, sequence: sequence), outcome, session.lastUsed)
+            }
+        }
+        memories.sort { one, other in
+            one.time == other.time
+                ? other.id.lexicographicallyPrecedes(one.id) : one.time > other.time
+        }
+        var floors = sessions.mapValues(\.floor)
+        var heir = DeduplicationCore()
+        var changes: [Change] = []
+        var bytes = 0
+        for memory in memories {
+            let value = Self.encode(memory.outcome, memory.time)
+            bytes += memory.id.count + value.count
+            if bytes <= bytesMax {
+                changes.append(.put(id: memory.id, value))
+                heir.take(memory.identity, memory.outcome, memory.time)
+            } else if case .session(let id, let sequence) = memory.identity {
+                floors[id] = max(floors[id] ?? 0, sequence)
+            }
+        }
+        for (id, floor) in floors.sorted(by: { $0.key < $1.key }) where floor > 0 {
+            let time = sessions[id]?.lastUsed ?? 0
+            heir.restore(id, time) { $0.floor = floor }
+            changes.append(.put(id: Self.floorID(id), Self.encodeFloor(floor, time)))
+        }
+        return (heir, changes)
+    }
+
+    private mutating func take(_ identity: RequestIdentityID, _ outcome: Outcome, _ time: UInt64) {
+        switch identity {
+        case .key, .message: keys[identity] = (outcome, time)
+        case .session(let id, let sequence): restore(id, time) { $0.outcomes[sequence] = outcome }
+        }
     }
 
     /// Takes up a stored item.
@@ -136,14 +189,11 @@ public struct DeduplicationCore: Sendable {
         switch try reader.byte() {
         case 0: outcome = .reply(try reader.blob())
         case 1: outcome = .message(try reader.varint())
+        case 2: outcome = .destroyed
         case let tag: throw .unknown(what: "deduplication outcome", value: UInt64(tag))
         }
         try reader.finish()
-        switch try RequestIdentityID.decode(id) {
-        case .key(let key): keys[key] = (outcome, time)
-        case .session(let session, let sequence):
-            restore(session, time) { $0.outcomes[sequence] = outcome }
-        }
+        take(try RequestIdentityID.decode(id), outcome, time)
     }
 
     private mutating func restore(_ id: SessionID, _ time: UInt64, _ change: (inout Session) -> Void) {
@@ -164,6 +214,8 @@ public struct DeduplicationCore: Sendable {
         case .message(let number):
             writer.byte(1)
             writer.varint(number)
+        case .destroyed:
+            writer.byte(2)
         }
         return writer.bytes
     }
@@ -189,6 +241,8 @@ public struct DeduplicationCore: Sendable {
 public enum RequestIdentityID: Hashable, Sendable {
     case session(SessionID, sequence: UInt64)
     case key(String)
+    /// A message by its deduplication key, sent or waited for.
+    case message(queue: String, key: String, isAwaited: Bool)
 
     /// The identifier in storage. A session's requests lie together, in the order of their sequences.
     public var encoded: [UInt8] {
@@ -201,6 +255,10 @@ public enum RequestIdentityID: Hashable, Sendable {
             writer.raw(TurnOperation.itemID(sequence))
         case .key(let key):
             writer.byte(2)
+            writer.raw(Array(key.utf8))
+        case .message(let queue, let key, let isAwaited):
+            writer.byte(isAwaited ? 4 : 3)
+            writer.string(queue)
             writer.raw(Array(key.utf8))
         }
         return writer.bytes
@@ -218,6 +276,10 @@ public enum RequestIdentityID: Hashable, Sendable {
         case 2:
             guard let key = String(validating: id[1...], as: UTF8.self) else { throw .notUTF8 }
             return .key(key)
+        case let tag where tag == 3 || tag == 4:
+            let queue = try reader.string()
+            guard let key = String(validating: id[reader.offset...], as: UTF8.self) else { throw .notUTF8 }
+            return .message(queue: queue, key: key, isAwaited: tag == 4)
         case let tag:
             throw .unknown(what: "request identity", value: UInt64(tag))
         }

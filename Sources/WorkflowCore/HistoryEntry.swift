@@ -48,11 +48,21 @@ public struct TakenMessage: Hashable, Sendable {
     public var body: [UInt8]
     /// The deduplication identity under which a sender waits for the completion, if one does.
     public var requester: [UInt8]?
-    public init(number: UInt64, queue: String, body: [UInt8], requester: [UInt8]?) {
+    /// 0 to 9; kept for the case that it is put back.
+    public var priority: UInt8
+    /// 1 for the first time that it is taken.
+    public var delivery: UInt64
+
+    public init(
+        number: UInt64, queue: String, body: [UInt8], requester: [UInt8]?, priority: UInt8 = 0,
+        delivery: UInt64 = 1
+    ) {
         self.number = number
         self.queue = queue
         self.body = body
         self.requester = requester
+        self.priority = priority
+        self.delivery = delivery
     }
 }
 
@@ -87,7 +97,9 @@ public enum OperationKind: UInt8, Sendable, CaseIterable {
 
 /// One operation in the history of a run, found by its path and rewritten in place as the operation proceeds.
 public struct HistoryEntry: Hashable, Sendable {
-    public static let version: UInt8 = 1
+    /// Version 1 does not tell a taken message's priority and delivery; where they are those of most, it is
+    /// still written.
+    public static let version: UInt8 = 2
     /// How many failed attempts a step's entry keeps.
     public static let failuresMax = 20
 
@@ -114,18 +126,19 @@ public struct HistoryEntry: Hashable, Sendable {
     /// Encodes into memory that is used again: what the writer held before is forgotten.
     public func encode(to writer: inout ByteWriter) {
         writer.removeAll()
-        writer.byte(Self.version)
+        let version: UInt8 = operation.hasSpecialMessages ? Self.version : 1
+        writer.byte(version)
         writer.varint(sequence)
         path.write(to: &writer)
         writer.varint(recordedAt)
         writer.byte(operation.kind.rawValue)
-        operation.write(to: &writer)
+        operation.write(to: &writer, version)
     }
 
     public static func decode(_ bytes: [UInt8]) throws(WireError) -> HistoryEntry {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
-        guard version == Self.version else {
+        guard 1...Self.version ~= version else {
             throw .version(what: "history entry", found: UInt64(version), newest: UInt64(Self.version))
         }
         let sequence = try reader.varint().countable("an entry's sequence")
@@ -135,14 +148,20 @@ public struct HistoryEntry: Hashable, Sendable {
         guard let kind = OperationKind(rawValue: rawKind) else {
             throw .unknown(what: "operation", value: UInt64(rawKind))
         }
-        let operation = try HistoryOperation.read(kind, &reader)
+        let operation = try HistoryOperation.read(kind, &reader, version)
         try reader.finish()
         return HistoryEntry(sequence: sequence, path: path, recordedAt: recordedAt, operation: operation)
     }
 }
 
 extension HistoryOperation {
-    func write(to writer: inout ByteWriter) {
+    /// Whether it needs version 2.
+    fileprivate var hasSpecialMessages: Bool {
+        guard case .next(_, let taken?) = self else { return false }
+        return taken.contains { $0.priority != 0 || $0.delivery != 1 }
+    }
+
+    fileprivate func write(to writer: inout ByteWriter, _ version: UInt8) {
         switch self {
         case .step(let state, let attempts, let failures, let startedAt):
             writer.varint(attempts)
@@ -179,7 +198,7 @@ extension HistoryOperation {
             writer.optional(deadline) { $0.varint($1) }
             writer.optional(taken) { writer, messages in
                 writer.varint(messages.count)
-                for message in messages { message.write(to: &writer) }
+                for message in messages { message.write(to: &writer, version) }
             }
         case .loop(let iteration, let state, let result):
             writer.varint(iteration)
@@ -190,8 +209,9 @@ extension HistoryOperation {
         }
     }
 
-    static func read(_ kind: OperationKind, _ reader: inout ByteReader) throws(WireError) -> HistoryOperation
-    {
+    fileprivate static func read(
+        _ kind: OperationKind, _ reader: inout ByteReader, _ version: UInt8
+    ) throws(WireError) -> HistoryOperation {
         switch kind {
         case .step: return try readStep(&reader)
         case .turn:
@@ -208,7 +228,7 @@ extension HistoryOperation {
             let taken = try reader.optional { reader throws(WireError) in
                 let count = try reader.count("taken messages", limit: 100_000)
                 var messages: [TakenMessage] = []
-                for _ in 0..<count { messages.append(try TakenMessage.read(&reader)) }
+                for _ in 0..<count { messages.append(try TakenMessage.read(&reader, version)) }
                 return messages
             }
             return .next(deadline: deadline, taken: taken)
@@ -259,18 +279,28 @@ extension FailureRecord {
 }
 
 extension TakenMessage {
-    func write(to writer: inout ByteWriter) {
+    fileprivate func write(to writer: inout ByteWriter, _ version: UInt8) {
         writer.varint(number)
         writer.string(queue)
         writer.blob(body)
         writer.optional(requester) { $0.blob($1) }
+        guard version > 1 else { return }
+        writer.byte(priority)
+        writer.varint(delivery)
     }
 
-    static func read(_ reader: inout ByteReader) throws(WireError) -> TakenMessage {
+    fileprivate static func read(
+        _ reader: inout ByteReader, _ version: UInt8
+    ) throws(WireError) -> TakenMessage {
         let number = try reader.varint()
         let queue = try reader.string()
         let body = try reader.blob()
         let requester = try reader.optional { reader throws(WireError) in try reader.blob() }
-        return TakenMessage(number: number, queue: queue, body: body, requester: requester)
+        var message = TakenMessage(number: number, queue: queue, body: body, requester: requester)
+        if version > 1 {
+            message.priority = try reader.byte()
+            message.delivery = try reader.varint()
+        }
+        return message
     }
 }

@@ -4,11 +4,18 @@ import ByteCoding
 public enum RunStatus: UInt8, Sendable, CaseIterable {
     case pending = 1, running, sleeping, waiting, retrying, rollingBack, paused, stalled, completed, failed,
         cancelled
+    /// The actor is gone with its run; stored only where the memory of its requests outlives it (A13).
+    case destroyed
 
     public var name: String { "\(self)" }
 
     /// Whether the run has ended for good (W6).
-    public var hasEnded: Bool { self == .completed || self == .failed || self == .cancelled }
+    public var hasEnded: Bool {
+        switch self {
+        case .completed, .failed, .cancelled, .destroyed: true
+        default: false
+        }
+    }
 }
 
 /// What is stored of a run as a whole, beside its history.

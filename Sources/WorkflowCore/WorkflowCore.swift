@@ -144,6 +144,20 @@ public struct WorkflowCore: Sendable {
         return entry
     }
 
+    /// The messages that the code has taken directly in a scope, in their order, and where their completions
+    /// are recorded.
+    public func takenMessages(in scope: Node) -> [(next: Node, index: Int, message: TakenMessage)] {
+        let taken = items[Int(scope.index)].children.values.compactMap { child in
+            guard items[Int(child)].visited, let entry = items[Int(child)].entry,
+                case .next(_, let messages?) = entry.operation
+            else { return nil as (sequence: UInt64, next: Node, messages: [TakenMessage])? }
+            return (entry.sequence, Node(index: child), messages)
+        }
+        return taken.sorted { $0.sequence < $1.sequence }.flatMap { taken in
+            taken.messages.enumerated().map { (taken.next, $0.offset, $0.element) }
+        }
+    }
+
     /// What is recorded of an operation.
     public func recorded(at node: Node) -> HistoryOperation? { items[Int(node.index)].entry?.operation }
 

@@ -44,9 +44,11 @@ private struct HeldHost: Sendable {
     @discardableResult
     func submit(
         _ name: String, _ operation: ActorRequest.Operation, key: String = "a",
-        as identity: RequestIdentity? = nil
+        as identity: RequestIdentity? = nil, timeLeftMillis: UInt64? = nil
     ) throws -> RequestToken {
-        let request = ActorRequest(target: try Self.address(key), operation: operation, identity: identity)
+        let request = ActorRequest(
+            target: try Self.address(key), operation: operation, identity: identity,
+            timeLeftMillis: timeLeftMillis)
         return host.submit(request) { [arrivals] result in
             switch result {
             case .success(.output(let output)): arrivals.note("\(name): \(output.text)")
@@ -194,6 +196,28 @@ struct GateTests {
         #expect(node.arrivals.all.count == 1)
         node.store.releaseApplied()
         #expect(await node.arrivals(4).dropFirst() == ["1: 1", "2: 2", "3: 3"])
+        try await node.host.stop()
+    }
+
+    @Test("A63: what was not begun when the client's time was over is not begun any more, and told so")
+    func deadlines() async throws {
+        let node = try HeldHost(idle: .zero)
+        let add = ActorRequest.Operation.action("add", input: Payload("1"))
+        try node.submit("none", add, timeLeftMillis: 0)
+        #expect(await node.arrivals(1) == ["none: request.deadline_exceeded"])
+        node.store.holdApplied()
+        try node.submit("created", .getOrCreate(input: nil), timeLeftMillis: .max)
+        _ = await node.arrivals(2)
+        await node.settle()
+        try node.submit("short", add, timeLeftMillis: 999)
+        try node.submit("long", add, timeLeftMillis: 1_001)
+        try node.submit("patient", add)
+        await node.settle()
+        node.clock.advance(by: .seconds(1))
+        await node.settle()
+        node.store.releaseApplied()
+        let told = await node.arrivals(5).dropFirst(2)
+        #expect(told == ["short: request.deadline_exceeded", "long: 1", "patient: 2"])
         try await node.host.stop()
     }
 

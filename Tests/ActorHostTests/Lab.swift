@@ -27,15 +27,28 @@ struct LabActor: DurableActor {
         let asks = CompletableQueue<String, String>()
         let numbers = Queue<Int>()
         let many = Queue<Int>(capacity: 10_000)
+        let tasks = CompletableQueue<String, String>(
+            attempts: 3, visibility: .seconds(10), deadLetter: "failures")
+        let chores = Queue<String>(attempts: 2)
+        let failures = Queue<String>(capacity: 2)
+        let brief = CompletableQueue<String, String>(retention: .seconds(60))
+    }
+    struct Posting: Codable, Sendable {
+        var body: String
+        var delay = 0
+        var priority: UInt8 = 0
+        var key: String?
     }
     struct Events: Declarations {
         let changed = Event<Int>()
         let other = Event<String>()
+        let kept = Event<Int>(retained: 3)
     }
     struct Actions: Declarations {
         let add = Action<Int, Int> { turn, amount in
             turn.state.count += amount
             turn.broadcast(\.changed, turn.state.count)
+            turn.broadcast(\.kept, turn.state.count)
             return turn.state.count
         }
         let count = Query<Int> { $0.state.count }
@@ -51,6 +64,11 @@ struct LabActor: DurableActor {
             throw Oops("secret")
         }
         let post = Action<String, NoOutput> { (turn, body) -> Void in turn.send(body, to: \.jobs) }
+        let postWith = Action<Posting, NoOutput> { (turn, posting) -> Void in
+            turn.send(
+                posting.body, to: \.jobs, delay: .seconds(posting.delay), priority: posting.priority,
+                deduplicationKey: posting.key)
+        }
         let flood = Action<Int, NoOutput> { (turn, amount) -> Void in
             turn.state.count += amount
             for number in 0..<amount { turn.send("\(number)", to: \.jobs) }

@@ -34,6 +34,36 @@ private struct Hooked: DurableActor {
     }
 }
 
+/// An actor with something to do at its end.
+private struct Mortal: DurableActor {
+    struct State: DurableState {
+        var isKept = false
+        var said = 0
+    }
+    struct Events: Declarations { let said = Event<String>() }
+    struct Actions: Declarations {
+        let keep = Action<Bool, NoOutput> { (turn, isKept) -> Void in turn.state.isKept = isKept }
+        let end = Action<NoInput, NoOutput> { (turn, _) -> Void in
+            turn.state.said += 1
+            turn.broadcast(\.said, "ends")
+            turn.destroy()
+        }
+        let said = Query<Int> { $0.state.said }
+    }
+    func onDestroy(_ turn: inout Turn<Self>) throws {
+        guard !turn.state.isKept else { throw ActorError("kept", "it has to stay") }
+        turn.broadcast(\.said, "last words after \(turn.state.said)")
+    }
+    func run(_ workflow: inout Workflow<Self>) async throws {
+        try await workflow.sleep("wait", for: .days(1))
+    }
+}
+
+private struct Mortals: Registry {
+    let mortal = Mortal()
+    init() {}
+}
+
 private struct Hooks: Registry {
     let hooked = Hooked()
     init() {}
@@ -203,6 +233,59 @@ struct LifeTests {
             return try await node.settle("hooked", "a").status
         }
         #expect(seen == "waiting")
+    }
+
+    @Test("A4 A2: onDestroy is the last of the ending turn, tells subscribers, and can refuse")
+    func onDestroy() async throws {
+        let (seen, _) = try await Trial { _ in Mortals() }.run { node in
+            var seen: [String?] = []
+            try await node.create("mortal", "a")
+            _ = try await node.call("mortal", "a", "keep", "true")
+            let end = ActorRequest.Operation.action("end", input: .null)
+            seen.append(try await node.refusal("mortal", "a", .destroy))
+            seen.append(try await node.refusal("mortal", "a", end))
+            node.crash()
+            // A turn that was refused has changed nothing.
+            seen.append(try await node.call("mortal", "a", "said"))
+            _ = try await node.call("mortal", "a", "keep", "false")
+            seen.append(try await node.refusal("mortal", "a", .destroy))
+            seen.append(try await node.refusal("mortal", "a", .describe))
+            return seen
+        }
+        #expect(seen == ["user.kept", "user.kept", "0", nil, "actor.not_found"])
+        let (heard, _, _) = try await Trial { _ in Mortals() }.run(.live) { node in
+            let heard = Mutex<[String]>([])
+            let address = ActorAddress(kind: try ActorKind("mortal"), key: try ActorKey(["a"]))
+            for end in [ActorRequest.Operation.destroy, .action("end", input: .null)] {
+                try await node.create("mortal", "a")
+                let subscription = try node.host.subscribe(to: "said", of: address) { event in
+                    heard.withLock { $0.append(event.payload.text) }
+                }
+                _ = try await node.perform("mortal", "a", end)
+                for _ in 0..<5 { await node.host.ready() }
+                node.host.unsubscribe(subscription)
+            }
+            return heard.withLock { $0 }
+        }
+        #expect(heard == [#""last words after 0""#, #""ends""#, #""last words after 1""#])
+    }
+
+    @Test("W80: the list tells how the runs of awake actors stand now, and of the others what is stored")
+    func list() async throws {
+        let (seen, _, _) = try await Trial { Lab($0, Self.idle) }.run(.live) { node in
+            try await node.create("a")
+            _ = try await node.end("a")
+            var seen: [String] = []
+            for _ in 0..<2 {
+                let list = try await node.host.list(kind: nil, after: nil, limit: 10).text
+                for part in [#""awake":true"#, #""awake":false"#, #""status":"waiting""#, #"in \"jobs\""#]
+                where list.contains(part) { seen.append(part) }
+                try await node.restart()
+            }
+            return seen
+        }
+        let waits = [#""status":"waiting""#, #"in \"jobs\""#]
+        #expect(seen == [#""awake":true"#] + waits + [#""awake":false"#] + waits)
     }
 
     @Test("A5 A6: idle for its time it hibernates, not before; subscriptions live through it")

@@ -229,6 +229,44 @@ struct RequestTests {
         #expect(seen == [1, 1, 2, 2, 3, 3].map { "changed a \($0)" })
     }
 
+    @Test(
+        "A40: a new subscriber is told the retained events, then the later ones, each once, over crashes too")
+    func retainedEvents() async throws {
+        let (seen, _) = try await inAllWays(Self.idle) { node in
+            let address = ActorAddress(kind: try ActorKind("lab"), key: try ActorKey(["a"]))
+            func hear(_ event: String, _ body: () async throws -> Void) async throws -> [String] {
+                let heard = Mutex<[String]>([])
+                let host = node.host
+                let subscription = try host.subscribe(to: event, of: address) { delivery in
+                    heard.withLock { $0.append(delivery.payload.text) }
+                }
+                try await body()
+                for _ in 0..<5 { await node.host.ready() }
+                host.unsubscribe(subscription)
+                return heard.withLock { $0 }
+            }
+            // Unlike a request, a subscription does not outlive a crash; the first ones hear none.
+            var seen = [try await hear("kept") {}]
+            for _ in 0..<5 { _ = try await node.call("lab", "a", "add", "1") }
+            seen.append(try await hear("kept") {})
+            seen.append(try await hear("changed") {})
+            node.crash()
+            seen.append(try await hear("kept") {})
+            let other = try await hear("kept") { _ = try await node.call("lab", "a", "add", "1") }
+            // A crash in between may have ended it early; if not, all four have come.
+            let all = ["3", "4", "5", "6"]
+            let isCut = node.lives > 2 && all.starts(with: other)
+            seen.append(isCut ? all : other)
+            _ = try await node.perform("lab", "a", .destroy)
+            seen.append(try await hear("kept") {})
+            _ = try await node.call("lab", "a", "add", "9")
+            seen.append(try await hear("kept") {})
+            return seen
+        }
+        let last = ["3", "4", "5"]
+        #expect(seen == [[], last, [], last, last + ["6"], [], ["9"]])
+    }
+
     @Test("W6 W80: the history of an ended run stays readable when the actor is awake again")
     func historyOfTheEnded() async throws {
         let (seen, _) = try await inAllWays { workflow, _ in

@@ -320,6 +320,9 @@ struct WaitTests {
             return seen + [try await node.end()]
         }
         #expect(
-            seen == ["actor.run_ended", "actor.run_ended", "actor.run_ended", "actor.run_ended", "failed"])
+            seen == [
+                "internal.internal_error", "internal.internal_error", "internal.internal_error",
+                "actor.run_ended", "failed",
+            ])
     }
 }

@@ -10,8 +10,9 @@ import Testing
     @Test("A13: what is acknowledged is the unbroken beginning of the answered sequences; readings have none")
     func acknowledgement() {
         var core = core()
-        let ids = (0..<4).map { _ in core.begin(counter("a"), .destroy, deadline: nil) { _ in }.id }
-        let reading = core.begin(counter("a"), .get, deadline: nil) { _ in }.id
+        let ids = (0..<4).map { _ in core.begin(counter("a"), .destroy, deadline: nil, now: .zero) { _ in }.id
+        }
+        let reading = core.begin(counter("a"), .get, deadline: nil, now: .zero) { _ in }.id
         #expect(core.finish(ids[1]) != nil && core.finish(ids[1]) == nil)
         #expect(core.acknowledged == 0)
         #expect(core.finish(reading)?.frame.sequence == nil)
@@ -26,12 +27,12 @@ import Testing
     @Test("A63: after a welcome everything is said again, requests in order and with their first sequences")
     func resending() {
         var core = core()
-        for _ in 0..<3 { _ = core.begin(counter("a"), .destroy, deadline: nil) { _ in } }
+        for _ in 0..<3 { _ = core.begin(counter("a"), .destroy, deadline: nil, now: .zero) { _ in } }
         _ = core.subscribe(.init(actor: counter("a"), event: "e", deliver: { _ in }, fail: { _ in }))
         _ = core.finish(1)
         core.connecting()
         for _ in 0..<2 {
-            let frames = core.welcomed()
+            let frames = core.welcomed(now: .zero)
             let requests = [2, 3].map { number in
                 ClientFrame.request(
                     id: number,
@@ -41,6 +42,24 @@ import Testing
             #expect(frames == [.subscribe(id: 4, counter("a"), event: "e")] + requests)
             core.disconnected()
         }
+    }
+
+    @Test("A63: each frame tells how much of its time is left, also when it is said again")
+    func timeLeft() {
+        var core = core()
+        func left(_ frame: ClientFrame?) -> UInt64? {
+            if case .request(_, let frame)? = frame { frame.timeLeftMillis } else { nil }
+        }
+        core.connecting()
+        #expect(core.welcomed(now: .zero).isEmpty)
+        let first = core.begin(counter("a"), .destroy, deadline: .seconds(5), now: .seconds(3)) { _ in }
+        #expect(left(first.frame) == 2_000)
+        #expect(
+            left(core.begin(counter("a"), .destroy, deadline: nil, now: .seconds(3)) { _ in }.frame) == nil)
+        core.disconnected()
+        core.connecting()
+        #expect(core.welcomed(now: .milliseconds(4_900)).map(left) == [100, nil])
+        #expect(core.welcomed(now: .seconds(6)).map(left) == [0, nil])
     }
 
     @Test("A63: pauses double from the least to the greatest, and never leave these bounds")

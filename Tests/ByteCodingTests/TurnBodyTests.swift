@@ -73,14 +73,18 @@ struct TurnBodyTests {
         }
     }
 
-    @Test func unknownTagsAreErrors() {
+    @Test func unknownTagsAreErrors() throws {
         #expect(throws: WireError.unknown(what: "turn operation", value: 0)) { try TurnBody.decode([0, 0]) }
         #expect(throws: WireError.unknown(what: "turn operation", value: 8)) { try TurnBody.decode([0, 8]) }
         #expect(throws: WireError.unknown(what: "actor field", value: 4)) {
             try TurnBody.decode([0, 2, 4, 0])
         }
-        #expect(throws: WireError.unknown(what: "item space", value: 5)) {
-            try TurnBody.decode([0, 5, 5, 0])
+        #expect(throws: WireError.unknown(what: "item space", value: 7)) {
+            try TurnBody.decode([0, 5, 7, 0])
+        }
+        for (index, space) in ItemSpace.allCases.enumerated() {
+            let bytes: [UInt8] = [0, 5, UInt8(index + 1), 1, 9]
+            #expect(try TurnBody.decode(bytes).operations == [.delete(space, id: [9])])
         }
         #expect(throws: WireError.tooLong(what: "actor key", count: 9, limit: 8)) {
             try TurnBody.decode([0, 1, 1, 97, 9])

@@ -43,7 +43,7 @@ import Testing
             let late = try await http.ask("POST", path, #"{"body":1,"wait":true,"timeoutMs":0}"#)
             #expect(late.status == 200 && late.body == #"{"status":"timedOut"}"#)
             let bodies = running.service.requests.map(\.operation).compactMap { operation -> String? in
-                if case .send(_, let body) = operation { body.text } else { nil }
+                if case .send(_, let body, _) = operation { body.text } else { nil }
             }
             #expect(bodies == [#"{"delta":1}"#])
             let wrong = try await http.ask("POST", path, #"{"body":1,"wait":"yes"}"#)
@@ -123,6 +123,29 @@ import Testing
             let long = String(repeating: "k", count: 256)
             #expect(
                 try await http.ask("POST", path, "1", headers: ["Idempotency-Key: \(long)"]).status == 400)
+        }
+    }
+
+    @Test("A63 A31: the time that is left, and how a message is delivered, reach the node")
+    func options() async throws {
+        try await RunningGateway.with { running in
+            let http = try await running.connect()
+            let path = "/actors/counter/a/queues/requests"
+            let body = #"{"body":1,"delayMs":5,"priority":9,"dedupKey":"k"}"#
+            let answer = try await http.ask("POST", path, body, headers: ["X-Time-Left-Ms: 2500"])
+            #expect(answer.status == 200)
+            let request = try #require(running.service.requests.last)
+            #expect(request.timeLeftMillis == 2_500)
+            guard case .send(_, _, let options) = request.operation else {
+                Issue.record("it was no send")
+                return
+            }
+            #expect(options == MessageOptions(delayMillis: 5, priority: 9, deduplicationKey: "k"))
+            let bad = try await http.ask("POST", path, body, headers: ["X-Time-Left-Ms: soon"])
+            #expect(bad.status == 400 && bad.body.contains("X-Time-Left-Ms"))
+            for body in [#"{"body":1,"delayMs":-1}"#, #"{"body":1,"dedupKey":7}"#] {
+                #expect(try await http.ask("POST", path, body).status == 400)
+            }
         }
     }
 

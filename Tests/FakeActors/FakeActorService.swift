@@ -149,12 +149,12 @@ public final class FakeActorService: ActorService {
                 ? .failure(.notFound(address)) : .success(.destroyed)
         case .action("hold", _): return nil
         case .action(let name, let input): return action(name, input, address, &state)
-        case .send(let queue, _):
+        case .send(let queue, _, _):
             guard queue == "requests" else {
                 return .failure(.queueUnknown(queue, kind: address.kind, known: ["requests"]))
             }
             return .success(.accepted(UInt64(state.executions + 1)))
-        case .request(let queue, let body, let timeoutMillis):
+        case .request(let queue, let body, let timeoutMillis, _):
             guard queue == "requests" else {
                 return .failure(.queueUnknown(queue, kind: address.kind, known: ["requests"]))
             }

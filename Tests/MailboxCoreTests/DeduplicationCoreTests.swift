@@ -174,8 +174,13 @@ struct DeduplicationCoreTests {
             }
         }
         #expect(throws: WireError.notUTF8) { try RequestIdentityID.decode([2, 0xFF]) }
-        #expect(throws: WireError.unknown(what: "request identity", value: 3)) {
-            try RequestIdentityID.decode([3])
+        #expect(throws: WireError.unknown(what: "request identity", value: 5)) {
+            try RequestIdentityID.decode([5])
+        }
+        for (isAwaited, tag) in [(false, 3), (true, 4)] as [(Bool, UInt8)] {
+            let message = RequestIdentityID.message(queue: "q", key: "k", isAwaited: isAwaited)
+            #expect(message.encoded == [tag, 1, 0x71, 0x6B])
+            #expect(try RequestIdentityID.decode([tag, 1, 0x71, 0x6B]) == message)
         }
 
         var core = DeduplicationCore()
@@ -200,5 +205,60 @@ struct DeduplicationCoreTests {
             #expect(throws: WireError.self) { try other.restore(id: id, value: value + [0]) }
             #expect(throws: WireError.self) { try other.restore(id: [0, 1], value: [1, 1, 64]) }
         }
+    }
+
+    @Test("A13: a new actor takes over all of it, or the newest, and then refuses a session's older requests")
+    func inheritance() throws {
+        var core = DeduplicationCore()
+        for sequence in UInt64(1)...10 {
+            _ = core.record(Self.request(sequence), .reply([UInt8(sequence)]), at: sequence)
+        }
+        _ = core.record(.key("old"), .reply([1]), at: 1)
+        _ = core.record(.key("new"), .message(9), at: 20)
+        let all = core.inheritance(bytesMax: 1 << 20) { $0 }
+        var table = Table()
+        table.perform(all.changes)
+        for heir in [all.core, try table.restored()] {
+            for identity in (UInt64(1)...10).map(Self.request) + [.key("old"), .key("new")] {
+                #expect(heir.check(identity) == core.check(identity))
+            }
+        }
+        // Room for the new key and three requests of 25 bytes of identifier and 5 of value.
+        let some = core.inheritance(bytesMax: 100) { $0 }
+        table = Table()
+        table.perform(some.changes)
+        for heir in [some.core, try table.restored()] {
+            #expect(heir.check(.key("new")) == .known(.message(9)))
+            #expect(heir.check(.key("old")) == .new)
+            for sequence in UInt64(1)...10 {
+                let kept = DeduplicationCore.Verdict.known(.reply([UInt8(sequence)]))
+                #expect(heir.check(Self.request(sequence)) == (sequence > 7 ? kept : .expired))
+            }
+            #expect(heir.check(Self.request(11)) == .new)
+        }
+    }
+
+    @Test("A11: the stored turns of an action keep their bytes, and lie within the request's range")
+    func actionTurns() throws {
+        #expect(ActionTurn(time: 300, value: [7, 8]).encoded() == [1, 0xAC, 2, 2, 7, 8])
+        #expect(try ActionTurn.decode([1, 0xAC, 2, 2, 7, 8]) == ActionTurn(time: 300, value: [7, 8]))
+        #expect(throws: WireError.self) { try ActionTurn.decode([2, 0xAC, 2, 2, 7, 8]) }
+        #expect(throws: WireError.self) { try ActionTurn.decode([1, 0xAC, 2, 2, 7, 8, 9]) }
+        let key = RequestIdentityID.key("k")
+        #expect(ActionTurn.id(key, .ordinal(3)) == [2, 2, 0x6B, 0, 3])
+        #expect(ActionTurn.id(key, .given("é")) == [2, 2, 0x6B, 1, 0xC3, 0xA9])
+        let range = ActionTurn.range(of: key)
+        for name in [ActionTurn.Name.ordinal(1), .ordinal(.max), .given(""), .given("\u{10FFFF}")] {
+            for (other, isInside) in [(key, true), (.key("kk"), false), (.key("j"), false)] {
+                let id = ActionTurn.id(other, name)
+                let isFound =
+                    !id.lexicographicallyPrecedes(range.from) && !range.through.lexicographicallyPrecedes(id)
+                #expect(isFound == isInside)
+            }
+        }
+        var core = DeduplicationCore()
+        #expect(core.record(key, .destroyed, at: 1) == [.put(id: [2, 0x6B], [1, 1, 2])])
+        try core.restore(id: [2, 0x6C], value: [1, 1, 2])
+        #expect(core.check(.key("l")) == .known(.destroyed))
     }
 }

@@ -12,16 +12,16 @@ struct MailboxCoreTests {
     @Test("W31 W32 A30: by a table of what comes and what is taken")
     func table() {
         var mailbox = MailboxCore()
-        #expect(mailbox.take(from: ["a"], upTo: 3) == [])
+        #expect(mailbox.take(from: ["a"], upTo: 3, at: 0) == [])
         for (queue, fits) in [("a", true), ("b", true), ("a", true), ("a", false), ("b", true), ("c", true)] {
             let queued = mailbox.enqueue([1], to: queue, capacity: 2, at: 7, requester: nil)
             #expect((queued != nil) == fits)
         }
         #expect(mailbox.count == 5)
         #expect(mailbox.counts.map(\.queue) == ["a", "b", "c"])
-        #expect(mailbox.take(from: ["nothing"], upTo: 3) == [])
-        #expect(mailbox.take(from: ["b", "a"], upTo: 3).map(\.queue) == ["a", "b", "a"])
-        #expect(mailbox.take(from: ["b", "a", "c"], upTo: 9).map(\.number) == [4, 5])
+        #expect(mailbox.take(from: ["nothing"], upTo: 3, at: 0) == [])
+        #expect(mailbox.take(from: ["b", "a"], upTo: 3, at: 0).map(\.queue) == ["a", "b", "a"])
+        #expect(mailbox.take(from: ["b", "a", "c"], upTo: 9, at: 0).map(\.number) == [4, 5])
         #expect(mailbox.count == 0 && mailbox.counts.isEmpty)
         mailbox.reserve(through: 100)
         mailbox.reserve(through: 50)
@@ -45,7 +45,7 @@ struct MailboxCoreTests {
                 } else {
                     let limit = Int.random(in: 0...3, using: &random)
                     let expected = Array(model.filter { queues.contains($0.queue) }.prefix(limit))
-                    #expect(mailbox.take(from: queues, upTo: limit) == expected)
+                    #expect(mailbox.take(from: queues, upTo: limit, at: 0) == expected)
                     model.removeAll { expected.contains($0) }
                 }
                 if Int.random(in: 0..<10, using: &random) == 0 {
@@ -82,6 +82,12 @@ struct MailboxCoreTests {
                 QueuedMessage(number: 1, queue: "", body: [], enqueuedAt: 0, requester: [2, 0x6B]),
                 [1, 1, 0, 0, 0, 1, 2, 2, 0x6B]
             ),
+            (
+                QueuedMessage(
+                    number: 1, queue: "q", body: [7], enqueuedAt: 5, requester: nil, visibleAt: 300,
+                    priority: 9, delivery: 2),
+                [2, 1, 1, 0x71, 1, 7, 5, 0, 0xAC, 2, 9, 2]
+            ),
         ]
         for (message, bytes) in golden {
             #expect(message.encoded() == bytes)
@@ -91,8 +97,37 @@ struct MailboxCoreTests {
             }
             #expect(throws: WireError.self) { try QueuedMessage.decode(bytes + [0]) }
         }
-        #expect(throws: WireError.version(what: "queued message", found: 2, newest: 1)) {
-            try QueuedMessage.decode([2])
+        #expect(throws: WireError.version(what: "queued message", found: 3, newest: 2)) {
+            try QueuedMessage.decode([3])
         }
     }
+
+    @Test("A40: the last events of a name are kept and restored, and their bytes never change")
+    func retainedEvents() throws {
+        var events = RetainedEvents()
+        var items: [[UInt8]: [UInt8]] = [:]
+        for number in UInt8(1)...5 {
+            let added = events.add("e", [number], count: 3)
+            items[added.id] = added.value
+            for id in added.deleted { items[id] = nil }
+        }
+        _ = events.add("other", [9], count: 1)
+        #expect(
+            items == [[1, 0x65, 0, 0, 0, 0, 0, 0, 0, 3]: [1, 1, 3], id(4): [1, 1, 4], id(5): [1, 1, 5]])
+        var restored = RetainedEvents()
+        for item in items.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            try restored.restore(id: item.key, value: item.value)
+        }
+        for events in [events, restored] {
+            #expect(events.last("e", count: 3) == [[3], [4], [5]])
+            #expect(events.last("e", count: 1) == [[5]])
+            #expect(events.last("nothing", count: 3) == [])
+        }
+        // Fewer are declared now.
+        #expect(restored.add("e", [6], count: 2).deleted == [id(3), id(4)])
+        #expect(throws: WireError.self) { try restored.restore(id: id(7), value: [2, 1, 7]) }
+        #expect(throws: WireError.self) { try restored.restore(id: [1, 0x65, 7], value: [1, 1, 7]) }
+    }
+
+    private func id(_ number: UInt8) -> [UInt8] { [1, 0x65, 0, 0, 0, 0, 0, 0, 0, number] }
 }

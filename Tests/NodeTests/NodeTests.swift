@@ -1,7 +1,9 @@
 import ActorHost
 import Apus
 import ApusClient
+import ClientProtocol
 import Foundation
+import Identifiers
 import Logging
 import NodeAssembly
 import PartitionStore
@@ -80,6 +82,12 @@ private final class TestNode: Sendable {
         try await running?.stop()
     }
 
+    func perform(_ operation: ActorRequest.Operation, as key: String) async throws -> ActorReply? {
+        let address = ActorAddress(kind: try ActorKind("counter"), key: try ActorKey(["a"]))
+        let request = ActorRequest(target: address, operation: operation, identity: .key(key))
+        return try await node.withLock { $0?.host }?.perform(request)
+    }
+
     func client() throws -> Client<Shop> {
         try Client(Shop.self, node: "http://127.0.0.1:\(node.withLock { $0?.port ?? 1 })")
     }
@@ -150,6 +158,28 @@ struct NodeTests {
         await #expect(throws: ActorError.self) { _ = try await client.counter("a").snapshot() }
         #expect(try await client.counter("a").increment(1) == 1)
         await client.close()
+        try await node.stop()
+    }
+
+    @Test("A13 A2: a destroy is repeated over a restart, before and after there is a new actor of the key")
+    func destroyOverRestart() async throws {
+        let node = try await TestNode()
+        let increment = ActorRequest.Operation.action("increment", input: Payload("7"))
+        #expect(try await node.perform(increment, as: "one") == .output(Payload("7")))
+        for _ in 0..<2 {
+            #expect(try await node.perform(.destroy, as: "end") == .destroyed)
+            #expect(try await node.perform(increment, as: "one") == .output(Payload("7")))
+            try await node.stop()
+            try await node.start()
+        }
+        await #expect(throws: ActorError.self) { _ = try await node.perform(.describe, as: "") }
+        for _ in 0..<2 {
+            #expect(try await node.perform(increment, as: "two") == .output(Payload("7")))
+            #expect(try await node.perform(.destroy, as: "end") == .destroyed)
+            try await node.stop()
+            try await node.start()
+        }
+        #expect(try await node.perform(increment, as: "three") == .output(Payload("14")))
         try await node.stop()
     }
 

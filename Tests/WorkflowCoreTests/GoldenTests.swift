@@ -51,6 +51,21 @@ struct GoldenTests {
         }
     }
 
+    @Test("W34: a message of a priority, or taken again, is told with version 2") func specialMessages()
+        throws
+    {
+        let again = TakenMessage(
+            number: 8, queue: "q", body: [1], requester: nil, priority: 9, delivery: 300)
+        let entry = HistoryEntry(
+            sequence: 2, path: Self.path, recordedAt: 5, operation: .next(deadline: nil, taken: [again]))
+        let bytes = [2] + Self.head.dropFirst() + [4, 0, 1, 1, 8, 1, 0x71, 1, 1, 0, 9, 0xAC, 2]
+        #expect(entry.encoded() == bytes)
+        #expect(try HistoryEntry.decode(bytes) == entry)
+        for count in bytes.indices {
+            #expect(throws: WireError.self) { try HistoryEntry.decode(Array(bytes[..<count])) }
+        }
+    }
+
     @Test func everyTruncationAndEveryExcess() {
         for (operation, bytes) in Self.operations {
             let whole = Self.head + bytes
@@ -78,8 +93,8 @@ struct GoldenTests {
     }
 
     @Test func foreignVersionsAndTags() {
-        #expect(throws: WireError.version(what: "history entry", found: 2, newest: 1)) {
-            try HistoryEntry.decode([2] + Self.head.dropFirst() + [6, 1])
+        #expect(throws: WireError.version(what: "history entry", found: 3, newest: 2)) {
+            try HistoryEntry.decode([3] + Self.head.dropFirst() + [6, 1])
         }
         #expect(throws: WireError.unknown(what: "operation", value: 7)) {
             try HistoryEntry.decode(Self.head + [7, 1])
@@ -93,8 +108,8 @@ struct GoldenTests {
         #expect(throws: WireError.version(what: "run record", found: 9, newest: 1)) {
             try RunRecord.decode([9])
         }
-        #expect(throws: WireError.unknown(what: "run status", value: 12)) {
-            try RunRecord.decode([1, 12, 0, 0, 0, 0, 0])
+        #expect(throws: WireError.unknown(what: "run status", value: 13)) {
+            try RunRecord.decode([1, 13, 0, 0, 0, 0, 0])
         }
     }
 
@@ -114,8 +129,8 @@ struct GoldenTests {
             }
             #expect(throws: WireError.self) { try RunRecord.decode(bytes + [0]) }
         }
-        #expect(RunStatus.allCases.map(\.rawValue) == Array(1...11))
-        #expect(RunStatus.allCases.filter(\.hasEnded) == [.completed, .failed, .cancelled])
+        #expect(RunStatus.allCases.map(\.rawValue) == Array(1...12))
+        #expect(RunStatus.allCases.filter(\.hasEnded) == [.completed, .failed, .cancelled, .destroyed])
     }
 
     @Test("W11: idempotency keys and seeds are the same in all versions")

@@ -190,8 +190,12 @@ extension MemoryStore.Tables {
         guard let (actor, operations) = try? TurnBody.decode(record.body) else {
             preconditionFailure("a body that was just written reads back")
         }
-        let id = actor ?? ActorID(rawValue: record.position.rawValue)
-        for operation in operations { perform(operation, on: id, in: record.partition) }
+        let made = ActorID(rawValue: record.position.rawValue)
+        var id = actor ?? made
+        for operation in operations {
+            if case .create = operation { id = made }
+            perform(operation, on: id, in: record.partition)
+        }
     }
 
     private mutating func perform(_ operation: TurnOperation, on id: ActorID, in partition: PartitionID) {

@@ -144,7 +144,8 @@ extension LiveActor: RunDriver {
                 resume(.success((node, messages)))
             }
         }
-        let messages = mailbox.take(from: request.queues, upTo: request.limit)
+        expireMessages(in: request.queues)
+        let messages = mailbox.take(from: request.queues, upTo: request.limit, at: now.rawValue)
         if !messages.isEmpty {
             return took(messages.map(TakenMessage.init))
         }
@@ -166,7 +167,8 @@ extension LiveActor: RunDriver {
     func offerMessages() {
         for (ticket, wait) in waits.sorted(by: { $0.key < $1.key }) {
             guard case .message(let queues, let limit) = wait.goal else { continue }
-            let messages = mailbox.take(from: queues, upTo: limit)
+            expireMessages(in: queues)
+            let messages = mailbox.take(from: queues, upTo: limit, at: now.rawValue)
             guard !messages.isEmpty else { continue }
             waits[ticket] = nil
             wait.taken?(messages.map(TakenMessage.init))
@@ -197,14 +199,12 @@ extension LiveActor: RunDriver {
         if place.recorded != nil { return ([], {}) }
         var operations = [entry(.completion(message: message.number), at: place.node)]
         let answer = ActorReply.completed(Payload(reply))
-        if let requester = message.requester, let identity = try? RequestIdentityID.decode(requester) {
-            operations += remember(identity, .reply(ReplyRecord.encode(answer)))
-        }
-        return (operations, { [self] in tellWaiters(of: message.number, answer) })
+        operations += self.answer(message.requester, .success(answer))
+        return (operations, { [self] in tellWaiters(of: message.number, .success(answer)) })
     }
 
     /// Where the completion of a message is recorded; nil the second time that this life asks.
-    private func completionPlace(
+    func completionPlace(
         _ node: WorkflowCore.Node, _ index: Int
     ) -> (node: WorkflowCore.Node, recorded: HistoryOperation?)? {
         try? core.visit(.iteration(UInt64(index)), kind: .completion, in: node)
@@ -261,7 +261,7 @@ extension LiveActor: RunDriver {
     }
 
     /// Ends a scope, or parks the run because the history has more in it.
-    private func leave<Value>(
+    func leave<Value>(
         _ scope: WorkflowCore.Node, _ resume: (Result<Value, any Error>) -> Void
     ) -> Bool {
         do {
@@ -301,6 +301,7 @@ extension LiveActor: RunDriver {
 extension TakenMessage {
     init(_ message: QueuedMessage) {
         self.init(
-            number: message.number, queue: message.queue, body: message.body, requester: message.requester)
+            number: message.number, queue: message.queue, body: message.body, requester: message.requester,
+            priority: message.priority, delivery: message.delivery)
     }
 }

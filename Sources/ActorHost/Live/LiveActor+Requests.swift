@@ -12,6 +12,8 @@ struct ShardRequest: Sendable {
     var token: RequestToken
     var request: ActorRequest
     var partition: PartitionID
+    /// After that it is not begun any more; microseconds of the monotonic clock.
+    var deadline: UInt64?
     var reply: @Sendable (Result<ActorReply, ActorError>) -> Void
 }
 
@@ -27,22 +29,26 @@ struct ReplyWaiter {
 extension LiveActor {
     func perform(_ request: ShardRequest) {
         touch()
-        if let identity = request.request.identity {
-            switch deduplication.check(identity.identityInActor) {
+        if let identity = request.request.identityInActor {
+            switch deduplication.check(identity) {
             case .new: break
             case .known(let outcome): return repeatReply(outcome, request)
             case .expired: return request.reply(.failure(.sessionExpired))
             }
         }
         switch request.request.operation {
-        case .action(let name, let input): act(name, input, request)
-        case .send(let queue, let body): send(body, to: queue, waits: false, nil, request)
-        case .request(let queue, let body, let timeout): send(body, to: queue, waits: true, timeout, request)
+        case .action(let name, let input):
+            if asyncActions.contains(name) {
+                startAction(name, input, request)
+            } else {
+                act(name, input, request)
+            }
+        case .send(let queue, let body, let options):
+            send(body, to: queue, options, waits: false, nil, request)
+        case .request(let queue, let body, let timeout, let options):
+            send(body, to: queue, options, waits: true, timeout, request)
         case .destroy:
-            var turn = RecordableTurn()
-            turn.operations = [.destroy]
-            turn.destroys = true
-            record(turn) { request.reply(.success(.destroyed)) }
+            change(request, "onDestroy") { (.destroyed, try instance.destroy(now: now)) }
         case .getOrCreate, .create, .describe, .history:
             // Answered by the shard, which knows whether the actor exists.
             request.reply(.failure(.internalError))
@@ -53,30 +59,23 @@ extension LiveActor {
     func remember(
         _ identity: RequestIdentityID, acknowledged: UInt64 = 0, _ outcome: DeduplicationCore.Outcome
     ) -> [TurnOperation] {
-        deduplication.record(identity, outcome, acknowledged: acknowledged, at: now.rawValue).map { change in
-            switch change {
-            case .put(let id, let value): .put(.deduplication, id: id, value)
-            case .delete(let id): .delete(.deduplication, id: id)
-            case .deleteRange(let from, let through):
-                .deleteRange(.deduplication, from: from, through: through)
-            }
-        }
+        deduplication.record(identity, outcome, acknowledged: acknowledged, at: now.rawValue)
+            .map(TurnOperation.init)
     }
 
-    private func remember(
+    func remember(
         _ identity: RequestIdentity?, _ outcome: DeduplicationCore.Outcome
     ) -> [TurnOperation] {
         guard let identity else { return [] }
-        var acknowledged: UInt64 = 0
-        if case .session(_, _, let seen) = identity { acknowledged = seen }
-        return remember(identity.identityInActor, acknowledged: acknowledged, outcome)
+        return remember(identity.identityInActor, acknowledged: identity.acknowledged, outcome)
     }
 
     private func repeatReply(_ outcome: DeduplicationCore.Outcome, _ request: ShardRequest) {
         shard.counters.repliesRepeated += 1
         switch outcome {
+        case .destroyed: request.reply(.failure(.destroyed(address)))
         case .message(let number):
-            guard case .request(_, _, let timeout) = request.request.operation else {
+            guard case .request(_, _, let timeout, _) = request.request.operation else {
                 return request.reply(
                     .failure(.badRequest("this request's identity was used for another request")))
             }
@@ -84,7 +83,7 @@ extension LiveActor {
         case .reply(let bytes):
             do {
                 let reply = try ReplyRecord.decode(bytes)
-                shard.whenCommitted(partition) { request.reply(.success(reply)) }
+                shard.whenCommitted(partition) { request.reply(reply) }
             } catch {
                 shard.logger.error("a recorded reply of \(address) cannot be read: \(error)")
                 request.reply(.failure(.internalError))
@@ -98,59 +97,90 @@ extension LiveActor {
         return deduplication.check(identity.identityInActor) == .known(.reply(ReplyRecord.creation))
     }
 
+    /// Whether that request was one of an earlier actor of this key.
+    func outlives(_ identity: RequestIdentity?) -> Bool {
+        guard let identity else { return false }
+        return deduplication.check(identity.identityInActor) == .known(.destroyed)
+    }
+
     // MARK: Actions
 
     private func act(_ name: String, _ input: Payload, _ request: ShardRequest) {
+        change(request, "action \(name)") {
+            let (output, effects) = try instance.perform(name, input: input.bytes, now: now)
+            guard output.count <= RecordedValue.bytesMax else {
+                throw ActorError.tooLarge("the action's output", limit: RecordedValue.bytesMax)
+            }
+            return (.output(Payload(output)), effects)
+        }
+    }
+
+    /// Performs the turn that a request asks for, and answers with what it returns.
+    /// - Parameter body: returns no effects if it has only read.
+    private func change(
+        _ request: ShardRequest, _ what: @autoclosure () -> String,
+        _ body: () throws -> (ActorReply, TurnEffects?)
+    ) {
         do {
             var isQuery = false
-            let (output, turn) = try performTurn {
-                let (output, effects) = try instance.perform(name, input: input.bytes, now: now)
-                guard output.count <= RecordedValue.bytesMax else {
-                    throw ActorError.tooLarge("the action's output", limit: RecordedValue.bytesMax)
-                }
+            let (reply, turn) = try performTurn {
+                let (reply, effects) = try body()
                 isQuery = effects == nil
-                return (output, effects)
+                return (reply, effects)
             }
-            let reply = ActorReply.output(Payload(output))
             if isQuery { return shard.whenCommitted(partition) { request.reply(.success(reply)) } }
             let memory = remember(request.request.identity, .reply(ReplyRecord.encode(reply)))
             record(turn, also: memory) { request.reply(.success(reply)) }
-        } catch let error as ActorError {
-            shard.whenCommitted(partition) { request.reply(.failure(error)) }
         } catch {
-            shard.logger.error("action \(name) of \(address) failed: \(error)")
-            shard.whenCommitted(partition) { request.reply(.failure(.internalError)) }
+            let told = publicError(error, of: what())
+            shard.whenCommitted(partition) { request.reply(.failure(told)) }
         }
+    }
+
+    /// What a caller may know of an error of user code; the log has all of it (A14).
+    func publicError(_ error: any Error, of what: String) -> ActorError {
+        if let error = error as? ActorError { return error }
+        shard.logger.error("\(what) of \(address) failed: \(error)")
+        return .internalError
     }
 
     // MARK: Messages
 
     private func send(
-        _ body: Payload, to queue: String, waits: Bool, _ timeout: UInt64?, _ request: ShardRequest
+        _ body: Payload, to queue: String, _ options: MessageOptions, waits: Bool, _ timeout: UInt64?,
+        _ request: ShardRequest
     ) {
         guard let declaration = kind.queues[queue] else {
             return request.reply(
                 .failure(.queueUnknown(queue, kind: address.kind, known: Array(kind.queues.keys))))
         }
         do throws(ActorError) {
-            guard body.bytes.count <= declaration.limits.messageBytesMax else {
-                throw .tooLarge("the message", limit: declaration.limits.messageBytesMax)
+            guard body.bytes.count <= declaration.rules.messageBytesMax else {
+                throw .tooLarge("the message", limit: declaration.rules.messageBytesMax)
             }
             try declaration.validate(body: body.bytes)
+            try options.validate()
             if waits, !declaration.isCompletable {
                 throw .badRequest("the queue \"\(queue)\" has no replies to wait for; send without waiting")
             }
             if waits, waiters.count >= shard.settings.waitersMax { throw .overloaded }
         } catch { return request.reply(.failure(error)) }
         if waits, run.status.hasEnded { return refuseEnded(request) }
-        let requester = waits ? request.request.identity?.identityInActor.encoded : nil
-        guard let message = enqueue(body.bytes, to: queue, limits: declaration.limits, requester: requester)
-        else {
-            return request.reply(.failure(.queueFull(queue, capacity: declaration.limits.capacity)))
+        expireMessages(in: [queue])
+        let outgoing = OutgoingMessage(
+            queue: queue, body: body.bytes, rules: declaration.rules,
+            delay: .milliseconds(Int64(clamping: options.delayMillis)), options: options)
+        let identity = request.request.identityInActor
+        guard let message = enqueue(outgoing, requester: waits ? identity?.encoded : nil) else {
+            return request.reply(.failure(.queueFull(queue, capacity: declaration.rules.capacity)))
         }
         let accepted = ActorReply.accepted(message.number)
-        let memory = remember(
-            request.request.identity, waits ? .message(message.number) : .reply(ReplyRecord.encode(accepted)))
+        let memory =
+            identity.map { identity in
+                remember(
+                    identity, acknowledged: request.request.identity?.acknowledged ?? 0,
+                    waits ? .message(message.number) : .reply(ReplyRecord.encode(accepted)))
+            } ?? []
         store(message, memory) { if !waits { request.reply(.success(accepted)) } }
         if waits { wait(for: message.number, timeout, request) }
     }
@@ -166,16 +196,45 @@ extension LiveActor {
             if case .message(let queues, _) = wait.goal { return queues.contains(message.queue) }
             return false
         }
-        guard let (ticket, wait) = waiting, mailbox.count(in: message.queue) == 1 else {
+        guard let (ticket, wait) = waiting, mailbox.count(in: message.queue) == 1, message.visibleAt == 0
+        else {
             let put = TurnOperation.put(.message, id: TurnOperation.itemID(message.number), message.encoded())
             record([put] + memory, then)
-            return offerMessages()
+            offerMessages()
+            return arm()
         }
-        _ = mailbox.take(from: [message.queue], upTo: 1)
+        _ = mailbox.take(from: [message.queue], upTo: 1, at: now.rawValue)
         waits[ticket] = nil
         pending += memory
         wait.taken?([TakenMessage(message)])
         shard.whenCommitted(partition, then)
+    }
+
+    /// Drops what has waited longer than its queue's declaration allows, and tells waiting senders.
+    func expireMessages(in queues: [String]) {
+        for queue in queues {
+            guard let retention = kind.queues[queue]?.rules.retention else { continue }
+            let time = now.rawValue
+            let span = UInt64(clamping: retention.wholeMicroseconds)
+            let expired = time > span ? mailbox.expire(queue, before: time - span) : []
+            guard !expired.isEmpty else { continue }
+            let error = ActorError(
+                "message_expired", "the message has waited in \"\(queue)\" longer than \(retention)",
+                group: "queue")
+            var operations = expired.map {
+                TurnOperation.delete(.message, id: TurnOperation.itemID($0.number))
+            }
+            for message in expired { operations += answer(message.requester, .failure(error)) }
+            record(operations) { [self] in
+                for message in expired { tellWaiters(of: message.number, .failure(error)) }
+            }
+        }
+    }
+
+    /// Remembers the answer to a message for its sender.
+    func answer(_ requester: [UInt8]?, _ result: Result<ActorReply, ActorError>) -> [TurnOperation] {
+        guard let requester, let identity = try? RequestIdentityID.decode(requester) else { return [] }
+        return remember(identity, .reply(ReplyRecord.encode(result)))
     }
 
     // MARK: Waiting for completions
@@ -193,8 +252,8 @@ extension LiveActor {
         arm()
     }
 
-    func tellWaiters(of message: UInt64, _ reply: ActorReply) {
-        for waiter in waiters where waiter.message == message { waiter.reply(.success(reply)) }
+    func tellWaiters(of message: UInt64, _ result: Result<ActorReply, ActorError>) {
+        for waiter in waiters where waiter.message == message { waiter.reply(result) }
         waiters.removeAll { $0.message == message }
         touch()
     }
@@ -217,7 +276,30 @@ extension LiveActor {
     }
 }
 
+extension ActorRequest {
+    /// What the actor recognises the request by. A message's deduplication key stands above whoever sends it.
+    var identityInActor: RequestIdentityID? {
+        switch operation {
+        case .send(let queue, _, let options):
+            if let key = options.deduplicationKey {
+                return .message(queue: queue, key: key, isAwaited: false)
+            }
+        case .request(let queue, _, _, let options):
+            if let key = options.deduplicationKey {
+                return .message(queue: queue, key: key, isAwaited: true)
+            }
+        default: break
+        }
+        return identity?.identityInActor
+    }
+}
+
 extension RequestIdentity {
+    /// The session has the replies of all requests up to this one.
+    var acknowledged: UInt64 {
+        if case .session(_, _, let acknowledged) = self { acknowledged } else { 0 }
+    }
+
     var identityInActor: RequestIdentityID {
         switch self {
         case .session(let id, let sequence, _): .session(id, sequence: sequence)

@@ -41,18 +41,26 @@ extension LiveActor {
         case .failure(let failure):
             if failure is RunClosed { return }
             do { try core.leaveRun() } catch { return stall("the run threw \(type(of: failure)); \(error)") }
-            end(.failed, failure: FailureRecord(describing: failure))
+            let (operations, tell) = letGoOfAll(failure)
+            end(.failed, failure: FailureRecord(describing: failure), operations, tell)
         }
     }
 
     /// The run ends for good (W6).
-    private func end(_ status: RunStatus, failure: FailureRecord?) {
+    /// - Parameters:
+    ///   - operations: what else belongs to its end.
+    ///   - tell: called when that is committed.
+    private func end(
+        _ status: RunStatus, failure: FailureRecord?, _ operations: [TurnOperation] = [],
+        _ tell: @escaping () -> Void = {}
+    ) {
         run = RunRecord(
             status: status, since: now.rawValue, failure: failure, startedAt: run.startedAt)
         isRunClosed = true
         isRunRecordDirty = true
         storedWake = nil
-        record([.wake(at: nil)]) { [self] in
+        record(operations + [.wake(at: nil)]) { [self] in
+            tell()
             shard.counters.runsEnded += 1
             failWaiters(Self.runEndedError)
         }

@@ -112,12 +112,14 @@ extension LiveActor {
         let effect = step.request.effect
         let ticket = step.ticket
         // Runs at once, on this thread, until it has to wait for something: most effects of tests never do.
-        let task = StepAttempt.run(attempt) {
-            Task.immediate(executorPreference: shard.executor) { [self] in
-                let result: Result<RecordedValue, any Error>
-                do { result = .success(try await effect()) } catch { result = .failure(error) }
-                guard !shard.executor.isCurrent else { return attemptEnded(ticket, number, result) }
-                shard.executor.post { self.attemptEnded(ticket, number, result) }
+        let task = shard.watch.naming(address, step.request.name) {
+            StepAttempt.run(attempt) {
+                Task.immediate(executorPreference: shard.executor) { [self] in
+                    let result: Result<RecordedValue, any Error>
+                    do { result = .success(try await effect()) } catch { result = .failure(error) }
+                    guard !shard.executor.isCurrent else { return attemptEnded(ticket, number, result) }
+                    shard.executor.post { self.attemptEnded(ticket, number, result) }
+                }
             }
         }
         guard steps[ticket] === step, step.attempts == number else { return }

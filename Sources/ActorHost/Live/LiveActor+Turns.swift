@@ -11,9 +11,10 @@ struct RecordableTurn {
     var operations: [TurnOperation] = []
     var broadcasts: [(event: String, payload: [UInt8])] = []
     var hasMessages = false
+    /// The actor ends with it; `record` says what that takes.
     var destroys = false
 
-    var isEmpty: Bool { operations.isEmpty && broadcasts.isEmpty }
+    var isEmpty: Bool { operations.isEmpty && broadcasts.isEmpty && !destroys }
 }
 
 extension LiveActor {
@@ -35,34 +36,30 @@ extension LiveActor {
     private func recordable(_ effects: TurnEffects) throws -> RecordableTurn {
         var turn = RecordableTurn()
         var arriving: [String: Int] = [:]
-        for message in effects.messages {
+        let messages = effects.messages.filter { !isKnown($0) }
+        for message in messages {
             arriving[message.queue, default: 0] += 1
             guard
                 mailbox.count(in: message.queue) + arriving[message.queue, default: 0]
-                    <= message.limits.capacity
-            else { throw ActorError.queueFull(message.queue, capacity: message.limits.capacity) }
-            guard message.body.count <= message.limits.messageBytesMax else {
-                throw ActorError.tooLarge("the message", limit: message.limits.messageBytesMax)
+                    <= message.rules.capacity
+            else { throw ActorError.queueFull(message.queue, capacity: message.rules.capacity) }
+            guard message.body.count <= message.rules.messageBytesMax else {
+                throw ActorError.tooLarge("the message", limit: message.rules.messageBytesMax)
             }
         }
-        guard freeNumbers >= effects.messages.count else {
+        guard freeNumbers >= messages.count else {
             throw ActorError(
                 "too_many", "one turn sends at most \(Self.messagesPerRecordMax) messages", group: "message",
                 metadata: ["limit": String(Self.messagesPerRecordMax)])
         }
-        guard effects.messages.reduce(0, { $0 + $1.body.count }) <= RecordedValue.bytesMax else {
+        guard messages.reduce(0, { $0 + $1.body.count }) <= RecordedValue.bytesMax else {
             throw ActorError.tooLarge("what one turn sends", limit: RecordedValue.bytesMax)
         }
         if let state = effects.state { turn.operations.append(.set(.state, state)) }
-        for message in effects.messages {
-            if let queued = enqueue(message.body, to: message.queue, limits: message.limits, requester: nil) {
-                turn.operations.append(
-                    .put(.message, id: TurnOperation.itemID(queued.number), queued.encoded()))
-            }
-        }
-        if effects.destroys { turn.operations.append(.destroy) }
+        for message in messages { turn.operations += put(message) }
+        turn.operations += retain(effects.broadcasts)
         turn.broadcasts = effects.broadcasts
-        turn.hasMessages = !effects.messages.isEmpty
+        turn.hasMessages = !messages.isEmpty
         turn.destroys = effects.destroys
         return turn
     }
@@ -70,7 +67,7 @@ extension LiveActor {
     /// Records a turn, and lets its events out with the commit (W3).
     /// - Parameter extra: what else belongs into the same record.
     func record(_ turn: RecordableTurn, also extra: [TurnOperation] = [], _ then: @escaping () -> Void) {
-        record(turn.operations + extra) { [self] in
+        record(turn.destroys ? ending(extra) : turn.operations + extra) { [self] in
             if !turn.broadcasts.isEmpty { shard.publish(turn.broadcasts, of: address) }
             then()
         }
@@ -98,24 +95,52 @@ extension LiveActor {
         return end > last ? Int(end - last) : 0
     }
 
-    /// Puts a message into the mailbox.
-    func enqueue(
-        _ body: [UInt8], to queue: String, limits: QueueLimits, requester: [UInt8]?
-    ) -> QueuedMessage? {
+    /// Keeps events for later subscribers, as their declarations say (A40).
+    private func retain(_ events: [(event: String, payload: [UInt8])]) -> [TurnOperation] {
+        guard !retention.isEmpty else { return [] }
+        return events.flatMap { event -> [TurnOperation] in
+            guard let count = retention[event.event] else { return [] }
+            let kept = retainedEvents.add(event.event, event.payload, count: count)
+            return [.put(.event, id: kept.id, kept.value)] + kept.deleted.map { .delete(.event, id: $0) }
+        }
+    }
+
+    /// Whether a message with the same deduplication key came before.
+    private func isKnown(_ message: OutgoingMessage) -> Bool {
+        guard let key = message.options.deduplicationKey else { return false }
+        return deduplication.check(.message(queue: message.queue, key: key, isAwaited: false)) != .new
+    }
+
+    private func put(_ message: OutgoingMessage) -> [TurnOperation] {
+        // Of two with one key in the same turn, the first counts.
+        guard !isKnown(message), let queued = enqueue(message, requester: nil) else { return [] }
+        var operations = [
+            TurnOperation.put(.message, id: TurnOperation.itemID(queued.number), queued.encoded())
+        ]
+        if let key = message.options.deduplicationKey {
+            operations += remember(
+                .message(queue: message.queue, key: key, isAwaited: false),
+                .reply(ReplyRecord.encode(.accepted(queued.number))))
+        }
+        return operations
+    }
+
+    /// Puts a message into the mailbox; nil if the queue is full.
+    func enqueue(_ message: OutgoingMessage, requester: [UInt8]?) -> QueuedMessage? {
         mailbox.reserve(through: reservedNumber)
         return mailbox.enqueue(
-            body, to: queue, capacity: limits.capacity, at: now.rawValue, requester: requester)
+            message.body, to: message.queue, capacity: message.rules.capacity, at: now.rawValue,
+            requester: requester, visibleAt: message.delay > .zero ? (now + message.delay).rawValue : 0,
+            priority: message.options.priority)
     }
 
     /// The record of the actor's end is on its way: whoever waits is told, and its key is free when the
     /// tables know.
-    func beDestroyed() {
+    private func beDestroyed() {
         phase = .departing
         shard.parkedRuns.remove(timerKey)
-        run.status = .cancelled
-        storedWake = nil
-        let gone = ActorError("destroyed", "the actor \(address) was destroyed", group: "actor")
-        shard.whenCommitted(partition) { [self] in failWaiters(gone) }
+        endActions(.destroyed(address))
+        shard.whenCommitted(partition) { [self] in failWaiters(.destroyed(address)) }
         leave()
     }
 }

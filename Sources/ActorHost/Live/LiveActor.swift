@@ -30,6 +30,9 @@ final class LiveActor: @unchecked Sendable {
     let shard: Shard
     /// The kind's options, read once.
     let options: ActorOptions
+    let asyncActions: Set<String>
+    /// How many events of which name are kept for later subscribers.
+    let retention: [String: Int]
     let address: ActorAddress
     let partition: PartitionID
     let kind: any ActorKindDefinition
@@ -47,6 +50,7 @@ final class LiveActor: @unchecked Sendable {
     private(set) var runName: [UInt8] = []
     var mailbox = MailboxCore()
     var deduplication = DeduplicationCore()
+    var retainedEvents = RetainedEvents()
 
     /// How the run stands, and what of it is stored.
     var run: RunRecord
@@ -63,11 +67,14 @@ final class LiveActor: @unchecked Sendable {
     var waits: [UInt64: RunWait] = [:]
     var nextTicket: UInt64 = 1
 
+    var actions: [UInt64: ActionExecution] = [:]
+    /// What turns of actions without a reply have returned; nil: not read from storage yet.
+    var actionTurns: [[UInt8]: [UInt8]]?
     var waiters: [ReplyWaiter] = []
     private var parked: [ShardRequest] = []
     var lastActivity: UInt64
     private var armed: UInt64?
-    private(set) var wakeAfterDeparture: UInt64?
+    var wakeAfterDeparture: UInt64?
 
     /// An actor that is about to be created.
     init(
@@ -77,6 +84,8 @@ final class LiveActor: @unchecked Sendable {
         self.address = address
         self.kind = kind
         options = kind.options
+        asyncActions = kind.asyncActions
+        retention = kind.retainedEvents
         self.input = input
         self.shard = shard
         self.partition = partition
@@ -97,6 +106,8 @@ final class LiveActor: @unchecked Sendable {
         address = stored.address
         self.kind = kind
         options = kind.options
+        asyncActions = kind.asyncActions
+        retention = kind.retainedEvents
         self.shard = shard
         self.partition = partition
         id = stored.id
@@ -127,6 +138,11 @@ final class LiveActor: @unchecked Sendable {
         for item in try shard.store.items(of: id, in: partition, space: .deduplication) {
             try deduplication.restore(id: item.id, value: item.body)
         }
+        if !retention.isEmpty {
+            for item in try shard.store.items(of: id, in: partition, space: .event) {
+                try retainedEvents.restore(id: item.id, value: item.body)
+            }
+        }
     }
 
     var now: Timestamp { shard.now(in: partition) }
@@ -146,7 +162,8 @@ final class LiveActor: @unchecked Sendable {
     // MARK: Life
 
     /// The record that creates the actor: its state after `onCreate`, its input, its run.
-    func create(by identity: RequestIdentity?) throws {
+    /// - Parameter tombstone: what is left of the last actor of this key.
+    func create(by identity: RequestIdentity?, replacing tombstone: Tombstone?) throws {
         let time = now
         var (_, turn) = try performTurn { ((), try instance.create(input: input, now: time)) }
         let (_, waking) = try performTurn { ((), try instance.wake(now: time)) }
@@ -155,8 +172,15 @@ final class LiveActor: @unchecked Sendable {
         guard !turn.destroys, !waking.destroys else {
             throw ActorError("destroyed", "the actor \(address) ended itself at its creation", group: "actor")
         }
-        var body = TurnBody(actor: nil)
+        var body = TurnBody(actor: tombstone?.id)
+        if tombstone != nil { body.append(.destroy) }
         body.append(.create(address, time: time.rawValue))
+        if let tombstone {
+            let inherited = tombstone.memory.inheritance(
+                bytesMax: Tombstone.inheritedBytesMax, Tombstone.surviving)
+            deduplication = inherited.core
+            for change in inherited.changes { body.append(TurnOperation(change)) }
+        }
         if let input { body.append(.set(.input, input)) }
         body.append(.set(.run, run.encoded()))
         body.append(.wake(at: 0))
@@ -256,7 +280,8 @@ final class LiveActor: @unchecked Sendable {
 
     /// Whether nothing happens but waiting.
     var isQuiet: Bool {
-        phase == .awake && steps.isEmpty && waiters.isEmpty && (isRunEnded || !waits.isEmpty)
+        phase == .awake && steps.isEmpty && actions.isEmpty && waiters.isEmpty
+            && (isRunEnded || !waits.isEmpty)
             && shard.partitions[partition]?.isCommitted ?? true
     }
 
@@ -295,7 +320,7 @@ final class LiveActor: @unchecked Sendable {
             } else if !steps.isEmpty || waits.isEmpty {
                 wake = Self.wakeAtOnce
             } else {
-                wake = waits.values.compactMap(\.deadline).min()
+                wake = waits.values.compactMap(nextEvent).min()
             }
         }
         wakeAfterDeparture = wake == Self.wakeOnStart ? nil : wake
@@ -354,13 +379,22 @@ final class LiveActor: @unchecked Sendable {
         var next = lastActivity &+ idleMicros
         if next < lastActivity { next = .max }
         var deadline = UInt64.max
-        for wait in waits.values { deadline = min(deadline, wait.deadline ?? .max) }
+        for wait in waits.values { deadline = min(deadline, nextEvent(wait) ?? .max) }
         for step in steps.values { deadline = min(deadline, step.deadline ?? .max) }
         for waiter in waiters { deadline = min(deadline, waiter.deadline ?? .max) }
+        for action in actions.values { deadline = min(deadline, action.deadline) }
         next = min(next, shard.wallTime(of: deadline, in: partition))
         guard armed.map({ next < $0 }) ?? true else { return }
         armed = next
         shard.timers.schedule(timerKey, at: next)
+    }
+
+    /// When a wait ends by itself, or may take a message that it may not take yet.
+    private func nextEvent(_ wait: RunWait) -> UInt64? {
+        guard case .message(let queues, _) = wait.goal, let visible = mailbox.nextVisible(in: queues) else {
+            return wait.deadline
+        }
+        return min(visible, wait.deadline ?? .max)
     }
 
     func timerFired() {
@@ -368,10 +402,12 @@ final class LiveActor: @unchecked Sendable {
         guard phase == .awake else { return }
         let time = now.rawValue
         expireWaiters(time)
+        expireActions(time)
         for (ticket, step) in steps.sorted(by: { $0.key < $1.key }) where (step.deadline ?? .max) <= time {
             guard steps[ticket] != nil else { continue }
             attemptTimedOut(step)
         }
+        offerMessages()
         for (ticket, wait) in waits.sorted(by: { $0.key < $1.key }) where (wait.deadline ?? .max) <= time {
             guard waits.removeValue(forKey: ticket) != nil else { continue }
             wait.due()

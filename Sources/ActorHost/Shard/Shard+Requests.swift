@@ -11,6 +11,9 @@ extension Shard {
     func handle(_ request: ShardRequest) {
         counters.requests += 1
         let address = request.request.target
+        if let deadline = request.deadline, deadline <= reading.monotonic {
+            return request.reply(.failure(.deadlineExceeded))
+        }
         if isStopping { return request.reply(.failure(.stopping)) }
         if let actor = live[address], actor.phase == .departing { return actor.park(request) }
         do {
@@ -20,18 +23,19 @@ extension Shard {
             case .getOrCreate(let input): try getOrCreate(request, input: input, mustBeNew: false)
             case .create(let input): try getOrCreate(request, input: input, mustBeNew: true)
             case .destroy:
-                guard let actor = try actor(at: address, in: request.partition) else {
-                    throw ActorError.notFound(address)
+                switch try find(address, in: request.partition) {
+                case .actor(let actor): hand(request, to: actor)
+                case .none(let tombstone):
+                    request.reply(
+                        tombstone?.answer(to: request.request) ?? .failure(.notFound(address)))
                 }
-                if actor.phase == .departing { return actor.park(request) }
-                actor.perform(request)
             case .action(let name, _):
                 let kind = try kind(address)
                 guard kind.actions.contains(name) else {
                     throw ActorError.actionNotFound(name, kind: address.kind, known: kind.actions)
                 }
                 try performCreating(request)
-            case .send(let queue, _), .request(let queue, _, _):
+            case .send(let queue, _, _), .request(let queue, _, _, _):
                 let kind = try kind(address)
                 guard kind.queues[queue] != nil else {
                     throw ActorError.queueUnknown(queue, kind: address.kind, known: Array(kind.queues.keys))
@@ -49,28 +53,45 @@ extension Shard {
     private func performCreating(_ request: ShardRequest) throws {
         guard store.backlogBytes <= settings.backlogBytesMax else { throw ActorError.overloaded }
         let address = request.request.target
-        let found = try actor(at: address, in: request.partition)
-        let actor = try found ?? create(address, in: request.partition, input: nil)
-        if actor.phase == .departing { return actor.park(request) }
-        actor.perform(request)
+        switch try find(address, in: request.partition) {
+        case .actor(let actor): hand(request, to: actor)
+        case .none(let tombstone):
+            if let answer = tombstone?.answer(to: request.request) { return request.reply(answer) }
+            hand(
+                request,
+                to: try create(address, in: request.partition, input: nil, replacing: tombstone))
+        }
+    }
+
+    private func hand(_ request: ShardRequest, to actor: LiveActor) {
+        // Waking may have ended it.
+        if actor.phase == .departing { actor.park(request) } else { actor.perform(request) }
     }
 
     private func getOrCreate(_ request: ShardRequest, input: Payload?, mustBeNew: Bool) throws {
         let address = request.request.target
         let kind = try kind(address)
         guard store.backlogBytes <= settings.backlogBytesMax else { throw ActorError.overloaded }
-        if let found = try actor(at: address, in: request.partition) {
+        let tombstone: Tombstone?
+        switch try find(address, in: request.partition) {
+        case .actor(let found):
             if found.phase == .departing { return found.park(request) }
+            if found.outlives(request.request.identity) {
+                return request.reply(.failure(.destroyed(address)))
+            }
             let isMaker = found.wasCreated(by: request.request.identity)
             let reply: Result<ActorReply, ActorError> =
                 mustBeNew && !isMaker
                 ? .failure(ActorError("duplicate_key", "the actor \(address) exists already", group: "actor"))
                 : .success(.created(isMaker, ActorDescription.of(found)))
             return whenCommitted(request.partition) { request.reply(reply) }
+        case .none(let left): tombstone = left
         }
+        if let answer = tombstone?.answer(to: request.request) { return request.reply(answer) }
         if let input { try kind.validate(input: input.bytes) }
         let made = try create(
-            address, in: request.partition, input: input?.bytes, by: request.request.identity)
+            address, in: request.partition, input: input?.bytes, by: request.request.identity,
+            replacing: tombstone)
         let reply = ActorReply.created(true, ActorDescription.of(made))
         whenCommitted(request.partition) { request.reply(.success(reply)) }
     }
@@ -84,7 +105,7 @@ extension Shard {
             let payload = try history ? self.history(of: actor) : ActorDescription.of(actor)
             return whenCommitted(request.partition) { request.reply(.success(.document(payload))) }
         }
-        guard let stored = try store.actor(at: address, in: request.partition) else {
+        guard let stored = try store.actor(at: address, in: request.partition), !stored.isTombstone else {
             throw ActorError.notFound(address)
         }
         let payload =
@@ -115,6 +136,7 @@ extension Shard {
         for actor in live.values.sorted(by: { $0.address < $1.address }) where actor.phase == .awake {
             actor.settle()
             actor.closeRun()
+            actor.endActions(.stopping)
             actor.failWaiters(.stopping)
         }
         for actor in departing.values.joined() {

@@ -21,6 +21,7 @@ final class Shard: @unchecked Sendable {
 
     let index: Int
     let executor = ShardExecutor()
+    let watch: ShardWatch
     let store: any HostStore
     let clock: any HostClock
     let ring: HashRing
@@ -31,6 +32,8 @@ final class Shard: @unchecked Sendable {
     var partitions: [PartitionID: PartitionLog] = [:]
     var live: [ActorAddress: LiveActor] = [:]
     var subscribers: [ActorAddress: [Subscriber]] = [:]
+    /// Subscriptions that wait until what is retained is committed.
+    var subscribing: Set<SubscriptionID> = []
     var timers = TimerCore<TimerKey>()
     /// Actors that leave memory once everything of them is applied.
     var departing: [PartitionID: [LiveActor]] = [:]
@@ -46,12 +49,6 @@ final class Shard: @unchecked Sendable {
     private var appliedWanted: Set<PartitionID> = []
     var counters = HostCounters()
 
-    struct Subscriber {
-        var id: SubscriptionID
-        var event: String
-        var deliver: @Sendable (EventDelivery) -> Void
-    }
-
     init(
         index: Int, store: any HostStore, clock: any HostClock, kinds: [String: any ActorKindDefinition],
         settings: HostSettings, logger: Logger
@@ -62,6 +59,7 @@ final class Shard: @unchecked Sendable {
         self.kinds = kinds
         self.settings = settings
         self.logger = logger
+        watch = ShardWatch(shard: index, logger: logger)
         ring = store.identity.ring
         reading = clock.reading()
     }
@@ -70,6 +68,7 @@ final class Shard: @unchecked Sendable {
         executor.start(
             name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush() },
             deadline: { [self] in deadline() })
+        if clock.isReal { watch.start(executor, limit: settings.blockedLimit) }
     }
 
     /// Takes ownership of a partition: the first record of the new epoch, then the actors that are due.
@@ -153,6 +152,7 @@ final class Shard: @unchecked Sendable {
         do {
             guard let stored = try store.actor(key.actor, in: key.partition), live[stored.address] == nil
             else { return }
+            if stored.isTombstone { return remove(tombstone: stored, in: key.partition) }
             _ = try activate(stored, in: key.partition)
         } catch {
             logger.error(
@@ -208,13 +208,29 @@ final class Shard: @unchecked Sendable {
 
     // MARK: Actors
 
-    /// The actor in memory, woken if need be; nil if there is none.
-    func actor(
-        at address: ActorAddress, in partition: PartitionID
-    ) throws -> LiveActor? {
-        if let actor = live[address] { return actor }
-        guard let stored = try store.actor(at: address, in: partition) else { return nil }
-        return try activate(stored, in: partition)
+    enum Found {
+        case actor(LiveActor)
+        /// There is no actor; perhaps there was one.
+        case none(Tombstone?)
+    }
+
+    /// The actor in memory, woken if need be.
+    func find(_ address: ActorAddress, in partition: PartitionID) throws -> Found {
+        if let actor = live[address] { return .actor(actor) }
+        guard let stored = try store.actor(at: address, in: partition) else { return .none(nil) }
+        if stored.isTombstone { return .none(try Tombstone(stored, in: partition, store: store)) }
+        return .actor(try activate(stored, in: partition))
+    }
+
+    /// Deletes what a destroyed actor has left, once nobody may ask for it any more.
+    private func remove(tombstone: StoredActor, in partition: PartitionID) {
+        if let expiry = tombstone.wakeAt, expiry > now(in: partition).rawValue {
+            let key = TimerKey(partition: partition, actor: tombstone.id)
+            return timers.schedule(key, at: wallTime(of: expiry, in: partition))
+        }
+        var body = TurnBody(actor: tombstone.id)
+        body.append(.destroy)
+        _ = append(body, to: partition)
     }
 
     func kind(_ address: ActorAddress) throws(ActorError) -> any ActorKindDefinition {
@@ -235,11 +251,12 @@ final class Shard: @unchecked Sendable {
 
     func create(
         _ address: ActorAddress, in partition: PartitionID, input: [UInt8]?,
-        by identity: RequestIdentity? = nil
+        by identity: RequestIdentity? = nil, replacing tombstone: Tombstone?
     ) throws -> LiveActor {
         let actor = LiveActor(
             creating: address, kind: try kind(address), input: input, shard: self, partition: partition)
-        try actor.create(by: identity)
+        try actor.create(by: identity, replacing: tombstone)
+        if let tombstone { timers.cancel(TimerKey(partition: partition, actor: tombstone.id)) }
         add(actor)
         counters.creations += 1
         // Nothing that the run does may be seen before the actor is there for good (W3).
@@ -306,15 +323,4 @@ final class Shard: @unchecked Sendable {
     }
 
     private static let hibernationsPerTrim: UInt64 = 16_384
-
-    // MARK: Events
-
-    func publish(_ events: [(event: String, payload: [UInt8])], of address: ActorAddress) {
-        guard let subscribers = subscribers[address] else { return }
-        for (event, payload) in events {
-            for subscriber in subscribers where subscriber.event == event {
-                subscriber.deliver(EventDelivery(actor: address, event: event, payload: Payload(payload)))
-            }
-        }
-    }
 }

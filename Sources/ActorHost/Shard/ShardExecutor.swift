@@ -29,6 +29,9 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
     private let parker = Parker()
     private let threadID = Atomic<UInt>(0)
     private var local = Deque<Work>()
+    /// Counts pieces of work; written by the thread only.
+    private let done = Atomic<UInt64>(0)
+    private let waits = Atomic<Bool>(false)
     /// Work done between two flushes, at the most.
     static let roundMax = 512
 
@@ -77,6 +80,12 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
         if isCurrent { body() } else { post(.call(body)) }
     }
 
+    /// Moves on with each piece of work.
+    var progress: UInt64 { done.load(ordering: .relaxed) }
+    /// Whether the thread has nothing to do.
+    var isWaiting: Bool { waits.load(ordering: .relaxed) }
+    var isStopped: Bool { inbox.withLock { $0.isStopped } }
+
     /// Makes the thread look at its deadline again.
     func nudge() { parker.unpark() }
 
@@ -111,11 +120,14 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
             flush()
             if !local.isEmpty || !arrived.isEmpty { continue }
             if isStopped { return }
+            waits.store(true, ordering: .relaxed)
             parker.park(micros: wait)
+            waits.store(false, ordering: .relaxed)
         }
     }
 
     private func run(_ work: Work) {
+        done.store(done.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
         switch work {
         case .job(let job): job.runSynchronously(on: asUnownedTaskExecutor())
         case .call(let body): body()

@@ -20,11 +20,16 @@ public enum ItemSpace: UInt8, CaseIterable, Sendable {
     case completion = 3
     /// Recorded replies by client session and sequence, or by idempotency key.
     case deduplication = 4
+    /// Turns of asynchronous actions without a reply; identifier: the request, then the turn's name.
+    case actionTurn = 5
+    /// Events for later subscribers; identifier: the event's name, then its number.
+    case event = 6
 }
 
 /// What one turn did to its actor, in order. All operations of a record are applied in one transaction.
 public enum TurnOperation: Hashable, Sendable {
-    /// The actor comes into being; its identifier is this record's position.
+    /// The actor comes into being; its identifier is this record's position. What follows in the record is
+    /// the new actor's; before it may stand the `destroy` of the record's own, which had the same address.
     case create(ActorAddress, time: UInt64)
     case set(ActorField, [UInt8])
     /// When the actor must next be woken, in microseconds since 1970: nil never, 0 at once.
@@ -57,7 +62,8 @@ public struct TurnBody: Sendable {
     private var writer: ByteWriter
     public private(set) var operationCount = 0
 
-    /// - Parameter actor: nil in the record that creates the actor, whose position becomes its identifier.
+    /// - Parameter actor: nil in a record that creates an actor, whose position becomes its identifier, and
+    ///   replaces none.
     public init(actor: ActorID?) {
         writer = ByteWriter(capacity: 256)
         // The record's header goes in front, so that the body need not be copied behind it.

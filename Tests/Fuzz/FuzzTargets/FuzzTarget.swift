@@ -25,7 +25,7 @@ public struct FuzzTarget: Sendable {
     public static let all: [FuzzTarget] = [
         .journalRecord, .recordRun, .turnBody, .actorKeyPath, .uuidText, .checksumFraming,
         .historyEntry, .runRecord, .clientFrame, .serverFrame, .replicationFrame,
-        .queuedMessage, .deduplicationEntry, .requestIdentity, .replyRecord,
+        .queuedMessage, .retainedEvents, .actionTurn, .deduplicationEntry, .requestIdentity, .replyRecord,
         .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,

@@ -39,6 +39,30 @@ extension FuzzTarget {
         return nil
     }
 
+    /// What is accepted as an event that is kept can be followed by another one.
+    public static let retainedEvents = FuzzTarget("RetainedEvents", corpus: [retained.id, retained.value]) {
+        bytes in
+        var events = RetainedEvents()
+        try? events.restore(id: bytes, value: retained.value)
+        try? events.restore(id: retained.id, value: bytes)
+        _ = events.add("news", [7], count: 2)
+        return events.last("news", count: 1) == [[7]] ? nil : "the newest event is not the last"
+    }
+
+    /// What is accepted as a turn of an action reads back the same.
+    public static let actionTurn = FuzzTarget(
+        "ActionTurn", corpus: [ActionTurn(time: 1 << 50, value: Array("[1]".utf8)).encoded()]
+    ) { bytes in
+        guard let turn = try? ActionTurn.decode(bytes) else { return nil }
+        return (try? ActionTurn.decode(turn.encoded())) == turn ? nil : "a turn changed on its way: \(turn)"
+    }
+
+    private static let retained: (id: [UInt8], value: [UInt8]) = {
+        var events = RetainedEvents()
+        let item = events.add("news", Array("{}".utf8), count: 2)
+        return (item.id, item.value)
+    }()
+
     /// The identifier under which a request is remembered has one form only.
     public static let requestIdentity = FuzzTarget("RequestIdentity", corpus: remembered.map(\.id)) { bytes in
         guard let identity = try? RequestIdentityID.decode(bytes) else { return nil }
@@ -51,19 +75,26 @@ extension FuzzTarget {
     ) { bytes in
         guard let reply = try? ReplyRecord.decode(bytes) else { return nil }
         // The one that is written as it is.
-        if case .created = reply { return bytes == ReplyRecord.creation ? nil : "another form of a creation" }
+        if case .success(.created) = reply {
+            return bytes == ReplyRecord.creation ? nil : "another form of a creation"
+        }
         return (try? ReplyRecord.decode(ReplyRecord.encode(reply))) == reply
             ? nil : "a reply changed on its way: \(reply)"
     }
 
-    private static let replies: [ActorReply] = [
-        .output(Payload("{\"a\":1}")), .accepted(1 << 40), .completed(.null), .destroyed,
+    private static let replies: [Result<ActorReply, ActorError>] = [
+        .success(.output(Payload("{\"a\":1}"))), .success(.accepted(1 << 40)), .success(.completed(.null)),
+        .success(.destroyed),
+        .failure(ActorError("c", "message", group: "g", metadata: ["b": "2", "a": "1"])),
     ]
 
     private static let messages = [
         QueuedMessage(number: 1, queue: "", body: [], enqueuedAt: 0, requester: nil),
         QueuedMessage(
             number: 1 << 40, queue: "é", body: Array("{}".utf8), enqueuedAt: 7, requester: [2, 65]),
+        QueuedMessage(
+            number: 9, queue: "later", body: [1], enqueuedAt: 7, requester: nil, visibleAt: 1 << 50,
+            priority: 9),
     ]
 
     /// A session that has acknowledged every number there is.
