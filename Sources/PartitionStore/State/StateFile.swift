@@ -59,7 +59,7 @@ final class StateFile {
             try connection.setLookaside(slotBytes: 256, slots: 64)
             try connection.pragma("locking_mode=EXCLUSIVE")
             try connection.pragma("synchronous=NORMAL")
-            try connection.pragma("cache_size=-128")
+            try connection.pragma("cache_size=-48")
             try connection.keepLogOnClose()
             let version = Int(try connection.pragma("user_version") ?? "") ?? 0
             let meta = try connection.statement(
