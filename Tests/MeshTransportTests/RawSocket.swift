@@ -114,7 +114,8 @@ final class CuttingProxy: Sendable {
         while case let bytes = from.read(), !bytes.isEmpty {
             if !isSwallowing.load(ordering: .relaxed), !to.write(bytes) { break }
         }
-        to.shutDown()
+        // Swallowing, it hides the end as well.
+        if !isSwallowing.load(ordering: .relaxed) { to.shutDown() }
     }
 
     /// Resets every connection.

@@ -54,8 +54,10 @@ struct TransportTests {
         var random = SplitMix64(seed: 5)
         let sizes = [1, Frame.payloadBytesMax, 0, 100_000, 16_384, 65_536 - 12, 7]
         let payloads = sizes.map { size in
-            let word = random.next()
-            return (0..<size).map { UInt8(truncatingIfNeeded: word >> UInt64($0 % 57)) }
+            var payload = [UInt8](repeating: 0, count: size)
+            // Different bytes here and there, so that a piece in the wrong place shows.
+            for place in stride(from: 0, to: size, by: 1001) { payload[place] = UInt8(random.next() & 0xFF) }
+            return payload
         }
         for payload in payloads {
             #expect(await left.transport.send(frame(payload), to: right.id, on: .bulk) == .queued)
@@ -68,7 +70,8 @@ struct TransportTests {
     @Test("A71: a peer that never reads costs bounded memory and is closed by the deadline for progress")
     func neverReads() async throws {
         var settings = MeshSettings()
-        settings.deadlines.writeProgress = .milliseconds(300)
+        settings.deadlines.writeProgress = .milliseconds(500)
+        settings.dataQueue = QueueLimits(bytesMax: 2 << 20, framesMax: 1000, highBytes: 1 << 20, lowBytes: 1 << 19)
         let lab = try Lab()
         let node = try await lab.node(1, plain: true, settings: settings)
         let peer = Lab.identity(2)
@@ -78,7 +81,7 @@ struct TransportTests {
             return socket
         }
         await node.log.wait { if case .connected = $0 { true } else { false } }
-        let payload = [UInt8](repeating: 1, count: 1 << 20)
+        let payload = [UInt8](repeating: 1, count: 1 << 18)
         var outcome = SendOutcome.queued
         while outcome == .queued {
             outcome = await node.transport.send(frame(payload), to: peer.node, on: .data)
