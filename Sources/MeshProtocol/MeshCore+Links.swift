@@ -155,7 +155,7 @@ extension MeshCore {
     private mutating func forget(_ id: LinkID, _ reason: CloseReason) {
         guard let link = links[id] else { return }
         retire(id, link, reason)
-        links[id] = nil
+        links.remove(id)
         effects.append(.abort(id))
     }
 
@@ -164,7 +164,7 @@ extension MeshCore {
         guard let link = links[id] else { return }
         let reason = failure.map { CloseReason.transport($0) }
         retire(id, link, reason ?? .peerClosed(insideFrame: link.decoder.isInsideFrame))
-        links[id] = nil
+        links.remove(id)
     }
 
     /// Takes a link out of the tables. A leaving one was taken out when it began to leave.
@@ -176,7 +176,7 @@ extension MeshCore {
 
     private mutating func remove(_ id: LinkID, _ link: Link) {
         if link.phase != .leaving { release(id, link) }
-        links[id] = nil
+        links.remove(id)
     }
 
     private mutating func release(_ id: LinkID, _ link: Link) {

@@ -3,7 +3,7 @@ import Identifiers
 extension MeshCore {
     /// Hands a frame to the mesh, to be written in order behind the others of this peer and lane.
     public mutating func send(
-        _ frame: Frame, to node: NodeID, on lane: MeshLane, now: Duration
+        _ frame: Frame, to node: NodeID, on lane: MeshLane
     ) -> (SendOutcome, [MeshEffect]) {
         if let objection = catalog.objection(to: frame.kind, on: lane) { return (.invalid(objection), []) }
         guard frame.payload.count <= Frame.payloadBytesMax else {
@@ -13,10 +13,11 @@ extension MeshCore {
         guard let id = table[LinkKey(node: node, lane: lane)], let peer = links[id]?.peer else {
             return (.notConnected, [])
         }
+        // Behind others it goes out with them: whoever is at writing them asks until nothing is left.
+        let flush = links[id]?.queue.hasUnfilled == false ? [MeshEffect.flush(id)] : []
         switch links[id]?.queue.offer(frame) {
-        case .taken: return (.queued, [.flush(id)])
-        case .takenToHighMark:
-            return (.queued, [.flush(id), .report(.backPressure(peer, isHigh: true))])
+        case .taken: return (.queued, flush)
+        case .takenToHighMark: return (.queued, flush + [.report(.backPressure(peer, isHigh: true))])
         case .full, nil: return (.full, [])
         }
     }

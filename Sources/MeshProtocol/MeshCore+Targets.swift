@@ -46,7 +46,7 @@ extension MeshCore {
 
     mutating func drop(_ node: NodeID, _ now: Duration) {
         targets[node] = nil
-        for id in links.keys.sorted() {
+        for id in links.ids {
             guard let link = links[id], link.peer?.node == node || link.target?.node == node else { continue }
             leave(id, .requested, saying: .notWanted, now)
         }

@@ -40,7 +40,7 @@ public struct MeshCore: Sendable {
     let catalog: FrameCatalog
     let settings: MeshSettings
     var directory = PeerDirectory()
-    var links: [LinkID: Link] = [:]
+    var links = LinkTable()
     /// The established connections.
     var table: [LinkKey: LinkID] = [:]
     var targets: [NodeID: Target] = [:]
@@ -49,7 +49,6 @@ public struct MeshCore: Sendable {
     /// Links that ended since the last event; their next attempts are not scheduled yet.
     var failures: [Failure] = []
     var mayDial = false
-    private var lastLink = LinkID(rawValue: 0)
     private(set) var isStopping = false
     private var saidStopped = false
     private var isDeadlinePast = false
@@ -99,11 +98,9 @@ public struct MeshCore: Sendable {
     }
 
     mutating func add(_ link: Link) -> LinkID {
-        lastLink.rawValue += 1
-        links[lastLink] = link
         if !link.isDialler { handshakes += 1 }
         wake(at: link.deadlines.next)
-        return lastLink
+        return links.insert(link)
     }
 
     mutating func wake(at moment: Duration?) {
@@ -113,7 +110,7 @@ public struct MeshCore: Sendable {
 
     private mutating func tick(_ now: Duration) {
         guard let due = nextDeadline, due <= now else { return }
-        for id in links.keys.sorted() {
+        for id in links.ids {
             switch links[id]?.deadlines.check(now: now) {
             case .ping: push(Frame(.ping), on: id, now)
             case .close(let reason): leave(id, reason, saying: nil, now)
@@ -126,14 +123,16 @@ public struct MeshCore: Sendable {
 
     private mutating func findNextDeadline() {
         isDeadlinePast = false
-        nextDeadline = links.values.lazy.map(\.deadlines.next).min()
+        nextDeadline = links.reduce(nil) { earliest, link in
+            earliest.map { min($0, link.deadlines.next) } ?? link.deadlines.next
+        }
         for target in targets.values { wake(at: target.nextDial) }
     }
 
     private mutating func stop(_ now: Duration) {
         isStopping = true
         targets = [:]
-        for id in links.keys.sorted() { leave(id, .requested, saying: .stopping, now) }
+        for id in links.ids { leave(id, .requested, saying: .stopping, now) }
     }
 
     /// The end of every event: schedules what failed, dials what is due, and hands out the effects.
@@ -141,7 +140,7 @@ public struct MeshCore: Sendable {
         if !failures.isEmpty { scheduleFailed(now, &random) }
         if mayDial { dialDue(now) }
         if isDeadlinePast { findNextDeadline() }
-        if isStopping, !saidStopped, links.isEmpty {
+        if isStopping, !saidStopped, links.count == 0 {
             saidStopped = true
             effects.append(.report(.stopped))
         }

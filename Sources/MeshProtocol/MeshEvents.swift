@@ -41,7 +41,7 @@ public enum MeshEvent: Hashable, Sendable {
 public enum MeshEffect: Hashable, Sendable {
     /// Open a TCP connection; then `connected` and `secured`, or `ended`.
     case dial(LinkID, MeshAddress)
-    /// Bytes wait in `fill`.
+    /// Bytes wait in `fill`: ask until it has none, and again after every `wrote` that came late.
     case flush(LinkID)
     /// Everything was written: close the sending half, and keep reading until the peer closes.
     case finish(LinkID)

@@ -57,6 +57,8 @@ public struct OutgoingQueue: Sendable {
 
     public var pendingBytes: Int { queuedBytes + inFlightBytes }
     public var pendingFrames: Int { entries.count }
+    /// Whether something waits to be handed out by `fill`.
+    public var hasUnfilled: Bool { queuedBytes > 0 }
     public var isEmpty: Bool { pendingBytes == 0 }
 
     /// Appends a frame, unless the queue is at its bound.

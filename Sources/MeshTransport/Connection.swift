@@ -239,7 +239,8 @@ final class Connection {
         guard state != .closing else { return }
         guard status == 0 else { return fail("the connection broke: \(UVError(status))") }
         if let session { sendOutput(of: session, plainBytes: 0) }
-        if request.plainBytes > 0 { transport?.linkWrote(id, request.plainBytes) }
+        // Also after bytes of TLS itself: frames may have waited behind them.
+        transport?.linkWrote(id, request.plainBytes)
         if shutsDown { shutDownWhenSent() }
     }
 

@@ -107,7 +107,7 @@ public actor MeshTransport {
     /// Hands over a frame, to be written with others at the end of the round.
     @discardableResult
     public func send(_ frame: Frame, to node: NodeID, on lane: MeshLane) -> SendOutcome {
-        let (outcome, effects) = core.send(frame, to: node, on: lane, now: EventLoop.now)
+        let (outcome, effects) = core.send(frame, to: node, on: lane)
         perform(effects)
         return outcome
     }
@@ -176,6 +176,7 @@ public actor MeshTransport {
 
     /// Effects of one event come before those of the events that they cause.
     private func perform(_ effects: [MeshEffect]) {
+        if effects.isEmpty { return }
         guard !isPerforming else { return waiting.append(contentsOf: effects) }
         isPerforming = true
         for effect in effects { perform(effect) }

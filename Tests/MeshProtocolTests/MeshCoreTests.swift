@@ -39,7 +39,7 @@ import TimeAndChance
     func invalidSends() {
         var mesh = connectedPair()
         let unknown = Frame(FrameKind(rawValue: 99))
-        let (outcome, effects) = mesh.cores[0].send(unknown, to: mesh.id(1), on: .data, now: .zero)
+        let (outcome, effects) = mesh.cores[0].send(unknown, to: mesh.id(1), on: .data)
         #expect(outcome == .invalid("frames of kind 99 are not registered") && effects.isEmpty)
         #expect(mesh.send([], from: 0, to: 1, on: .bulk) == .notConnected)
         let large = [UInt8](repeating: 0, count: Frame.payloadBytesMax + 1)

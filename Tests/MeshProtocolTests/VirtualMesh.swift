@@ -65,7 +65,7 @@ struct VirtualMesh {
         -> SendOutcome
     {
         let (outcome, effects) = cores[node].send(
-            Frame(Self.kind, payload), to: id(other), on: lane, now: now)
+            Frame(Self.kind, payload), to: id(other), on: lane)
         perform(effects, at: node)
         return outcome
     }

@@ -150,7 +150,6 @@ struct RefusalTests {
         var settings = MeshSettings()
         settings.deadlines.idle = .milliseconds(50)
         settings.deadlines.pong = .milliseconds(50)
-        settings.deadlines.handshake = .milliseconds(100)
         let lab = try Lab()
         for half in [0, 5, 12, 100] {
             let node = try await lab.node(1, plain: true, settings: settings)
@@ -165,6 +164,7 @@ struct RefusalTests {
             withExtendedLifetime(socket) {}
             await node.transport.close()
         }
+        settings.deadlines.handshake = .milliseconds(100)
         for plain in [true, false] {
             let node = try await lab.node(1, plain: plain, settings: settings)
             let socket = try await blocking {
@@ -215,11 +215,9 @@ struct RefusalTests {
 
     @Test("A peer without TLS is told apart", arguments: [true, false])
     func noTLS(diallerIsPlain: Bool) async throws {
-        var settings = MeshSettings()
-        settings.deadlines.handshake = .milliseconds(500)
         let lab = try Lab()
-        let dialler = try await lab.node(1, plain: diallerIsPlain, settings: settings)
-        let acceptor = try await lab.node(2, plain: !diallerIsPlain, settings: settings)
+        let dialler = try await lab.node(1, plain: diallerIsPlain)
+        let acceptor = try await lab.node(2, plain: !diallerIsPlain)
         let reasons = await failures(dialler, acceptor)
         if diallerIsPlain {
             #expect("\(reasons.1)".contains("the peer does not speak TLS"))

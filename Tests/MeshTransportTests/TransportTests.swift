@@ -82,17 +82,24 @@ struct TransportTests {
         }
         await node.log.wait { if case .connected = $0 { true } else { false } }
         let payload = [UInt8](repeating: 1, count: 1 << 18)
-        var outcome = SendOutcome.queued
-        while outcome == .queued {
-            outcome = await node.transport.send(frame(payload), to: peer.node, on: .data)
-            #expect(await node.transport.pendingBytes(to: peer.node, on: .data) <= settings.dataQueue.bytesMax)
-        }
+        let outcome = await flood(node.transport, payload, to: peer.node, bytesMax: settings.dataQueue.bytesMax)
         #expect(outcome == .full)
         #expect(await node.failure() == .notReading)
         let highs = node.log.events.count { if case .backPressure(_, true) = $0 { true } else { false } }
         #expect(highs == 1)
         withExtendedLifetime(socket) {}
         await node.transport.close()
+    }
+
+    /// Sends until it is refused, in one go.
+    private func flood(
+        _ transport: isolated MeshTransport, _ payload: [UInt8], to peer: NodeID, bytesMax: Int
+    ) -> SendOutcome {
+        while true {
+            let outcome = transport.send(frame(payload), to: peer, on: .data)
+            guard outcome == .queued else { return outcome }
+            #expect(transport.pendingBytes(to: peer, on: .data) <= bytesMax)
+        }
     }
 
     @Test("A receiver that pauses holds the sender back; when it goes on everything arrives in order")
@@ -196,10 +203,14 @@ struct TransportTests {
 
     @Test("200 connections at once", arguments: [false, true])
     func manyConnections(plain: Bool) async throws {
+        // A slow machine takes its time for 400 handshakes.
+        var settings = MeshSettings()
+        (settings.deadlines.connect, settings.deadlines.handshake) = (.seconds(60), .seconds(60))
+        (settings.deadlines.idle, settings.deadlines.pong) = (.seconds(30), .seconds(30))
         let lab = try Lab()
-        let hub = try await lab.node(1000, plain: plain, loop: EventLoop(name: "hub"))
+        let hub = try await lab.node(1000, plain: plain, settings: settings, loop: EventLoop(name: "hub"))
         var spokes: [LabNode] = []
-        for id in 1...67 { spokes.append(try await lab.node(UInt64(id), plain: plain)) }
+        for id in 1...67 { spokes.append(try await lab.node(UInt64(id), plain: plain, settings: settings)) }
         for spoke in spokes { await spoke.connect(to: hub, lanes: Self.allLanes) }
         await hub.log.wait(201) { if case .connected = $0 { true } else { false } }
         for spoke in spokes {
