@@ -32,7 +32,10 @@ let package = Package(
         // For Benchmarks/, a package of its own; not an interface for anybody else.
         .library(
             name: "ApusInternals",
-            targets: ["NodeAssembly", "ActorHost", "SQLiteDriver", "ClientProtocol", "Identifiers"]),
+            targets: [
+                "NodeAssembly", "ActorHost", "SQLiteDriver", "ClientProtocol", "Identifiers", "MeshProtocol",
+                "MeshTransport", "TimeAndChance",
+            ]),
         .executable(name: "announced", targets: ["Announced"]),
         .executable(name: "outside-world", targets: ["OutsideWorld"]),
     ],
@@ -45,11 +48,14 @@ let package = Package(
     targets: [
         // Floor 0: system
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CAllocator"),
+        .target(name: "CChecksum"),
 
         // Floor 1: vocabulary
         .target(name: "Identifiers", swiftSettings: house),
-        .target(name: "ByteCoding", dependencies: ["Identifiers"], swiftSettings: house),
+        .target(name: "ByteCoding", dependencies: ["CChecksum", "Identifiers"], swiftSettings: house),
         .target(name: "TimeAndChance", swiftSettings: house),
 
         // Floor 2: cores
@@ -64,12 +70,22 @@ let package = Package(
             name: "MailboxCore", dependencies: ["ByteCoding", "Identifiers", deque], swiftSettings: house),
         .target(name: "TimerCore", dependencies: [heap], swiftSettings: house),
 
+        .target(
+            name: "MeshProtocol", dependencies: ["ByteCoding", "Identifiers"], exclude: ["README.md"],
+            swiftSettings: house),
+
         // Floor 3: drivers
         .target(
             name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers"],
             exclude: ["README.md"], swiftSettings: house),
+
+        .target(
+            name: "MeshTransport",
+            dependencies: [
+                "CLibUV", "COpenSSL", "MeshProtocol", "ByteCoding", "Identifiers", "TimeAndChance",
+            ], exclude: ["README.md"], swiftSettings: house),
 
         // Floor 4: authoring
         .target(
@@ -132,7 +148,9 @@ let package = Package(
         // Tests
         .target(
             name: "FuzzTargets",
-            dependencies: ["Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol"],
+            dependencies: [
+                "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "MeshProtocol",
+            ],
             path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -168,6 +186,14 @@ let package = Package(
             name: "SessionCoreTests", dependencies: ["SessionCore", "ClientProtocol", "Identifiers"],
             swiftSettings: house),
         .testTarget(name: "SQLiteDriverTests", dependencies: ["SQLiteDriver"], swiftSettings: house),
+        .testTarget(
+            name: "MeshProtocolTests",
+            dependencies: ["MeshProtocol", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(
+            name: "MeshTransportTests",
+            dependencies: ["MeshTransport", "MeshProtocol", "CLibUV", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
         .testTarget(
             name: "PartitionStoreTests",
             dependencies: ["PartitionStore", "SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],

@@ -1,5 +1,3 @@
-import DequeModule
-
 /// The bound of what may wait on one connection.
 public struct QueueLimits: Hashable, Sendable {
     /// Frames beyond it are refused, except that an empty queue takes any frame.
@@ -36,7 +34,9 @@ public struct OutgoingQueue: Sendable {
 
     private var limits: QueueLimits
     private var lane: MeshLane
-    private var entries = Deque<Entry>()
+    private var entries: [Entry] = []
+    /// The first entry that is not handed out whole; those before it are gone.
+    private var head = 0
     /// How much of the first entry was handed out already.
     private var offset = 0
     private var queuedBytes = 0
@@ -56,7 +56,7 @@ public struct OutgoingQueue: Sendable {
     }
 
     public var pendingBytes: Int { queuedBytes + inFlightBytes }
-    public var pendingFrames: Int { entries.count }
+    public var pendingFrames: Int { entries.count - head }
     /// Whether something waits to be handed out by `fill`.
     public var hasUnfilled: Bool { queuedBytes > 0 }
     public var isEmpty: Bool { pendingBytes == 0 }
@@ -64,7 +64,7 @@ public struct OutgoingQueue: Sendable {
     /// Appends a frame, unless the queue is at its bound.
     public mutating func offer(_ frame: Frame) -> Offer {
         let bytes = frame.byteCount
-        guard isEmpty || pendingBytes + bytes <= limits.bytesMax && entries.count < limits.framesMax else {
+        guard isEmpty || pendingBytes + bytes <= limits.bytesMax && pendingFrames < limits.framesMax else {
             return .full
         }
         push(frame)
@@ -81,7 +81,7 @@ public struct OutgoingQueue: Sendable {
 
     /// Drops whole frames that were not begun, for a connection that only has to say farewell.
     mutating func dropUnbegun() {
-        while entries.count > (offset > 0 ? 1 : 0), let dropped = entries.popLast() {
+        while pendingFrames > (offset > 0 ? 1 : 0), let dropped = entries.popLast() {
             queuedBytes -= dropped.byteCount
         }
     }
@@ -90,7 +90,8 @@ public struct OutgoingQueue: Sendable {
     /// - Returns: how many bytes were copied; zero if none wait.
     public mutating func fill(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
         var filled = 0
-        while filled < buffer.count, let entry = entries.first {
+        while filled < buffer.count, head < entries.count {
+            let entry = entries[head]
             var target = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
             var copied = 0
             if offset < Frame.headerBytes {
@@ -102,12 +103,22 @@ public struct OutgoingQueue: Sendable {
             filled += copied
             offset += copied
             guard offset == entry.byteCount else { break }
-            entries.removeFirst()
-            offset = 0
+            dropFirst()
         }
         queuedBytes -= filled
         inFlightBytes += filled
         return filled
+    }
+
+    private mutating func dropFirst() {
+        offset = 0
+        entries[head].payload = []
+        head += 1
+        // Moving the rest forward costs no more than what was gone before it.
+        if head * 2 >= entries.count {
+            entries.removeFirst(head)
+            head = 0
+        }
     }
 
     private static func copy(

@@ -71,6 +71,8 @@ struct TransportTests {
     func neverReads() async throws {
         var settings = MeshSettings()
         settings.deadlines.writeProgress = .milliseconds(500)
+        // The peer does not answer pings either, which is another reason than the one to be shown.
+        settings.deadlines.idle = .seconds(600)
         settings.dataQueue = QueueLimits(bytesMax: 2 << 20, framesMax: 1000, highBytes: 1 << 20, lowBytes: 1 << 19)
         let lab = try Lab()
         let node = try await lab.node(1, plain: true, settings: settings)
