@@ -149,7 +149,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "MeshProtocol",
+                "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol",
+                "MeshProtocol",
             ],
             path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(

@@ -18,7 +18,7 @@ let package = Package(
                 .product(name: "Apus", package: "apus"), .product(name: "ApusClient", package: "apus"),
                 .product(name: "ApusInternals", package: "apus"),
                 .product(name: "Logging", package: "swift-log"),
-            ])
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -4,8 +4,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/// Bytes that the peer's kernel does not acknowledge for so long end the connection (tcp(7)). The mesh's own deadlines
-/// are shorter; this one frees the socket of a connection that nobody watches any more.
+/// Bytes that the peer's kernel does not acknowledge for so long end the connection (tcp(7)). The mesh's own
+/// deadlines are shorter; this one frees the socket of a connection that nobody watches any more.
 static inline int apus_tcp_user_timeout(const uv_tcp_t *handle, unsigned int millis) {
 #ifdef TCP_USER_TIMEOUT
     uv_os_fd_t socket;

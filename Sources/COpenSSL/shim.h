@@ -24,7 +24,9 @@ static inline void apus_no_resumption(SSL_CTX *context) {
     SSL_CTX_set_num_tickets(context, 0);
 }
 /// An idle connection keeps no record buffers.
-static inline void apus_release_buffers(SSL_CTX *context) { SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS); }
+static inline void apus_release_buffers(SSL_CTX *context) {
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+}
 
 static inline long apus_bio_contents(BIO *bio, char **bytes) { return BIO_get_mem_data(bio, bytes); }
 static inline void apus_bio_empty(BIO *bio) { (void)BIO_reset(bio); }

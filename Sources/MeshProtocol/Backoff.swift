@@ -1,5 +1,5 @@
-/// Waits between attempts: doubled each time up to a bound, and spread at random so that nodes that lost the same
-/// peer do not come back in step.
+/// Waits between attempts: doubled each time up to a bound, and spread at random so that nodes that lost the
+/// same peer do not come back in step.
 public struct Backoff: Hashable, Sendable {
     public struct Settings: Hashable, Sendable {
         public var first: Duration = .milliseconds(50)

@@ -1,7 +1,7 @@
 import ByteCoding
 
-/// The number that says whose frame it is and what it holds. Numbers below `firstForUsers` are the mesh's own;
-/// the others are opaque to it and handed out by `FrameCatalog`.
+/// The number that says whose frame it is and what it holds. Numbers below `firstForUsers` are the mesh's
+/// own; the others are opaque to it and handed out by `FrameCatalog`.
 public struct FrameKind: RawRepresentable, Hashable, Comparable, Sendable {
     public var rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
@@ -22,8 +22,8 @@ public struct FrameKind: RawRepresentable, Hashable, Comparable, Sendable {
 
 /// One message between two nodes.
 ///
-/// On the wire, little-endian: payload length u32, kind u8, lane u8, flags u16 (zero in this version), CRC32C u32 of
-/// these eight bytes and the payload, payload.
+/// On the wire, little-endian: payload length u32, kind u8, lane u8, flags u16 (zero in this version), CRC32C
+/// u32 of these eight bytes and the payload, payload.
 public struct Frame: Hashable, Sendable {
     public static let headerBytes = 12
     /// A whole frame, header included.

@@ -1,7 +1,7 @@
 /// Which kinds of frames a node knows, who owns them, and on which lane they travel.
 ///
-/// The mesh does not read what is inside of a frame; this table only keeps two users off one number, and a kind off
-/// a lane where it would stand in the way of others.
+/// The mesh does not read what is inside of a frame; this table only keeps two users off one number, and a
+/// kind off a lane where it would stand in the way of others.
 public struct FrameCatalog: Hashable, Sendable {
     public struct Entry: Hashable, Sendable {
         public var kind: FrameKind

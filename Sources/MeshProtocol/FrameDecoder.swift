@@ -1,4 +1,5 @@
-/// Why bytes are no frame. A connection that brought such bytes is closed; nothing behind them can be trusted.
+/// Why bytes are no frame. A connection that brought such bytes is closed; nothing behind them can be
+/// trusted.
 public enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLong(bytes: Int, limit: Int)
     case unknownLane(UInt8)
@@ -21,8 +22,8 @@ public enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// Cuts a stream of bytes into frames, however the stream is cut itself.
 ///
-/// Payloads are copied once, from the chunk that was read into the frame. After an error every further call fails
-/// with the same error.
+/// Payloads are copied once, from the chunk that was read into the frame. After an error every further call
+/// fails with the same error.
 public struct FrameDecoder: Sendable {
     /// Longer payloads are refused by their header alone. Small before the peer is known.
     public var payloadBytesMax: Int

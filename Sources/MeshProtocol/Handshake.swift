@@ -1,17 +1,19 @@
 import ByteCoding
 import Identifiers
 
-/// The first frames of a connection. The dialler says hello; the acceptor answers with its own hello and `accept`;
-/// the dialler's `accept` completes it. At any point either side may refuse with a farewell instead.
+/// The first frames of a connection. The dialler says hello; the acceptor answers with its own hello and
+/// `accept`; the dialler's `accept` completes it. At any point either side may refuse with a farewell
+/// instead.
 ///
-///     dialler:   awaitingHello ── hello ──> awaitingAccept ── accept ──> done   (sends accept)
-///     acceptor:  awaitingHello ── hello ──> awaitingAccept ── accept ──> done   (sends hello and accept first)
+///     dialler:   awaitingHello ── hello ──> awaitingAccept ── accept ──> done
+///     acceptor:  awaitingHello ── hello ──> awaitingAccept ── accept ──> done
 ///
-/// The acceptor says nothing before it has heard a hello, and counts the connection only after the dialler's accept,
-/// so a dialler can drop an attempt without the other side ever reporting it.
+/// The acceptor says nothing before it has heard a hello, and counts the connection only after the dialler's
+/// accept, so a dialler can drop an attempt without the other side ever reporting it.
 public struct Handshake: Sendable {
     public enum Role: Hashable, Sendable {
-        /// - Parameter expected: the node that should answer; nil for a seed of which only the address is known.
+        /// - Parameter expected: the node that should answer; nil for a seed of which only the address is
+        ///   known.
         case dialler(MeshLane, expected: NodeID?)
         case acceptor
     }
@@ -138,8 +140,8 @@ public struct Handshake: Sendable {
 
     // MARK: Judging a hello
 
-    /// The first reason that makes the peer unacceptable. The cluster comes first: nothing else can be compared
-    /// between two clusters.
+    /// The first reason that makes the peer unacceptable. The cluster comes first: nothing else can be
+    /// compared between two clusters.
     private func objection(to theirs: NodeIdentity, _ directory: PeerDirectory) -> Refusal? {
         guard theirs.cluster == local.cluster else {
             return .wrongCluster(local.cluster, peer: theirs.cluster)

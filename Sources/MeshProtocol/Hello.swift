@@ -21,7 +21,8 @@ public struct ProtocolVersions: Hashable, Sendable {
     }
 }
 
-/// The constants by which a node maps actors to partitions, short enough to compare at every connection (R16).
+/// The constants by which a node maps actors to partitions, short enough to compare at every connection
+/// (R16).
 public struct MapConstants: Hashable, Sendable {
     public var partitionCount: UInt32
     public var seedDigest: UInt64
@@ -74,8 +75,8 @@ public struct CertificateIdentity: Hashable, Sendable {
 
 /// The first frame of each side.
 ///
-/// Its layout is fixed for ever, so that programs of any two versions can refuse each other with a sentence; what a
-/// later version adds goes behind and is skipped.
+/// Its layout is fixed for ever, so that programs of any two versions can refuse each other with a sentence;
+/// what a later version adds goes behind and is skipped.
 struct Hello: Hashable, Sendable {
     var identity: NodeIdentity
     var lane: MeshLane

@@ -18,8 +18,8 @@ public struct DeadlineSettings: Hashable, Sendable {
 
 /// Says when a connection has waited for too long, by what it waited for.
 ///
-/// Time comes in as a `Duration` since any fixed moment. Reading and writing only move deadlines back, so nothing is
-/// scheduled for them: whoever wakes too early asks for `next` again.
+/// Time comes in as a `Duration` since any fixed moment. Reading and writing only move deadlines back, so
+/// nothing is scheduled for them: whoever wakes too early asks for `next` again.
 struct LinkDeadlines: Hashable, Sendable {
     enum Phase: Hashable, Sendable {
         case connecting, handshaking, open, leaving
@@ -49,7 +49,8 @@ struct LinkDeadlines: Hashable, Sendable {
         since = now
     }
 
-    /// Bytes came. The handshake's deadline covers all of it, or one byte at a time would stretch it for ever.
+    /// Bytes came. The handshake's deadline covers all of it, or one byte at a time would stretch it for
+    /// ever.
     mutating func received(now: Duration) {
         guard phase == .open else { return }
         since = now

@@ -1,5 +1,5 @@
-/// The links by their number: a slot of an array and how often the slot was used, so that looking one up costs no hash
-/// and no copy, and a number is never used twice.
+/// The links by their number: a slot of an array and how often the slot was used, so that looking one up
+/// costs no hash and no copy, and a number is never used twice.
 struct LinkTable: Sendable {
     private struct Slot {
         var generation: UInt32

@@ -74,8 +74,8 @@ extension MeshCore {
 
     /// Whether an established connection is to be kept instead of this one.
     ///
-    /// When both nodes dialled at the same time, both keep what the lower one dialled. When the same side dialled
-    /// again it has lost the old connection, and a newer incarnation has lost them all.
+    /// When both nodes dialled at the same time, both keep what the lower one dialled. When the same side
+    /// dialled again it has lost the old connection, and a newer incarnation has lost them all.
     private func isBeaten(_ id: LinkID, as peer: MeshPeer) -> Bool {
         guard let other = table[LinkKey(node: peer.node, lane: peer.lane)], other != id,
             let rival = links[other], let known = rival.peer, let link = links[id]
@@ -126,7 +126,9 @@ extension MeshCore {
     mutating func closeOutdated(_ node: NodeID, _ now: Duration) {
         guard let known = directory[node] else { return }
         for lane in MeshLane.allCases {
-            guard let id = table[LinkKey(node: node, lane: lane)], let peer = links[id]?.peer else { continue }
+            guard let id = table[LinkKey(node: node, lane: lane)], let peer = links[id]?.peer else {
+                continue
+            }
             if peer.store != known.store {
                 let refusal = Refusal.otherStore(node, registered: known.store, peer: peer.store)
                 leave(id, .refused(refusal), saying: refusal, now)

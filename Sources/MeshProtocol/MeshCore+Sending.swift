@@ -32,7 +32,8 @@ extension MeshCore {
         table[LinkKey(node: node, lane: lane)].flatMap { links[$0]?.queue.pendingBytes } ?? 0
     }
 
-    /// Copies waiting bytes of the link into `buffer`. The driver reports with `wrote` when the socket has them.
+    /// Copies waiting bytes of the link into `buffer`. The driver reports with `wrote` when the socket has
+    /// them.
     public mutating func fill(_ buffer: UnsafeMutableRawBufferPointer, for id: LinkID, now: Duration) -> Int {
         let count = links[id]?.queue.fill(buffer) ?? 0
         if count > 0 {

@@ -28,8 +28,8 @@ public enum MeshInput: Hashable, Sendable {
 
 /// All connections of one node to the others, and every decision about them.
 ///
-/// A value without I/O: the driver opens sockets, moves bytes and wakes it at `nextDeadline`. Time comes in as a
-/// `Duration` since any fixed moment.
+/// A value without I/O: the driver opens sockets, moves bytes and wakes it at `nextDeadline`. Time comes in
+/// as a `Duration` since any fixed moment.
 public struct MeshCore: Sendable {
     struct Failure {
         var link: Link

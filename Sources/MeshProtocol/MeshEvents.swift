@@ -10,7 +10,9 @@ public struct MeshAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    public var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    public var description: String {
+        host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 }
 
 /// One connection between its first byte and its last, whoever is at the other end. Never used twice.
@@ -28,8 +30,8 @@ public enum MeshEvent: Hashable, Sendable {
     case frame(Frame, from: MeshPeer)
     /// The queue to the peer reached its high mark (`true`), or fell to its low mark.
     case backPressure(MeshPeer, isHigh: Bool)
-    /// A dial did not lead to a connection. `node` is nil for an introduction; `retryIn` is nil if this was the only
-    /// attempt.
+    /// A dial did not lead to a connection. `node` is nil for an introduction; `retryIn` is nil if this was
+    /// the only attempt.
     case dialFailed(NodeID?, MeshAddress, MeshLane, CloseReason, retryIn: Duration?)
     /// Somebody connected and did not become a peer.
     case rejected(from: String, CloseReason)

@@ -1,5 +1,5 @@
-/// A pair of nodes has one connection for each lane, so that the bytes of a snapshot never stand in front of an
-/// acknowledgement, nor an acknowledgement in front of a heartbeat.
+/// A pair of nodes has one connection for each lane, so that the bytes of a snapshot never stand in front of
+/// an acknowledgement, nor an acknowledgement in front of a heartbeat.
 public enum MeshLane: UInt8, CaseIterable, Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Gossip, consensus, heartbeats: small and urgent.
     case control = 0

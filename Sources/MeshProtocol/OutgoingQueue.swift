@@ -99,7 +99,9 @@ public struct OutgoingQueue: Sendable {
                 target = UnsafeMutableRawBufferPointer(rebasing: target[copied...])
             }
             let start = offset + copied - Frame.headerBytes
-            if start >= 0 { entry.payload.withUnsafeBytes { copied += Self.copy($0, from: start, to: target) } }
+            if start >= 0 {
+                entry.payload.withUnsafeBytes { copied += Self.copy($0, from: start, to: target) }
+            }
             filled += copied
             offset += copied
             guard offset == entry.byteCount else { break }

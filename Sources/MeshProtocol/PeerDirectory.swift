@@ -18,7 +18,8 @@ public struct PeerDirectory: Sendable {
 
     public subscript(node: NodeID) -> Record? { records[node] }
 
-    /// The control plane says so: a store that differs was registered anew, and incarnations never go back (R15).
+    /// The control plane says so: a store that differs was registered anew, and incarnations never go back
+    /// (R15).
     public mutating func learn(_ node: NodeID, _ record: Record) {
         if let old = records[node], old.store == record.store, old.incarnation > record.incarnation { return }
         records[node] = record

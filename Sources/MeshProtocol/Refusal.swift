@@ -1,7 +1,8 @@
 import ByteCoding
 import Identifiers
 
-/// Why a node closes a connection on purpose: a number for programs, and a sentence that tells a person what to do.
+/// Why a node closes a connection on purpose: a number for programs, and a sentence that tells a person what
+/// to do.
 public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     /// Numbers that a peer may send although this program does not know them yet are kept as they are.
     public struct Code: RawRepresentable, Hashable, Sendable {
@@ -96,24 +97,24 @@ extension Refusal {
         return Refusal(
             .otherConstants,
             "the constants of the partition map differ (\(difference)): they are fixed when a cluster is "
-                + "initialised, so the peer's data directory comes from another initialisation; start it with "
-                + "an empty directory and let it join")
+                + "initialised, so the peer's data directory comes from another initialisation; start it "
+                + "with an empty directory and let it join")
     }
 
     static func otherStore(_ node: NodeID, registered: StoreID, peer: StoreID) -> Refusal {
         Refusal(
             .otherStore,
             "node \(node.rawValue) is registered with store \(registered), the peer presents store \(peer): "
-                + "its identity was copied or its disk replaced; start it with an empty data directory so that "
-                + "it joins anew, or stop the copy")
+                + "its identity was copied or its disk replaced; start it with an empty data directory so "
+                + "that it joins anew, or stop the copy")
     }
 
     static func oldIncarnation(_ node: NodeID, known: Incarnation, peer: Incarnation) -> Refusal {
         Refusal(
             .oldIncarnation,
             "node \(node.rawValue) has started \(known.rawValue) times, the peer is its start "
-                + "\(peer.rawValue): it is an older process that was replaced, or its disk was set back to an "
-                + "older state; stop it, and restore no data directory from a copy")
+                + "\(peer.rawValue): it is an older process that was replaced, or its disk was set back to "
+                + "an older state; stop it, and restore no data directory from a copy")
     }
 
     static func oneself(_ node: NodeID) -> Refusal {
@@ -125,22 +126,23 @@ extension Refusal {
     static func copiedIdentity(_ node: NodeID) -> Refusal {
         Refusal(
             .copiedIdentity,
-            "the peer also claims to be node \(node.rawValue), which is this node: two processes run with copies "
-                + "of one data directory; stop one of them and start it with an empty directory")
+            "the peer also claims to be node \(node.rawValue), which is this node: two processes run with "
+                + "copies of one data directory; stop one of them and start it with an empty directory")
     }
 
     static func otherCertificate(_ certificate: CertificateIdentity, claimed: NodeID) -> Refusal {
         Refusal(
             .otherCertificate,
             "the peer claims to be node \(claimed.rawValue), its certificate was issued to node "
-                + "\(certificate.node.rawValue): give every node its own certificate and do not copy key files")
+                + "\(certificate.node.rawValue): give every node its own certificate and do not copy key "
+                + "files")
     }
 
     static func unexpectedNode(_ expected: NodeID, found: NodeID) -> Refusal {
         Refusal(
             .unexpectedNode,
-            "node \(expected.rawValue) was expected at this address, node \(found.rawValue) answers: correct the "
-                + "address that is advertised for node \(expected.rawValue)")
+            "node \(expected.rawValue) was expected at this address, node \(found.rawValue) answers: correct "
+                + "the address that is advertised for node \(expected.rawValue)")
     }
 
     static let duplicate = Refusal(

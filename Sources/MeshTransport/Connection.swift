@@ -9,8 +9,8 @@ import Darwin
 
 /// One TCP connection with TLS around it: bytes in, bytes out, one end. Used on the loop's thread only.
 ///
-/// libuv holds one reference from `uv_tcp_init` to the callback of `uv_close`, and each request one from its start to
-/// its callback, so that nothing is freed under it.
+/// libuv holds one reference from `uv_tcp_init` to the callback of `uv_close`, and each request one from its
+/// start to its callback, so that nothing is freed under it.
 final class Connection {
     enum State {
         case connecting, securing, open
@@ -144,9 +144,12 @@ final class Connection {
         uv_read_start(
             stream,
             { handle, _, buffer in
-                guard let buffer, let connection = Connection.of(UnsafeMutableRawPointer(handle)) else { return }
+                guard let buffer, let connection = Connection.of(UnsafeMutableRawPointer(handle)) else {
+                    return
+                }
                 let space = connection.buffers.incoming
-                buffer.pointee = uv_buf_init(space.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(space.count))
+                buffer.pointee = uv_buf_init(
+                    space.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(space.count))
             },
             { stream, count, buffer in
                 guard let connection = Connection.of(stream), let buffer, count != 0 else { return }
@@ -195,7 +198,8 @@ final class Connection {
     /// Whether the socket takes bytes now.
     var canWrite: Bool { state == .open && unsent == nil && !shutsDown }
 
-    /// Writes the bytes. If the socket does not take all of them the rest is kept, and `linkWrote` follows later.
+    /// Writes the bytes. If the socket does not take all of them the rest is kept, and `linkWrote` follows
+    /// later.
     /// - Returns: whether all of them were taken.
     func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let session else { return send(bytes, plainBytes: bytes.count) }
@@ -220,7 +224,8 @@ final class Connection {
 
     private func send(_ bytes: UnsafeRawBufferPointer, plainBytes: Int) -> Bool {
         var buffer = uv_buf_init(
-            UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: CChar.self)), UInt32(bytes.count))
+            UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: CChar.self)),
+            UInt32(bytes.count))
         let taken = uv_try_write(stream, &buffer, 1)
         if taken == bytes.count { return true }
         guard taken >= 0 || taken == UV_EAGAIN.rawValue else {
@@ -264,8 +269,8 @@ final class Connection {
 
     // MARK: The end
 
-    /// Closes the sending half and reads on until the peer closes: closing with unread bytes would reset the connection,
-    /// and a reset overtakes the alert.
+    /// Closes the sending half and reads on until the peer closes: closing with unread bytes would reset the
+    /// connection, and a reset overtakes the alert.
     private func drain(_ sentence: String) {
         guard state != .closing, let transport else { return }
         state = .draining

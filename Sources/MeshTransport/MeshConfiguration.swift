@@ -37,8 +37,8 @@ public enum MeshTransportError: Error, Hashable, Sendable, CustomStringConvertib
         switch self {
         case .credentials(let error): "\(error)"
         case .otherIdentity(let identity):
-            "the certificate was issued to node \(identity.node.rawValue) of cluster \(identity.cluster), which this "
-                + "node is not: every node needs its own"
+            "the certificate was issued to node \(identity.node.rawValue) of cluster \(identity.cluster), "
+                + "which this node is not: every node needs its own"
         case .listen(let address, let reason):
             "listening on \(address) failed (\(reason)): choose a free port and an address of this machine"
         case .closed: "the mesh of this node is closed"

@@ -5,8 +5,8 @@ import TimeAndChance
 
 /// The connections of one node, on the thread of one event loop: carries out what `MeshCore` decides.
 ///
-/// An actor of the loop: others on the same loop call it by `assumeIsolated`, without a hop. It keeps itself alive until
-/// `close`.
+/// An actor of the loop: others on the same loop call it by `assumeIsolated`, without a hop. It keeps itself
+/// alive until `close`.
 public actor MeshTransport {
     /// Called on the loop's thread, in order.
     public typealias Handler = @Sendable (isolated MeshTransport, MeshEvent) -> Void
@@ -98,8 +98,8 @@ public actor MeshTransport {
     /// Tells what the control plane knows about a node.
     public func learn(_ node: NodeID, _ record: PeerDirectory.Record) { handle(.learn(node, record)) }
 
-    /// Stops or resumes reading from a peer, which holds it back. A peer that is not read for longer than its deadline
-    /// for silence gives the connection up.
+    /// Stops or resumes reading from a peer, which holds it back. A peer that is not read for longer than its
+    /// deadline for silence gives the connection up.
     public func pauseReading(_ node: NodeID, on lane: MeshLane, _ isPaused: Bool) {
         handle(.pauseReading(node, lane, isPaused))
     }
@@ -116,15 +116,17 @@ public actor MeshTransport {
     public func peer(_ node: NodeID, on lane: MeshLane) -> MeshPeer? { core.peer(node, on: lane) }
 
     /// Bytes that wait for a peer.
-    public func pendingBytes(to node: NodeID, on lane: MeshLane) -> Int { core.pendingBytes(to: node, on: lane) }
+    public func pendingBytes(to node: NodeID, on lane: MeshLane) -> Int {
+        core.pendingBytes(to: node, on: lane)
+    }
 
     /// Uses other credentials for connections from now on; those that exist stay.
     public func renew(_ credentials: NodeCredentials) throws(MeshTransportError) {
         context = try Self.context(credentials, of: core.identity)
     }
 
-    /// Says farewell to all peers, closes everything, and returns when libuv has let go of every socket: at the latest
-    /// after the deadline for farewells.
+    /// Says farewell to all peers, closes everything, and returns when libuv has let go of every socket: at
+    /// the latest after the deadline for farewells.
     public func close() async {
         if isClosed { return }
         await withCheckedContinuation { continuation in
@@ -144,7 +146,8 @@ public actor MeshTransport {
 
     // MARK: Timers
 
-    /// Runs `body` on the loop after a while, and then again and again if there is a period. Ends with `close`.
+    /// Runs `body` on the loop after a while, and then again and again if there is a period. Ends with
+    /// `close`.
     @discardableResult
     public func schedule(
         after delay: Duration, every period: Duration? = nil,
@@ -257,7 +260,8 @@ public actor MeshTransport {
             deadlineTimer
             ?? LoopTimer(on: loop.thread) { [self] in
                 assumeIsolated { transport in
-                    // libuv's time is a little behind; an early tick finds nothing due, and the timer is set again.
+                    // libuv's time is a little behind; an early tick finds nothing due, and the timer is set
+                    // again.
                     transport.armedFor = nil
                     transport.handle(.tick)
                 }
@@ -287,7 +291,8 @@ public actor MeshTransport {
         handle(.ended(id, failure: failure))
     }
 
-    /// Lets the peer read an alert, for as long as a farewell may take. Of strangers only a few at once may do that.
+    /// Lets the peer read an alert, for as long as a farewell may take. Of strangers only a few at once may
+    /// do that.
     func drains(_ id: LinkID) {
         guard let connection = connections[id] else { return }
         draining.append(connection)

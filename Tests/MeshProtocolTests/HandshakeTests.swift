@@ -38,7 +38,8 @@ struct HandshakeTests {
         diallersCertificate: CertificateIdentity? = nil, acceptorsCertificate: CertificateIdentity? = nil,
         isDuplicate: Bool = false
     ) -> Result {
-        var left = Handshake(dialler, as: .dialler(.data, expected: expected), certificate: acceptorsCertificate)
+        var left = Handshake(
+            dialler, as: .dialler(.data, expected: expected), certificate: acceptorsCertificate)
         var right = Handshake(acceptor, as: .acceptor, certificate: diallersCertificate)
         var result = Result()
         var toRight = left.opening
@@ -87,7 +88,9 @@ struct HandshakeTests {
         }
         let two = Self.acceptor
         #expect(
-            right == MeshPeer(node: two.node, incarnation: two.incarnation, store: two.store, lane: .data, version: 1))
+            right
+                == MeshPeer(
+                    node: two.node, incarnation: two.incarnation, store: two.store, lane: .data, version: 1))
         #expect(left.node == Self.dialler.node && left.store == Self.dialler.store && left.lane == .data)
     }
 
@@ -131,7 +134,8 @@ struct HandshakeTests {
     @Test("Another protocol version") func otherVersion() {
         var other = Self.dialler
         other.versions = ProtocolVersions(oldest: 2, newest: 3)
-        expect(Self.run(other), .otherVersion, "speaks mesh protocol 1 to 1, the peer 2 to 3: upgrade the older")
+        expect(
+            Self.run(other), .otherVersion, "speaks mesh protocol 1 to 1, the peer 2 to 3: upgrade the older")
     }
 
     @Test("R16: other constants of the map") func otherConstants() {
@@ -149,18 +153,22 @@ struct HandshakeTests {
 
     @Test("R12: a node that presents another store than it is registered with") func copiedDirectory() {
         var known = PeerDirectory()
-        known.learn(Self.dialler.node, .init(store: StoreID(high: 4, low: 4), incarnation: .init(rawValue: 1)))
+        known.learn(
+            Self.dialler.node, .init(store: StoreID(high: 4, low: 4), incarnation: .init(rawValue: 1)))
         expect(Self.run(acceptorKnows: known), .otherStore, "its identity was copied or its disk replaced")
         // The dialler judges the acceptor by the same rules.
         known = PeerDirectory()
-        known.learn(Self.acceptor.node, .init(store: StoreID(high: 4, low: 4), incarnation: .init(rawValue: 1)))
+        known.learn(
+            Self.acceptor.node, .init(store: StoreID(high: 4, low: 4), incarnation: .init(rawValue: 1)))
         expect(Self.run(diallerKnows: known), .otherStore, "start it with an empty data directory")
     }
 
     @Test("R15: an incarnation older than the known one") func oldIncarnation() {
         var known = PeerDirectory()
         known.learn(Self.dialler.node, .init(store: Self.dialler.store, incarnation: .init(rawValue: 6)))
-        expect(Self.run(acceptorKnows: known), .oldIncarnation, "node 1 has started 6 times, the peer is its start 5")
+        expect(
+            Self.run(acceptorKnows: known), .oldIncarnation,
+            "node 1 has started 6 times, the peer is its start 5")
         // Old news does not bring the old incarnation back.
         known.learn(Self.dialler.node, .init(store: Self.dialler.store, incarnation: .init(rawValue: 5)))
         expect(Self.run(acceptorKnows: known), .oldIncarnation, "its disk was set back")
@@ -187,7 +195,8 @@ struct HandshakeTests {
             CertificateIdentity(cluster: cluster, node: NodeID(rawValue: node))
         }
         #expect(
-            Self.run(diallersCertificate: certificate(1), acceptorsCertificate: certificate(2)).refusal == nil)
+            Self.run(diallersCertificate: certificate(1), acceptorsCertificate: certificate(2)).refusal == nil
+        )
         expect(
             Self.run(diallersCertificate: certificate(3)), .otherCertificate,
             "claims to be node 1, its certificate was issued to node 3")
@@ -238,7 +247,8 @@ struct HandshakeTests {
         _ = acceptor.received(hello, directory: none) { _ in false }
         for frame in [hello, Frame(.accept, [9, 0, 0, 0]), Frame(.accept)] {
             var copy = acceptor
-            guard case .refuse(let refusal) = copy.received(frame, directory: none, isDuplicate: { _ in false })
+            guard
+                case .refuse(let refusal) = copy.received(frame, directory: none, isDuplicate: { _ in false })
             else {
                 Issue.record("\(frame) was accepted after hello")
                 continue

@@ -19,7 +19,9 @@ import TimeAndChance
         var mesh = connectedPair(lanes: Set(MeshLane.allCases))
         for index in 0..<200 {
             let lane = MeshLane.allCases[index % 3]
-            #expect(mesh.send([UInt8](repeating: UInt8(index), count: index), from: 0, to: 1, on: lane) == .queued)
+            #expect(
+                mesh.send([UInt8](repeating: UInt8(index), count: index), from: 0, to: 1, on: lane) == .queued
+            )
             #expect(mesh.send([UInt8(index)], from: 1, to: 0, on: lane) == .queued)
         }
         mesh.run()
@@ -29,7 +31,9 @@ import TimeAndChance
                 #expect(peer.node == mesh.id(0) && peer.store == mesh.cores[0].identity.store)
                 return frame
             }
-            #expect(frames.map { Int($0.payload.first ?? 0) }.dropFirst() == frames.map { $0.payload.count }.dropFirst())
+            #expect(
+                frames.map { Int($0.payload.first ?? 0) }.dropFirst()
+                    == frames.map { $0.payload.count }.dropFirst())
             #expect(frames.count == (200 + 2 - Int(lane.rawValue)) / 3)
         }
         #expect(mesh.payloads(at: 0).count == 200)
@@ -81,7 +85,9 @@ import TimeAndChance
         var mesh = VirtualMesh(count: 3, seed: seed)
         var random = SplitMix64(seed: seed &+ 99)
         for node in 0..<3 {
-            for other in 0..<3 where node != other { mesh.connect(node, to: other, lanes: [.control, .data]) }
+            for other in 0..<3 where node != other {
+                mesh.connect(node, to: other, lanes: [.control, .data])
+            }
         }
         for _ in 0..<300 {
             switch Int.random(in: 0..<12, using: &random) {
@@ -118,7 +124,8 @@ import TimeAndChance
                     let changes = mesh.events[node].compactMap { event -> Bool? in
                         switch event {
                         case .connected(let peer) where peer.node == mesh.id(other) && peer.lane == lane: true
-                        case .disconnected(let peer, _) where peer.node == mesh.id(other) && peer.lane == lane:
+                        case .disconnected(let peer, _)
+                        where peer.node == mesh.id(other) && peer.lane == lane:
                             false
                         default: nil
                         }
@@ -150,7 +157,8 @@ import TimeAndChance
         if let wire = mesh.wire(0, 1) { mesh.cut(wire) }
         mesh.advance(by: .seconds(100))
         mesh.unreachable = []
-        mesh.handle(.connect(mesh.id(1), [VirtualMesh.address(9), VirtualMesh.address(1)], lanes: [.data]), at: 0)
+        mesh.handle(
+            .connect(mesh.id(1), [VirtualMesh.address(9), VirtualMesh.address(1)], lanes: [.data]), at: 0)
         mesh.run()
         mesh.advance(by: .milliseconds(200))
         #expect(mesh.wire(0, 1) != nil)
@@ -193,7 +201,9 @@ import TimeAndChance
         let late = mesh.events[1].contains {
             if case .dialFailed(_, _, _, .refusedByPeer(let refusal), _) = $0 {
                 refusal.code == .oldIncarnation
-            } else { false }
+            } else {
+                false
+            }
         }
         #expect(late)
     }
@@ -231,7 +241,8 @@ import TimeAndChance
     @Test("A71: a peer that never reads costs a bounded queue and ends by its deadline")
     func clogged() {
         var settings = MeshSettings()
-        settings.dataQueue = QueueLimits(bytesMax: 1 << 20, framesMax: 100, highBytes: 1 << 18, lowBytes: 1 << 16)
+        settings.dataQueue = QueueLimits(
+            bytesMax: 1 << 20, framesMax: 100, highBytes: 1 << 18, lowBytes: 1 << 16)
         settings.deadlines.writeProgress = .seconds(3)
         var mesh = connectedPair(settings: settings)
         let link = mesh.cores[0].table[LinkKey(node: mesh.id(1), lane: .data)] ?? LinkID(rawValue: 0)
@@ -274,7 +285,9 @@ import TimeAndChance
         #expect(core.accept(from: "x", now: .zero) == nil)
         #expect(core.nextDeadline == settings.deadlines.handshake)
         let effects = core.handle(.tick, now: settings.deadlines.handshake, random: &random)
-        let rejected = effects.filter { if case .report(.rejected(_, .handshakeTimedOut)) = $0 { true } else { false } }
+        let rejected = effects.filter {
+            if case .report(.rejected(_, .handshakeTimedOut)) = $0 { true } else { false }
+        }
         #expect(rejected.count == 3 && core.linkCount == 0)
         #expect(core.accept(from: "x", now: .seconds(9)) != nil)
     }
@@ -298,7 +311,10 @@ import TimeAndChance
         #expect(mesh.wire(0, 2) != nil)
     }
 
-    @Test("A frame that its kind does not allow on the lane, or that the mesh does not know, ends the connection")
+    @Test(
+        "A frame that its kind does not allow on the lane, or that the mesh does not know, ends the "
+            + "connection"
+    )
     func strangeFrames() {
         for frame in [Frame(FrameKind(rawValue: 77)), Frame(.hello), Frame(FrameKind(rawValue: 9))] {
             var mesh = connectedPair()

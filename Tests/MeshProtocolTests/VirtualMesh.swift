@@ -61,7 +61,9 @@ struct VirtualMesh {
         handle(.connect(id(other), [Self.address(other)], lanes: lanes), at: node)
     }
 
-    mutating func send(_ payload: [UInt8], from node: Int, to other: Int, on lane: MeshLane = .data)
+    mutating func send(
+        _ payload: [UInt8], from node: Int, to other: Int, on lane: MeshLane = .data
+    )
         -> SendOutcome
     {
         let (outcome, effects) = cores[node].send(

@@ -21,7 +21,9 @@ import Darwin
         guard mkdtemp(&template) != nil else { throw CertificateError.unreadable(what: "the directory") }
         let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer {
-            for name in ["node.pem", "cluster.pem", "authority.key", "authority.pem"] { unlink(path + "/" + name) }
+            for name in ["node.pem", "cluster.pem", "authority.key", "authority.pem"] {
+                unlink(path + "/" + name)
+            }
             rmdir(path)
         }
         try body(path)
@@ -40,7 +42,9 @@ import Darwin
         #expect(certificate.identity == CertificateIdentity(cluster: Self.cluster, node: Self.node))
         #expect(authority.certificate.identity == nil)
         #expect(certificate.isValid(at: Lab.time) && !certificate.isValid(at: Lab.time + .seconds(3700)))
-        #expect(credentials.renewAt > Lab.time + .seconds(2000) && credentials.renewAt < Lab.time + .seconds(2600))
+        #expect(
+            credentials.renewAt > Lab.time + .seconds(2000) && credentials.renewAt < Lab.time + .seconds(2600)
+        )
         try certificate.check(issuedBy: authority.certificate, at: Lab.time)
         #expect(throws: CertificateError.outsideValidity) {
             try certificate.check(issuedBy: authority.certificate, at: Lab.time + .seconds(3700))
@@ -64,9 +68,11 @@ import Darwin
         #expect(identity.uri == "apus://00000000-0000-000a-0000-00000000000b/42")
         #expect(CertificateIdentity(uri: identity.uri) == identity)
         for uri in [
-            "apus://00000000-0000-000A-0000-00000000000b/42", "apus://00000000-0000-000a-0000-00000000000b/042",
+            "apus://00000000-0000-000A-0000-00000000000b/42",
+            "apus://00000000-0000-000a-0000-00000000000b/042",
             "apus://00000000-0000-000a-0000-00000000000b/0", "apus://00000000-0000-000a-0000-00000000000b",
-            "apus://00000000-0000-000a-0000-00000000000b/42/", "http://00000000-0000-000a-0000-00000000000b/42",
+            "apus://00000000-0000-000a-0000-00000000000b/42/",
+            "http://00000000-0000-000a-0000-00000000000b/42",
             "apus:///42", "apus://00000000-0000-000a-0000-00000000000b/+42", "",
         ] { #expect(CertificateIdentity(uri: uri) == nil, "\(uri)") }
     }
@@ -81,7 +87,10 @@ import Darwin
             let credentials = try again.credentials(for: Self.node, at: Lab.time)
             let both = try NodeCredentials(
                 key: credentials.key, certificate: credentials.certificate,
-                authorities: [authority.certificate, try ClusterAuthority(cluster: Self.cluster, at: Lab.time).certificate])
+                authorities: [
+                    authority.certificate,
+                    try ClusterAuthority(cluster: Self.cluster, at: Lab.time).certificate,
+                ])
             try both.save(in: directory)
             // A second time over the first.
             try both.save(in: directory)
@@ -124,12 +133,14 @@ import Darwin
         try request.check(memberKey: token.memberKey)
         let issued = try authority.issue(to: Self.node, for: request.request, at: Lab.time)
         let answer = JoinAnswer(issued, from: authority.certificate, to: request, memberKey: token.memberKey)
-        let credentials = try JoinAnswer(decoding: answer.encoded).credentials(for: key, request: sent, token: token)
+        let credentials = try JoinAnswer(decoding: answer.encoded).credentials(
+            for: key, request: sent, token: token)
         #expect(credentials.identity.node == Self.node)
 
         let otherToken = try JoinToken(for: authority.certificate)
         #expect(throws: CertificateError.badRequest) { try request.check(memberKey: otherToken.memberKey) }
-        let forged = JoinAnswer(issued, from: authority.certificate, to: request, memberKey: otherToken.memberKey)
+        let forged = JoinAnswer(
+            issued, from: authority.certificate, to: request, memberKey: otherToken.memberKey)
         #expect(throws: CertificateError.badAnswer) {
             _ = try forged.credentials(for: key, request: sent, token: token)
         }
@@ -187,7 +198,9 @@ import Darwin
         dump(token, to: &dumped)
         dump(credentials, to: &dumped)
         dump(MeshConfiguration.Security.mutualTLS(credentials), to: &dumped)
-        for text in ["\(token)", String(reflecting: token), "\(credentials)", String(reflecting: credentials), dumped] {
+        for text in [
+            "\(token)", String(reflecting: token), "\(credentials)", String(reflecting: credentials), dumped,
+        ] {
             #expect(!text.contains(token.text.dropFirst(80)) && !text.contains(secretLine))
             #expect(!text.contains("\(token.secret[0]), \(token.secret[1]), \(token.secret[2])"))
         }

@@ -3,13 +3,13 @@ import MeshProtocol
 import Synchronization
 import TimeAndChance
 
+@testable import MeshTransport
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
 import Darwin
 #endif
-
-@testable import MeshTransport
 
 /// What a transport has reported, and a way to wait for it.
 final class EventLog: Sendable {
@@ -48,7 +48,8 @@ final class EventLog: Sendable {
             let isThere = state.withLock { state in
                 let seen = state.events.count(where: isMatch)
                 guard seen < count else { return true }
-                state.waiters.append(Waiter(isMatch: isMatch, count: count - seen, continuation: continuation))
+                state.waiters.append(
+                    Waiter(isMatch: isMatch, count: count - seen, continuation: continuation))
                 return false
             }
             if isThere { continuation.resume() }
@@ -79,7 +80,11 @@ struct LabNode: Sendable {
     func isConnected(to other: LabNode, lanes: Set<MeshLane> = [.data]) async {
         for lane in lanes {
             await log.wait {
-                if case .connected(let peer) = $0 { peer.node == other.id && peer.lane == lane } else { false }
+                if case .connected(let peer) = $0 {
+                    peer.node == other.id && peer.lane == lane
+                } else {
+                    false
+                }
             }
         }
     }
@@ -97,7 +102,8 @@ struct LabNode: Sendable {
     func failure() async -> CloseReason {
         await log.first {
             switch $0 {
-            case .disconnected(_, let reason), .dialFailed(_, _, _, let reason, _), .rejected(_, let reason): reason
+            case .disconnected(_, let reason), .dialFailed(_, _, _, let reason, _), .rejected(_, let reason):
+                reason
             default: nil
             }
         }
@@ -136,7 +142,8 @@ struct Lab {
     /// Starts a node that listens.
     /// - Parameter credentials: of the lab's authority, unless others are given.
     func node(
-        _ node: UInt64, identity: NodeIdentity? = nil, credentials: NodeCredentials? = nil, plain: Bool = false,
+        _ node: UInt64, identity: NodeIdentity? = nil, credentials: NodeCredentials? = nil,
+        plain: Bool = false,
         settings: MeshSettings = MeshSettings(), loop: EventLoop? = nil, port: UInt16 = 0,
         handler: MeshTransport.Handler? = nil
     ) async throws -> LabNode {

@@ -44,7 +44,9 @@ final class RawSocket: Sendable {
     func write(_ bytes: [UInt8]) -> Bool {
         var done = 0
         while done < bytes.count {
-            let count = bytes[done...].withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[done...].withUnsafeBytes {
+                send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { return false }
             done += count
         }
@@ -94,7 +96,8 @@ final class CuttingProxy: Sendable {
         let descriptor = listener.descriptor
         let code = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(descriptor, pointer, length) + listen(descriptor, 64) + getsockname(descriptor, pointer, &length)
+                bind(descriptor, pointer, length) + listen(descriptor, 64)
+                    + getsockname(descriptor, pointer, &length)
             }
         }
         if code != 0 { throw RawSocket.POSIXFailure(errno: errno) }

@@ -110,10 +110,14 @@ struct RefusalTests {
         let reasons = await failures(
             try await lab.node(1, identity: identity, plain: true), try await lab.node(2, plain: true))
         expect(
-            reasons, dialler: "the peer closed: this node belongs to cluster", acceptor: "correct the peer's seeds")
+            reasons, dialler: "the peer closed: this node belongs to cluster",
+            acceptor: "correct the peer's seeds")
     }
 
-    @Test("Another version, other constants, a copied store: refused over TLS with the same sentence on both sides")
+    @Test(
+        "Another version, other constants, a copied store: refused over TLS with the same sentence on both "
+            + "sides"
+    )
     func otherIdentities() async throws {
         let lab = try Lab()
         var version = Lab.identity(1)

@@ -11,22 +11,26 @@ struct TransportTests {
 
     private func frame(_ payload: [UInt8]) -> Frame { Frame(Lab.kind, payload) }
 
-    @Test("A70: three nodes exchange frames on all lanes over mutual TLS, in order", arguments: [false, true])
+    @Test(
+        "A70: three nodes exchange frames on all lanes over mutual TLS, in order", arguments: [false, true])
     func exchange(plain: Bool) async throws {
         let lab = try Lab()
         var nodes: [LabNode] = []
         for id in 1...3 { nodes.append(try await lab.node(UInt64(id), plain: plain)) }
         // Everybody dials everybody at the same time.
         for node in nodes {
-            for other in nodes where other.id != node.id { await node.connect(to: other, lanes: Self.allLanes) }
+            for other in nodes where other.id != node.id {
+                await node.connect(to: other, lanes: Self.allLanes)
+            }
         }
         for node in nodes {
             for other in nodes where other.id != node.id {
                 await node.isConnected(to: other, lanes: Self.allLanes)
-                // The connections of simultaneous dials may still replace each other: only what is queued on the
-                // one that stays arrives.
+                // The connections of simultaneous dials may still replace each other: only what is queued on
+                // the one that stays arrives.
                 for index in 0..<100 {
-                    while await node.transport.send(frame([UInt8(index)]), to: other.id, on: .data) != .queued {
+                    while await node.transport.send(frame([UInt8(index)]), to: other.id, on: .data) != .queued
+                    {
                         await Task.yield()
                     }
                 }
@@ -37,7 +41,9 @@ struct TransportTests {
                 await node.log.wait {
                     if case .frame(let frame, let peer) = $0 {
                         peer.node == other.id && frame.payload == [99] && peer.store == other.identity.store
-                    } else { false }
+                    } else {
+                        false
+                    }
                 }
             }
         }
@@ -73,7 +79,8 @@ struct TransportTests {
         settings.deadlines.writeProgress = .milliseconds(500)
         // The peer does not answer pings either, which is another reason than the one to be shown.
         settings.deadlines.idle = .seconds(600)
-        settings.dataQueue = QueueLimits(bytesMax: 2 << 20, framesMax: 1000, highBytes: 1 << 20, lowBytes: 1 << 19)
+        settings.dataQueue = QueueLimits(
+            bytesMax: 2 << 20, framesMax: 1000, highBytes: 1 << 20, lowBytes: 1 << 19)
         let lab = try Lab()
         let node = try await lab.node(1, plain: true, settings: settings)
         let peer = Lab.identity(2)
@@ -84,7 +91,8 @@ struct TransportTests {
         }
         await node.log.wait { if case .connected = $0 { true } else { false } }
         let payload = [UInt8](repeating: 1, count: 1 << 18)
-        let outcome = await flood(node.transport, payload, to: peer.node, bytesMax: settings.dataQueue.bytesMax)
+        let outcome = await flood(
+            node.transport, payload, to: peer.node, bytesMax: settings.dataQueue.bytesMax)
         #expect(outcome == .full)
         #expect(await node.failure() == .notReading)
         let highs = node.log.events.count { if case .backPressure(_, true) = $0 { true } else { false } }
@@ -198,7 +206,9 @@ struct TransportTests {
         await old.log.wait {
             if case .dialFailed(_, _, _, .refusedByPeer(let refusal), _) = $0 {
                 refusal.code == .oldIncarnation
-            } else { false }
+            } else {
+                false
+            }
         }
         for node in [left, old, new] { await node.transport.close() }
     }

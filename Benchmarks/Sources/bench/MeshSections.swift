@@ -21,8 +21,12 @@ enum MeshSections {
 
     private static let shapes = [
         Shape(name: "mesh round trips, 64 bytes", bytes: 64, window: 1, count: 40_000, unit: "/s"),
-        Shape(name: "mesh frames of 64 bytes, 256 under way", bytes: 64, window: 256, count: 1_500_000, unit: "/s"),
-        Shape(name: "mesh echo of 64 KiB, 16 under way", bytes: 65_536, window: 16, count: 30_000, unit: "MB/s"),
+        Shape(
+            name: "mesh frames of 64 bytes, 256 under way", bytes: 64, window: 256, count: 1_500_000,
+            unit: "/s"),
+        Shape(
+            name: "mesh echo of 64 KiB, 16 under way", bytes: 65_536, window: 16, count: 30_000,
+            unit: "MB/s"),
     ]
 
     @Sendable static func all() async throws -> [Figure] {
@@ -77,7 +81,9 @@ private struct MeshPair {
             cluster: cluster, node: NodeID(rawValue: node), incarnation: Incarnation(rawValue: 1),
             store: StoreID(high: 0, low: node), constants: MapConstants(partitionCount: 1, seedDigest: 0))
         let security: MeshConfiguration.Security =
-            if let authority { .mutualTLS(try authority.credentials(for: identity.node, at: now)) } else { .plainTCP }
+            if let authority { .mutualTLS(try authority.credentials(for: identity.node, at: now)) } else {
+                .plainTCP
+            }
         let catalog = try FrameCatalog([FrameCatalog.Entry(kind, "echo", on: [.data])])
         let configuration = MeshConfiguration(identity, security: security, catalog: catalog, seed: node)
         return try MeshTransport(configuration, on: loop, handler: handler)

@@ -57,7 +57,8 @@ public struct Certificate: Hashable, Sendable {
         guard isSigned else { throw .wrongAuthority }
     }
 
-    /// `der` was parsed once, so it parses again; an allocation that fails gives what `body` gives for nothing.
+    /// `der` was parsed once, so it parses again; an allocation that fails gives what `body` gives for
+    /// nothing.
     func withHandle<Value>(_ body: (OpaquePointer?) -> Value) -> Value {
         let handle = Self.parse(der)
         defer { X509_free(handle) }
@@ -89,7 +90,8 @@ public struct Certificate: Hashable, Sendable {
         var text = [CChar](repeating: 0, count: 128)
         let length = apus_only_uri(handle, &text, Int32(text.count))
         guard length > 0 else { return nil }
-        return CertificateIdentity(uri: String(decoding: text[..<Int(length)].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        return CertificateIdentity(
+            uri: String(decoding: text[..<Int(length)].map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 
     private static func time(_ time: UnsafePointer<ASN1_TIME>?) -> Timestamp {
@@ -108,7 +110,8 @@ extension CertificateIdentity {
     init?(uri: String) {
         guard uri.hasPrefix(Self.scheme) else { return nil }
         let parts = uri.dropFirst(Self.scheme.count).split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let cluster = ClusterID(String(parts[0])), let node = UInt64(parts[1]), node != 0
+        guard parts.count == 2, let cluster = ClusterID(String(parts[0])), let node = UInt64(parts[1]),
+            node != 0
         else { return nil }
         self.init(cluster: cluster, node: NodeID(rawValue: node))
         // One node has one name: no upper case, no leading zeros.

@@ -1,7 +1,7 @@
 import COpenSSL
 
-/// Why a key, a certificate or a token cannot be used; each case is a sentence that says what to do. None holds a
-/// secret (A71).
+/// Why a key, a certificate or a token cannot be used; each case is a sentence that says what to do. None
+/// holds a secret (A71).
 public enum CertificateError: Error, Hashable, Sendable, CustomStringConvertible {
     case unreadable(what: String)
     case keyMismatch
@@ -19,8 +19,8 @@ public enum CertificateError: Error, Hashable, Sendable, CustomStringConvertible
         switch self {
         case .unreadable(let what): "\(what) cannot be read: it is damaged, or something else"
         case .keyMismatch:
-            "the private key does not belong to the certificate: restore both files from the same issue, or ask for "
-                + "a new certificate"
+            "the private key does not belong to the certificate: restore both files from the same issue, or "
+                + "ask for a new certificate"
         case .noIdentity:
             "the certificate names no cluster and node: use one that the cluster's authority has issued"
         case .wrongAuthority:
@@ -30,12 +30,12 @@ public enum CertificateError: Error, Hashable, Sendable, CustomStringConvertible
         case .badRequest:
             "the join request was not made with this token, or it was changed on its way: use a fresh token"
         case .badAnswer:
-            "the answer to the join request does not come from a member that knows the token: check the seed's "
-                + "address, and use a fresh token"
+            "the answer to the join request does not come from a member that knows the token: check the "
+                + "seed's address, and use a fresh token"
         case .file(let operation, let path, let reason): "\(operation) \(path) failed: \(reason)"
         case .openFile(let path, let mode):
-            "the key file \(path) can be read by others (mode \(mode)): set it to 600, and renew the certificate if "
-                + "others had access"
+            "the key file \(path) can be read by others (mode \(mode)): set it to 600, and renew the "
+                + "certificate if others had access"
         case .crypto(let operation, let reason): "\(operation) failed: \(reason)"
         }
     }

@@ -1,6 +1,7 @@
 import COpenSSL
 
-/// A public key, signed with its private key (PKCS #10, RFC 2986). It names nobody: that is up to the authority.
+/// A public key, signed with its private key (PKCS #10, RFC 2986). It names nobody: that is up to the
+/// authority.
 public struct CertificateRequest: Hashable, Sendable {
     public let der: [UInt8]
 
@@ -11,7 +12,8 @@ public struct CertificateRequest: Hashable, Sendable {
         defer { X509_REQ_free(request) }
         var start: UnsafeMutablePointer<UInt8>?
         guard X509_REQ_set_version(request, 0) == 1, X509_REQ_set_pubkey(request, key.handle) == 1,
-            X509_REQ_sign(request, key.handle, nil) > 0, case let count = i2d_X509_REQ(request, &start), count > 0
+            X509_REQ_sign(request, key.handle, nil) > 0, case let count = i2d_X509_REQ(request, &start),
+            count > 0
         else { throw .last("making a certificate request") }
         defer { CRYPTO_free(start, nil, 0) }
         der = Array(UnsafeBufferPointer(start: start, count: Int(count)))

@@ -13,11 +13,13 @@ public struct ClusterAuthority: Sendable {
     public static let nodeValidity = Duration.seconds(365 * 86_400)
 
     /// Makes a new authority with a key of its own.
-    public init(cluster: ClusterID, at now: Timestamp, validFor: Duration = validity) throws(CertificateError) {
+    public init(cluster: ClusterID, at now: Timestamp, validFor: Duration = validity) throws(CertificateError)
+    {
         self.cluster = cluster
         key = try PrivateKey()
         let draft = try CertificateDraft(
-            commonName: "apus cluster \(cluster)", issuerName: "apus cluster \(cluster)", publicKey: key.handle,
+            commonName: "apus cluster \(cluster)", issuerName: "apus cluster \(cluster)",
+            publicKey: key.handle,
             from: now, validFor: validFor)
         // Members are issued directly: no authority below this one.
         try draft.extend(NID_basic_constraints, "critical,CA:TRUE,pathlen:0", issuer: draft.handle)
@@ -26,8 +28,8 @@ public struct ClusterAuthority: Sendable {
         certificate = try draft.sign(with: key)
     }
 
-    /// Issues a certificate for the key of a request. The request proves that its sender has the key; whom the
-    /// certificate names is decided here.
+    /// Issues a certificate for the key of a request. The request proves that its sender has the key; whom
+    /// the certificate names is decided here.
     public func issue(
         to node: NodeID, for request: CertificateRequest, at now: Timestamp, validFor: Duration = nodeValidity
     ) throws(CertificateError) -> Certificate {

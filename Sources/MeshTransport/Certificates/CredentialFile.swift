@@ -4,8 +4,8 @@ import Glibc
 import Darwin
 #endif
 
-/// Files of keys and certificates: replaced as a whole or not at all (temporary file, fsync, rename, fsync of the
-/// directory), and keys readable by their owner only.
+/// Files of keys and certificates: replaced as a whole or not at all (temporary file, fsync, rename, fsync of
+/// the directory), and keys readable by their owner only.
 enum CredentialFile {
     enum Access: UInt32 {
         case secret = 0o600
@@ -16,7 +16,8 @@ enum CredentialFile {
         let temporary = path + ".new"
         // What an interrupted attempt left may have another mode.
         unlink(temporary)
-        let descriptor = Self.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(access.rawValue))
+        let descriptor = Self.open(
+            temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(access.rawValue))
         guard descriptor >= 0 else { throw failure("creating", temporary) }
         do throws(CertificateError) {
             defer { close(descriptor) }
@@ -44,7 +45,8 @@ enum CredentialFile {
     }
 
     private static func syncDirectory(of path: String) throws(CertificateError) {
-        let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let directory =
+            path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let descriptor = open(directory, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw failure("opening", directory) }
         defer { close(descriptor) }

@@ -62,7 +62,9 @@ public struct JoinAnswer: Hashable, Sendable {
     let proof: [UInt8]
 
     /// - Parameter request: one that was checked.
-    public init(_ certificate: Certificate, from authority: Certificate, to request: JoinRequest, memberKey: [UInt8]) {
+    public init(
+        _ certificate: Certificate, from authority: Certificate, to request: JoinRequest, memberKey: [UInt8]
+    ) {
         self.certificate = certificate.der
         self.authority = authority.der
         proof = Self.proof(certificate.der, authority.der, request.nonce, key: memberKey)

@@ -1,7 +1,8 @@
 import COpenSSL
 
-/// A secret that lets a new node ask any member for its certificate, and recognise a true member by its answer: the
-/// fingerprint of the cluster's authority and 32 random bytes. Good for as long as the members that keep it say so.
+/// A secret that lets a new node ask any member for its certificate, and recognise a true member by its
+/// answer: the fingerprint of the cluster's authority and 32 random bytes. Good for as long as the members
+/// that keep it say so.
 public struct JoinToken: Hashable, Sendable, CustomStringConvertible, CustomReflectable {
     static let prefix = "apus-join-1-"
 

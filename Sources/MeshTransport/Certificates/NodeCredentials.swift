@@ -2,15 +2,17 @@ import COpenSSL
 import MeshProtocol
 import TimeAndChance
 
-/// What a node proves itself with: its key, its certificate, and the authorities that it believes. More than one while
-/// an authority is being replaced.
+/// What a node proves itself with: its key, its certificate, and the authorities that it believes. More than
+/// one while an authority is being replaced.
 public struct NodeCredentials: Sendable {
     public let certificate: Certificate
     public let authorities: [Certificate]
     public let identity: CertificateIdentity
     let key: PrivateKey
 
-    public init(key: PrivateKey, certificate: Certificate, authorities: [Certificate]) throws(CertificateError) {
+    public init(
+        key: PrivateKey, certificate: Certificate, authorities: [Certificate]
+    ) throws(CertificateError) {
         guard let identity = certificate.identity else { throw .noIdentity }
         try key.check(belongsTo: certificate)
         self.key = key

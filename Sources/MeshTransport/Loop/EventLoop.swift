@@ -2,9 +2,9 @@ import CLibUV
 
 /// One thread that runs one libuv loop, and the executor of the actors that live on it.
 ///
-/// An actor whose `unownedExecutor` is this loop is called from the loop's callbacks, and calls other such actors,
-/// without a hop (`assumeIsolated`). Nothing that blocks may run here: no SQLite, no user code (`cluster.md` 2.2.4).
-/// The thread lives as long as this object.
+/// An actor whose `unownedExecutor` is this loop is called from the loop's callbacks, and calls other such
+/// actors, without a hop (`assumeIsolated`). Nothing that blocks may run here: no SQLite, no user code
+/// (`cluster.md` 2.2.4). The thread lives as long as this object.
 public final class EventLoop: SerialExecutor, Sendable {
     let thread: LoopThread
 
@@ -12,8 +12,8 @@ public final class EventLoop: SerialExecutor, Sendable {
     /// - Parameter name: shown by `top -H`, at most 15 bytes of it.
     public convenience init(name: String = "mesh") { self.init(name: name) { _ in } }
 
-    /// - Parameter whenEnded: called on the thread at its very end, with what `uv_loop_close` says: zero if every
-    ///   handle was closed.
+    /// - Parameter whenEnded: called on the thread at its very end, with what `uv_loop_close` says: zero if
+    ///   every handle was closed.
     init(name: String, whenEnded: @escaping @Sendable (CInt) -> Void) {
         thread = LoopThread(name: name, whenEnded: whenEnded)
         thread.start(for: self)

@@ -7,10 +7,11 @@ import Glibc
 import Darwin
 #endif
 
-/// The thread behind an `EventLoop`: runs jobs between two polls of libuv, and wakes from a poll when others bring some.
+/// The thread behind an `EventLoop`: runs jobs between two polls of libuv, and wakes from a poll when others
+/// bring some.
 ///
-/// Sound to share: `inbox` is behind a lock and `uv_async_send` may be called from anywhere; everything else is touched
-/// on the thread only, which `isCurrent` tells.
+/// Sound to share: `inbox` is behind a lock and `uv_async_send` may be called from anywhere; everything else
+/// is touched on the thread only, which `isCurrent` tells.
 final class LoopThread: @unchecked Sendable {
     private struct Inbox {
         var jobs: [UnownedJob] = []
@@ -50,8 +51,8 @@ final class LoopThread: @unchecked Sendable {
         idle.deallocate()
     }
 
-    /// Makes the loop and starts its thread. The thread retains this object, and the object the thread needs is only
-    /// `owner`, weakly: when nobody else has it, no actor is left that could bring a job.
+    /// Makes the loop and starts its thread. The thread retains this object, and the object the thread needs
+    /// is only `owner`, weakly: when nobody else has it, no actor is left that could bring a job.
     func start(for owner: EventLoop) {
         self.owner = owner
         let result = uv_loop_init(loop)

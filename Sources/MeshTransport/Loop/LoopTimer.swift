@@ -18,7 +18,8 @@ final class LoopTimer {
     func start(after delay: Duration, every period: Duration? = nil) {
         guard uv_is_closing(apus_handle(handle)) == 0 else { return }
         uv_timer_start(
-            handle, { LoopTimer.of($0)?.body() }, Self.millis(delay), period.map { max(1, Self.millis($0)) } ?? 0)
+            handle, { LoopTimer.of($0)?.body() }, Self.millis(delay),
+            period.map { max(1, Self.millis($0)) } ?? 0)
     }
 
     func close() {

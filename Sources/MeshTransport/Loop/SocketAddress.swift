@@ -11,13 +11,14 @@ import Darwin
 struct SocketAddress {
     private var storage = sockaddr_storage()
 
-
     /// Reads a numeric address; nil for a name.
     init?(numeric address: MeshAddress) {
         let isRead = withUnsafeMutablePointer(to: &storage) { storage in
             let raw = UnsafeMutableRawPointer(storage)
-            return uv_ip4_addr(address.host, CInt(address.port), raw.assumingMemoryBound(to: sockaddr_in.self)) == 0
-                || uv_ip6_addr(address.host, CInt(address.port), raw.assumingMemoryBound(to: sockaddr_in6.self)) == 0
+            return uv_ip4_addr(
+                address.host, CInt(address.port), raw.assumingMemoryBound(to: sockaddr_in.self)) == 0
+                || uv_ip6_addr(
+                    address.host, CInt(address.port), raw.assumingMemoryBound(to: sockaddr_in6.self)) == 0
         }
         if !isRead { return nil }
     }

@@ -1,7 +1,7 @@
 import COpenSSL
 
-/// How this node proves itself and whom it believes: TLS 1.3 only, both sides with certificates of the cluster's
-/// authority, no other roots, no resumption.
+/// How this node proves itself and whom it believes: TLS 1.3 only, both sides with certificates of the
+/// cluster's authority, no other roots, no resumption.
 final class TLSContext {
     let handle: OpaquePointer
 

@@ -22,15 +22,16 @@ enum TLSFailure {
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
             X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
             X509_V_ERR_CERT_SIGNATURE_FAILURE:
-            "the peer's certificate was not issued by this cluster's authority: it belongs to another cluster, or "
-                + "the authority was replaced; let the peer join this one"
+            "the peer's certificate was not issued by this cluster's authority: it belongs to another "
+                + "cluster, or the authority was replaced; let the peer join this one"
         default:
             "the peer's certificate is not acceptable: "
                 + (X509_verify_cert_error_string(code).map { String(cString: $0) } ?? "error \(code)")
         }
     }
 
-    /// Alerts by which the peer says what is wrong with this side (RFC 8446, section 6), and a peer without TLS.
+    /// Alerts by which the peer says what is wrong with this side (RFC 8446, section 6), and a peer without
+    /// TLS.
     private static func ofReason(_ reason: Int32) -> String? {
         switch reason {
         case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
@@ -44,8 +45,8 @@ enum TLSFailure {
         case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
             "a side has shown no certificate: every node of the cluster needs one; let it join"
         case SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_BAD_RECORD_TYPE, SSL_R_UNEXPECTED_MESSAGE:
-            "the peer does not speak TLS: check that the address is a node's mesh port, and that no side was told "
-                + "to do without TLS"
+            "the peer does not speak TLS: check that the address is a node's mesh port, and that no side was "
+                + "told to do without TLS"
         case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
             "the peer does not speak TLS 1.3, which the mesh requires"
         default: nil

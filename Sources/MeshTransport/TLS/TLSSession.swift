@@ -37,8 +37,8 @@ final class TLSSession {
 
     /// Goes on with the handshake as far as what was received allows.
     func handshake() -> Progress {
-        // The queue belongs to the thread, and SSL_get_error reads it: what other connections left would be taken
-        // for this one's.
+        // The queue belongs to the thread, and SSL_get_error reads it: what other connections left would be
+        // taken for this one's.
         ERR_clear_error()
         let code = SSL_do_handshake(session)
         guard code != 1 else {

@@ -16,8 +16,8 @@ extension FuzzTarget {
         return nil
     }
 
-    /// The first two frames of a stranger, as a kind and a payload each: neither side may take one for a whole
-    /// handshake.
+    /// The first two frames of a stranger, as a kind and a payload each: neither side may take one for a
+    /// whole handshake.
     public static let meshHandshake = FuzzTarget("MeshHandshake", corpus: greetings) { bytes in
         let cut = min(bytes.count, 66)
         for role in [Handshake.Role.acceptor, .dialler(.data, expected: nil)] {
@@ -37,7 +37,8 @@ extension FuzzTarget {
 
     private static func identity(_ node: UInt64) -> NodeIdentity {
         NodeIdentity(
-            cluster: ClusterID(high: 1, low: 2), node: NodeID(rawValue: node), incarnation: Incarnation(rawValue: 3),
+            cluster: ClusterID(high: 1, low: 2), node: NodeID(rawValue: node),
+            incarnation: Incarnation(rawValue: 3),
             store: StoreID(high: 4, low: node), constants: MapConstants(partitionCount: 256, seedDigest: 5))
     }
 
