@@ -216,6 +216,22 @@ struct RefusalTests {
         await node.transport.close()
     }
 
+    @Test("An alert reaches a peer that is still sending")
+    func alertBeforeReset() async throws {
+        let lab = try Lab()
+        let node = try await lab.node(1)
+        let answer = try await blocking {
+            let socket = try RawSocket(port: node.address.port)
+            // A server's hello, which no client may send, and far more than is read with it.
+            let nonsense: [UInt8] = [0x16, 3, 1, 0, 5, 2, 0, 0, 1, 0]
+            socket.write(nonsense + [UInt8](repeating: 0, count: 4 << 20))
+            return socket.read()
+        }
+        // A fatal alert: unexpected message (RFC 8446, section 6).
+        #expect(answer.first == 0x15 && answer.suffix(2) == [2, 10])
+        await node.transport.close()
+    }
+
     @Test("A peer without TLS is told apart", arguments: [true, false])
     func noTLS(diallerIsPlain: Bool) async throws {
         let lab = try Lab()
