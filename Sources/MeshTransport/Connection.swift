@@ -14,8 +14,6 @@ import Darwin
 final class Connection {
     enum State {
         case connecting, securing, open
-        /// TLS has failed and says so to the peer, which would not read it after a reset.
-        case draining
         case closing
     }
 
@@ -120,7 +118,7 @@ final class Connection {
         sendOutput(of: session, plainBytes: 0)
         switch progress {
         case .waiting: break
-        case .failed(let sentence): drain(sentence)
+        case .failed(let sentence): fail(sentence)
         case .done(let identity):
             guard state == .securing else { return }
             guard let identity else {
@@ -163,10 +161,6 @@ final class Connection {
     }
 
     private func ended(_ code: CInt) {
-        if state == .draining {
-            transport?.linkDrained(id)
-            return close()
-        }
         fail(code == UV_EOF.rawValue ? nil : "the connection broke: \(UVError(code))")
     }
 
@@ -268,16 +262,6 @@ final class Connection {
     }
 
     // MARK: The end
-
-    /// Closes the sending half and reads on until the peer closes: closing with unread bytes would reset the
-    /// connection, and a reset overtakes the alert.
-    private func drain(_ sentence: String) {
-        guard state != .closing, let transport else { return }
-        state = .draining
-        shutDownWhenSent()
-        transport.linkDraining(id)
-        transport.linkEnded(id, sentence)
-    }
 
     /// - Parameter sentence: nil if the peer closed.
     private func fail(_ sentence: String?) {

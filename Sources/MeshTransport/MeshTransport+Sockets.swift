@@ -19,10 +19,6 @@ extension MeshTransport {
 
     nonisolated func linkEnded(_ id: LinkID, _ failure: String?) { assumeIsolated { $0.ended(id, failure) } }
 
-    nonisolated func linkDraining(_ id: LinkID) { assumeIsolated { $0.drains(id) } }
-
-    nonisolated func linkDrained(_ id: LinkID) { assumeIsolated { $0.drained(id) } }
-
     nonisolated func linkArrived(on stream: UnsafeMutablePointer<uv_stream_t>) {
         // Lent for the duration of the call, on the one thread that both sides run on.
         nonisolated(unsafe) let stream = stream

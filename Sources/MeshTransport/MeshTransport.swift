@@ -21,8 +21,6 @@ public actor MeshTransport {
     private var connections: [LinkID: Connection] = [:]
     private var listener: Listener?
     private let buffers = SharedBuffers()
-    private let drainTime: Duration
-    private static let drainingMax = 64
     /// Links with bytes to write at the end of this round.
     private var unflushed: [LinkID] = []
     private var waiting: [MeshEffect] = []
@@ -31,8 +29,6 @@ public actor MeshTransport {
     private var armedFor: Duration?
     private var timers: [MeshTimer: LoopTimer] = [:]
     private var lastTimer = MeshTimer(rawValue: 0)
-    /// Connections that only wait for the peer to read why TLS failed, the oldest first.
-    private var draining: [Connection] = []
     /// Sockets that libuv has not let go of.
     private(set) var openHandles = 0
     private var isClosing = false
@@ -47,7 +43,6 @@ public actor MeshTransport {
         core = MeshCore(
             configuration.identity, catalog: configuration.catalog, settings: configuration.settings)
         random = SplitMix64(seed: configuration.seed)
-        drainTime = configuration.settings.deadlines.farewell
         switch configuration.security {
         case .plainTCP: context = nil
         case .mutualTLS(let credentials): context = try Self.context(credentials, of: configuration.identity)
@@ -137,8 +132,6 @@ public actor MeshTransport {
             listener = nil
             for timer in timers.values { timer.close() }
             timers = [:]
-            for connection in draining { connection.close() }
-            draining = []
             handle(.stop)
             closeIfDone()
         }
@@ -289,21 +282,6 @@ public actor MeshTransport {
     func ended(_ id: LinkID, _ failure: String?) {
         connections[id] = nil
         handle(.ended(id, failure: failure))
-    }
-
-    /// Lets the peer read an alert, for as long as a farewell may take. Of strangers only a few at once may
-    /// do that.
-    func drains(_ id: LinkID) {
-        guard let connection = connections[id] else { return }
-        draining.append(connection)
-        if draining.count > Self.drainingMax { draining.removeFirst().close() }
-        // A closing transport has no timers any more.
-        if schedule(after: drainTime, { $0.drained(id) }) == nil { drained(id) }
-    }
-
-    func drained(_ id: LinkID) {
-        guard let index = draining.firstIndex(where: { $0.id == id }) else { return }
-        draining.remove(at: index).close()
     }
 
     func wrote(_ id: LinkID, _ bytes: Int) {
