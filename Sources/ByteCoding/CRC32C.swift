@@ -1,8 +1,8 @@
 import CChecksum
 
-/// The CRC with the Castagnoli polynomial (RFC 3720, appendix B.4): with the processor's own instruction where
-/// it has one, else sixteen bytes a round (Kounavis and Berry, "A systematic approach to building high
-/// performance software-based CRC generators", 2005).
+/// The CRC with the Castagnoli polynomial (RFC 3720, appendix B.4): with the processor's own instruction, or
+/// sixteen bytes a round (Kounavis and Berry, "A systematic approach to building high performance
+/// software-based CRC generators", 2005).
 public enum CRC32C {
     private static let tables: [UInt32] = {
         var tables = [UInt32](repeating: 0, count: 16 * 256)

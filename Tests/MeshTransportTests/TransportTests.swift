@@ -91,7 +91,8 @@ struct TransportTests {
         }
         await node.log.wait { if case .connected = $0 { true } else { false } }
         let payload = [UInt8](repeating: 1, count: 1 << 18)
-        // The system's own buffers take some megabytes; after them the queue is full until the connection ends.
+        // The system's own buffers take some megabytes; after them the queue is full until the connection
+        // ends.
         var outcome = SendOutcome.full
         while outcome == .full {
             outcome = await flood(

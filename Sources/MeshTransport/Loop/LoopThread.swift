@@ -93,7 +93,8 @@ final class LoopThread: @unchecked Sendable {
 
     private func run() {
         threadID.store(Self.currentThread, ordering: .releasing)
-        // A write to a connection that was reset is an error to libuv, but first a signal that ends the process.
+        // A write to a connection that was reset is an error to libuv, but first a signal that ends the
+        // process.
         var signals = sigset_t()
         sigemptyset(&signals)
         sigaddset(&signals, SIGPIPE)
