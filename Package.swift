@@ -33,7 +33,10 @@ let package = Package(
         // For Benchmarks/, a package of its own; not an interface for anybody else.
         .library(
             name: "ApusInternals",
-            targets: ["NodeAssembly", "ActorHost", "SQLiteDriver", "ClientProtocol", "Identifiers"]),
+            targets: [
+                "NodeAssembly", "ActorHost", "SQLiteDriver", "ClientProtocol", "Identifiers", "MeshProtocol",
+                "MeshTransport", "TimeAndChance",
+            ]),
         .executable(name: "announced", targets: ["Announced"]),
         .executable(name: "outside-world", targets: ["OutsideWorld"]),
     ],
@@ -46,11 +49,14 @@ let package = Package(
     targets: [
         // Floor 0: system
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CAllocator"),
+        .target(name: "CChecksum"),
 
         // Floor 1: vocabulary
         .target(name: "Identifiers", swiftSettings: house),
-        .target(name: "ByteCoding", dependencies: ["Identifiers"], swiftSettings: house),
+        .target(name: "ByteCoding", dependencies: ["CChecksum", "Identifiers"], swiftSettings: house),
         .target(name: "TimeAndChance", swiftSettings: house),
 
         // Floor 2: cores
@@ -79,12 +85,22 @@ let package = Package(
             dependencies: ["ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
 
+        .target(
+            name: "MeshProtocol", dependencies: ["ByteCoding", "Identifiers"], exclude: ["README.md"],
+            swiftSettings: house),
+
         // Floor 3: drivers
         .target(
             name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers"],
             exclude: ["README.md"], swiftSettings: house),
+
+        .target(
+            name: "MeshTransport",
+            dependencies: [
+                "CLibUV", "COpenSSL", "MeshProtocol", "ByteCoding", "Identifiers", "TimeAndChance",
+            ], exclude: ["README.md"], swiftSettings: house),
 
         // Floor 4: authoring
         .target(
@@ -166,9 +182,8 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
-                "MailboxCore",
-                "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands", "ReplicationCore",
-                "PlacementCore", "ConsensusCore",
+                "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
+                "ReplicationCore", "PlacementCore", "ConsensusCore", "MeshProtocol", "MeshTransport",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -228,6 +243,14 @@ let package = Package(
             name: "SessionCoreTests", dependencies: ["SessionCore", "ClientProtocol", "Identifiers"],
             swiftSettings: house),
         .testTarget(name: "SQLiteDriverTests", dependencies: ["SQLiteDriver"], swiftSettings: house),
+        .testTarget(
+            name: "MeshProtocolTests",
+            dependencies: ["MeshProtocol", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(
+            name: "MeshTransportTests",
+            dependencies: ["MeshTransport", "MeshProtocol", "CLibUV", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
         .testTarget(
             name: "PartitionStoreTests",
             dependencies: ["PartitionStore", "SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],

@@ -9,13 +9,16 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
+        // Both ends of a connection in plain C, for comparison.
+        .target(name: "CEcho", linkerSettings: [.linkedLibrary("uv")]),
         .executableTarget(
             name: "bench",
             dependencies: [
+                "CEcho",
                 .product(name: "Apus", package: "apus"), .product(name: "ApusClient", package: "apus"),
                 .product(name: "ApusInternals", package: "apus"),
                 .product(name: "Logging", package: "swift-log"),
-            ])
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

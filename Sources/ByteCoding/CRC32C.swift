@@ -1,5 +1,8 @@
-/// The CRC with the Castagnoli polynomial (RFC 3720, appendix B.4), sixteen bytes a round (Kounavis and
-/// Berry, "A systematic approach to building high performance software-based CRC generators", 2005).
+import CChecksum
+
+/// The CRC with the Castagnoli polynomial (RFC 3720, appendix B.4): with the processor's own instruction, or
+/// sixteen bytes a round (Kounavis and Berry, "A systematic approach to building high performance
+/// software-based CRC generators", 2005).
 public enum CRC32C {
     private static let tables: [UInt32] = {
         var tables = [UInt32](repeating: 0, count: 16 * 256)
@@ -17,8 +20,16 @@ public enum CRC32C {
         return tables
     }()
 
+    private static let hasInstruction = apus_has_crc32c() != 0
+
     /// - Parameter start: the checksum of what comes before the bytes.
     public static func checksum(_ bytes: UnsafeRawBufferPointer, continuing start: UInt32 = 0) -> UInt32 {
+        hasInstruction
+            ? ~apus_crc32c(~start, bytes.baseAddress, bytes.count) : portable(bytes, continuing: start)
+    }
+
+    /// The same without the instruction.
+    static func portable(_ bytes: UnsafeRawBufferPointer, continuing start: UInt32) -> UInt32 {
         tables.withUnsafeBufferPointer { table in
             var crc = ~start
             var index = 0

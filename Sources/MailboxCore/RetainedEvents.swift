@@ -38,7 +38,8 @@ public struct RetainedEvents: Sendable {
     public mutating func restore(id: [UInt8], value: [UInt8]) throws(WireError) {
         var idReader = ByteReader(id)
         let name = try idReader.string()
-        let number = try TurnOperation.itemNumber(Array(id[idReader.offset...])).countable("an event's number")
+        let rest = Array(id[idReader.offset...])
+        let number = try TurnOperation.itemNumber(rest).countable("an event's number")
         var reader = ByteReader(value)
         let version = try reader.byte()
         guard version == Self.version else {

@@ -3,7 +3,7 @@
 /// A new folder under `Sources` gets its line here.
 enum Floors {
     static let table: [[String]] = [
-        ["CSQLite", "CAllocator", "CLibUV", "COpenSSL", "CCaptureVFS", "CInspectorPages"],
+        ["CSQLite", "CAllocator", "CChecksum", "CLibUV", "COpenSSL", "CCaptureVFS", "CInspectorPages"],
         ["Identifiers", "ByteCoding", "TimeAndChance"],
         [
             "WorkflowCore", "MailboxCore", "TimerCore", "SessionCore", "ClientProtocol", "MembershipCore",

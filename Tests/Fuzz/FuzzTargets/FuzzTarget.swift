@@ -29,5 +29,6 @@ public struct FuzzTarget: Sendable {
         .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
+        .meshStream, .meshHandshake, .joinExchange,
     ]
 }

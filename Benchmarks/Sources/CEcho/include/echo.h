@@ -1,0 +1,6 @@
+#pragma once
+
+/// Sends `count` frames of `bytes` bytes to an echo server on another thread and waits for them to come back,
+/// with at most `window` under way. Plain libuv on both ends: what the machine can do without a protocol.
+/// Returns the seconds it took; negative if something failed.
+double echo_seconds(int bytes, int window, long count);
