@@ -279,7 +279,10 @@ public enum RequestIdentityID: Hashable, Sendable {
         case let tag where tag == 3 || tag == 4:
             let queue = try reader.string()
             guard let key = String(validating: id[reader.offset...], as: UTF8.self) else { throw .notUTF8 }
-            return .message(queue: queue, key: key, isAwaited: tag == 4)
+            let message = Self.message(queue: queue, key: key, isAwaited: tag == 4)
+            // It is what the item is stored under, so there must not be two of it.
+            guard message.encoded == id else { throw .invalid("a message's key in another form") }
+            return message
         case let tag:
             throw .unknown(what: "request identity", value: UInt64(tag))
         }
