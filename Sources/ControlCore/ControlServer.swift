@@ -55,7 +55,11 @@ public struct ControlServer: Sendable {
 
     public var isLeader: Bool { raft.role == .leader }
 
-    package mutating func disable(_ rules: DisabledRules) { state.disabled = rules }
+    /// Takes rules away, for simulations.
+    package mutating func disable(_ rules: DisabledRules, _ mutations: Mutations) {
+        state.disabled = rules
+        raft.mutations = mutations
+    }
 
     /// - Parameter time: goes into the log for display and grace periods.
     public mutating func handle(_ event: Event, time: Timestamp) -> Output {

@@ -158,7 +158,7 @@ extension Simulation {
     func checkEnd() throws {
         guard let map = checker.decided else { return }
         checkAcknowledged()
-        if let failure = checker.failure { throw Violation(description: failure) }
+        if let failure = checker.failure { throw Violation(failure) }
         for (number, partition) in map.partitions.enumerated() {
             let wanted = clients.reduce(0) { $0 + ($1.increments[PartitionID(number)] ?? 0) }
             for member in partition.inSync {
@@ -166,8 +166,7 @@ extension Simulation {
                 stored.apply(through: stored.end.position)
                 guard stored.tables.total == wanted else {
                     throw Violation(
-                        description:
-                            "p\(number) counts \(stored.tables.total) on m\(Self.machine(member.node)), "
+                        "p\(number) counts \(stored.tables.total) on m\(Self.machine(member.node)), "
                             + "the clients made \(wanted) changes")
                 }
             }
