@@ -34,7 +34,7 @@ public struct ControlClient: Sendable {
         case unknown(token: UInt64)
     }
 
-    enum Phase: Hashable {
+    package enum Phase: Hashable, Sendable {
         case registering
         case persisting(NodeLife, MapVersion)
         case confirming(NodeLife, MapVersion)
@@ -61,7 +61,7 @@ public struct ControlClient: Sendable {
     /// Whom to ask; the first is the one that answered last.
     private var voters: [ControlPeer]
     private var target = 0
-    private(set) var phase = Phase.registering
+    package private(set) var phase = Phase.registering
     private var nextID: UInt64
     private var waiting: [UInt64: Waiting] = [:]
 

@@ -152,6 +152,7 @@ extension Simulation {
             case .contradiction(let reason): return checker.fail("m\(index): the map goes back: \(reason)")
             case .outcomes(let token, let outcomes):
                 guard let request = process.proposals.removeValue(forKey: token) else { continue }
+                note("m\(index): \(request.change) of p\(request.partition.rawValue): \(outcomes)")
                 if case .refused(.staleLife) = outcomes.first {
                     process.replication?.handle(.changeRefused(request), of: request.partition, now: now)
                 }
