@@ -153,8 +153,11 @@ extension Simulation {
             case .outcomes(let token, let outcomes):
                 guard let request = process.proposals.removeValue(forKey: token) else { continue }
                 note("m\(index): \(request.change) of p\(request.partition.rawValue): \(outcomes)")
-                if case .refused(.staleLife) = outcomes.first {
+                switch outcomes.first {
+                // Only a life that was up is asked for, and one that is no longer up never is again.
+                case .refused(.staleLife), .refused(.notUp):
                     process.replication?.handle(.changeRefused(request), of: request.partition, now: now)
+                default: break
                 }
             case .unknown(let token): process.proposals[token] = nil
             case .votersChanged: break

@@ -27,9 +27,9 @@ public struct SimulationSettings: Hashable, Sendable {
 /// Mean virtual microseconds between two faults of a kind; 0 for never.
 public struct FaultRates: Hashable, Sendable {
     public var crash: UInt64 = 2_500_000
-    public var wipe: UInt64 = 9_000_000
-    public var image: UInt64 = 3_000_000
-    public var rollback: UInt64 = 6_000_000
+    public var wipe: UInt64 = 4_000_000
+    public var image: UInt64 = 2_000_000
+    public var rollback: UInt64 = 2_000_000
     public var pause: UInt64 = 3_000_000
     public var cut: UInt64 = 2_000_000
     public var reset: UInt64 = 2_000_000
