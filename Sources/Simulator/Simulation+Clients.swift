@@ -16,7 +16,7 @@ extension Simulation {
             take(
                 process.server.handle(.request(request, from: Self.peer(line.from)), time: time), at: line.to)
         case .reply(let reply):
-            if case .map = reply.body, happens(settings.extremes.lostMapPercent) { return }
+            if case .map = reply.body, isFaulty, happens(settings.extremes.lostMapPercent) { return }
             take(process.client.handle(.reply(reply, from: Self.peer(line.from))), at: line.to)
         case .replication(let bytes, let life):
             let frame: ReplicationFrame

@@ -278,13 +278,13 @@ extension Simulation {
 
     func send(_ packet: Packet, from: Int, to: Int, isControl: Bool) {
         let line = SimulatedNetwork.Line(from: from, to: to, isControl: isControl)
-        let isLate = happens(settings.extremes.latePercent)
+        let isLate = happens(isFaulty ? settings.extremes.latePercent : 0)
         let latency = isLate ? chance(1_000...settings.extremes.lateMicrosMax) : chance(100...700)
         guard let (arrival, connection) = network.send(line, at: now, latency: latency) else { return }
         let event = EventQueue.Event.arrive(packet, line: line, connection: connection)
         events.plan(event, at: arrival)
         // A mesh that sends again what it does not know to have arrived may send it twice.
-        if case .replication = packet, happens(settings.extremes.repeatedPercent) {
+        if case .replication = packet, isFaulty, happens(settings.extremes.repeatedPercent) {
             events.plan(event, at: arrival + chance(100...50_000))
         }
     }

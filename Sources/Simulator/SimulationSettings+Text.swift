@@ -2,6 +2,9 @@ extension SimulationSettings {
     /// Rules that a run can do without.
     public static var ruleNames: [String] { BrokenRule.all.map(\.name) }
 
+    /// What can go wrong.
+    public static var faultNames: [String] { FaultKind.allCases.map(\.rawValue) }
+
     /// Leaves a rule out; an unknown one changes nothing.
     public mutating func leaveOut(rule name: String) { without = BrokenRule.named(name) }
 
