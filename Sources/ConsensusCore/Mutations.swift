@@ -1,5 +1,5 @@
 /// Rules that a test switches off, to see that it would notice (`cluster.md` 4.5). Empty in every program.
-package struct Mutations: OptionSet, Sendable {
+package struct Mutations: OptionSet, Hashable, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 

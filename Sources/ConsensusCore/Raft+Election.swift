@@ -28,7 +28,7 @@ extension Raft {
     }
 
     /// Whether this replica has good reason to think that the term has a leader (check-quorum).
-    var hearsLeader: Bool { leader != nil && electionElapsed < settings.electionTicks }
+    public var hearsLeader: Bool { leader != nil && electionElapsed < settings.electionTicks }
 
     mutating func campaign(_ kind: Campaign) {
         leader = nil

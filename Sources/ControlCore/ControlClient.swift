@@ -34,7 +34,7 @@ public struct ControlClient: Sendable {
         case unknown(token: UInt64)
     }
 
-    enum Phase: Hashable {
+    package enum Phase: Hashable, Sendable {
         case registering
         case persisting(NodeLife, MapVersion)
         case confirming(NodeLife, MapVersion)
@@ -61,12 +61,18 @@ public struct ControlClient: Sendable {
     /// Whom to ask; the first is the one that answered last.
     private var voters: [ControlPeer]
     private var target = 0
-    private(set) var phase = Phase.registering
+    package private(set) var phase = Phase.registering
     private var nextID: UInt64
-    private var waiting:
-        [UInt64: (purpose: Purpose, request: ControlRequest, ticksLeft: Int, peer: ControlPeer)] =
-            [:]
-    private var ticksToRetry = 0
+    private var waiting: [UInt64: Waiting] = [:]
+
+    private struct Waiting {
+        var purpose: Purpose
+        var request: ControlRequest
+        var ticksLeft: Int
+        /// Whom it was sent to; nil while it waits for a tick to be sent to the next voter.
+        var peer: ControlPeer?
+        var wasRedirected = false
+    }
 
     /// - Parameter seed: makes the identifiers of this process's requests differ from an earlier one's.
     public init(registration: Registration, voters: [ControlPeer], seed: UInt64) {
@@ -111,7 +117,12 @@ public struct ControlClient: Sendable {
     private mutating func tick(_ effects: inout [Effect]) {
         for id in waiting.keys.sorted() {
             waiting[id]?.ticksLeft -= 1
-            if let request = waiting[id], request.ticksLeft <= 0 { retry(id, &effects) }
+            guard let request = waiting[id] else { continue }
+            if request.ticksLeft <= 0 {
+                retry(id, &effects)
+            } else if request.peer == nil {
+                send(id, &effects)
+            }
         }
         if !isWaiting(for: .register), phase == .registering {
             ask(.register, .commands([.register(registration)]), &effects)
@@ -133,14 +144,31 @@ public struct ControlClient: Sendable {
         let request = ControlRequest(id: nextID, body: body)
         nextID += 1
         // A map comes from whoever has one; commands go where the leader is thought to be.
-        let peer = voters[target % voters.count]
         let ticks = purpose == .map ? Self.mapTicks : Self.answerTicks
-        waiting[request.id] = (purpose, request, ticks, peer)
+        waiting[request.id] = Waiting(purpose: purpose, request: request, ticksLeft: ticks)
+        send(request.id, &effects)
+    }
+
+    private mutating func send(_ id: UInt64, _ effects: inout [Effect]) {
+        guard let request = waiting[id]?.request, !voters.isEmpty else { return }
+        let peer = voters[target % voters.count]
+        waiting[id]?.peer = peer
         effects.append(.send(request, to: peer))
     }
 
-    /// The request was lost or went to the wrong voter. What can be asked twice is asked anew; the others' fate
-    /// is told as unknown.
+    /// A voter that does not lead has done nothing with the request, so another one may be asked: the leader
+    /// at once if the voter knows it; else, or when voters send each other's askers around, at the next tick.
+    private mutating func redirect(_ id: UInt64, to leader: NodeID?, _ effects: inout [Effect]) {
+        let place = leader.flatMap { voters.firstIndex(of: ControlPeer(rawValue: $0.rawValue)) }
+        target = place ?? (target + 1) % max(1, voters.count)
+        let isFirst = waiting[id]?.wasRedirected == false
+        waiting[id]?.wasRedirected = true
+        waiting[id]?.peer = nil
+        if place != nil, isFirst { send(id, &effects) }
+    }
+
+    /// The request or its answer was lost. What can be asked twice is asked anew; the others' fate is told as
+    /// unknown.
     private mutating func retry(_ id: UInt64, _ effects: inout [Effect]) {
         guard let request = waiting.removeValue(forKey: id) else { return }
         if voters.indices.contains(target % max(1, voters.count)),
@@ -161,14 +189,9 @@ public struct ControlClient: Sendable {
     private mutating func receive(_ reply: ControlReply, _ peer: ControlPeer, _ effects: inout [Effect]) {
         guard let request = waiting[reply.id] else { return }
         switch reply.body {
-        case .notLeader(let node):
-            waiting[reply.id] = nil
-            if let node, let place = voters.firstIndex(of: ControlPeer(rawValue: node.rawValue)) {
-                target = place
-            } else {
-                target = (target + 1) % max(1, voters.count)
-            }
-            fail(request.purpose, &effects)
+        case .notLeader(let leader):
+            // An answer to an earlier sending of the same request says nothing new.
+            if request.peer == peer { redirect(reply.id, to: leader, &effects) }
         case .unavailable:
             waiting[reply.id] = nil
             target = (target + 1) % max(1, voters.count)

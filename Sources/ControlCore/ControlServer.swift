@@ -55,7 +55,15 @@ public struct ControlServer: Sendable {
 
     public var isLeader: Bool { raft.role == .leader }
 
-    package mutating func disable(_ rules: DisabledRules) { state.disabled = rules }
+    /// Whether what is new will be known here soon. Somebody who follows the map must not wait at a node that
+    /// is no voter, or is cut off from the others.
+    private var isCurrent: Bool { isLeader || raft.hearsLeader }
+
+    /// Takes rules away, for simulations.
+    package mutating func disable(_ rules: DisabledRules, _ mutations: Mutations) {
+        state.disabled = rules
+        raft.mutations = mutations
+    }
 
     /// - Parameter time: goes into the log for display and grace periods.
     public mutating func handle(_ event: Event, time: Timestamp) -> Output {
@@ -79,7 +87,7 @@ public struct ControlServer: Sendable {
         switch request.body {
         case .map(let version):
             guard let map = state.map, version < map.version else {
-                guard watchers.count < Self.watchersMax else {
+                guard isCurrent, watchers.count < Self.watchersMax else {
                     return reply(.unavailable(nil), to: (peer, request.id), &output)
                 }
                 watchers[peer] = (request.id, version, Self.watchTicks)
@@ -206,7 +214,7 @@ public struct ControlServer: Sendable {
             watchers[peer] = watcher
             guard watcher.ticksLeft <= 0 else { continue }
             watchers[peer] = nil
-            reply(.map([]), to: (peer, watcher.id), &output)
+            reply(isCurrent ? .map([]) : .unavailable(nil), to: (peer, watcher.id), &output)
         }
     }
 }

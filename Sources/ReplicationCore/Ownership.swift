@@ -7,8 +7,9 @@ public struct Ownership: Hashable, Sendable {
     let start: LogPosition
     var hasLed = false
     public internal(set) var isServing = false
-    /// Additions that were asked for: they count until it is known that they were not made (R3).
-    public internal(set) var pendingAdds: [ReplicaID] = []
+    /// The lives whose addition was asked for: they count until it is known that they were not added (R3). Two
+    /// lives of one replica can be asked for at once, and the refusal of one says nothing about the other.
+    public internal(set) var pendingAdds: [NodeLife] = []
     /// The other in-sync replicas, and the learners, in order.
     public internal(set) var peers: [Progress] = []
     /// Members that count, besides this one; a copy of the configuration's, so that a broken rule shows.
@@ -18,7 +19,11 @@ public struct Ownership: Hashable, Sendable {
     var nextProposalAt: UInt64 = 0
 
     /// Who must have a record before it is committed, besides this replica (R1, R3).
-    var required: [ReplicaID] { inSync + pendingAdds.filter { !inSync.contains($0) } }
+    var required: [ReplicaID] {
+        var required = inSync
+        for life in pendingAdds where !required.contains(life.replica) { required.append(life.replica) }
+        return required
+    }
 }
 
 /// How far another replica has come, and how it is fed.

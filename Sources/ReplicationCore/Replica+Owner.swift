@@ -35,6 +35,11 @@ extension Replica {
         owner?.nextProposalAt = 0
         arrangePeers(configuration, now)
         advanceCommit(&effects)
+        // Who was removed in this epoch cannot be granted the next one any more, so reads need not wait for it.
+        var reads = owner?.reads ?? []
+        let required = owner?.required ?? []
+        for index in reads.indices { reads[index].missing.removeAll { !required.contains($0) } }
+        finish(reads, &effects)
     }
 
     private mutating func arrangePeers(_ configuration: PartitionConfiguration, _ now: UInt64) {
@@ -139,10 +144,14 @@ extension Replica {
     }
 
     mutating func confirmed(_ round: UInt64, by sender: NodeLife, _ effects: inout [ReplicaEffect]) {
-        guard var reads = owner?.reads else { return }
+        var reads = owner?.reads ?? []
         for index in reads.indices where reads[index].round <= round {
             reads[index].missing.removeAll { isSame($0, sender.replica) }
         }
+        finish(reads, &effects)
+    }
+
+    private mutating func finish(_ reads: [ReadRound], _ effects: inout [ReplicaEffect]) {
         for read in reads where read.missing.isEmpty { effects.append(.readConfirmed(read.id)) }
         owner?.reads = reads.filter { !$0.missing.isEmpty }
     }
@@ -172,6 +181,11 @@ extension Replica {
         guard let owner, now >= owner.nextProposalAt else { return }
         func propose(_ change: MembershipRequest.Change) {
             self.owner?.nextProposalAt = now + settings.shrinkAfterMicros
+            if case .add(let life) = change, !owner.pendingAdds.contains(life),
+                rules.contains(.maximalInSync)
+            {
+                self.owner?.pendingAdds.append(life)
+            }
             effects.append(
                 .propose(
                     MembershipRequest(
@@ -188,8 +202,8 @@ extension Replica {
             return propose(.drop(peer.replica))
         }
         // An addition that was asked for is asked for again until its outcome is known (R3).
-        for replica in owner.pendingAdds {
-            if let process = owner.peers.first(where: { $0.replica == replica })?.process {
+        for life in owner.pendingAdds {
+            if let process = owner.peers.first(where: { $0.replica == life.replica })?.process {
                 return propose(.add(process))
             }
         }
@@ -198,7 +212,6 @@ extension Replica {
         guard owner.isServing || !rules.contains(.caughtUpPastStart) else { return }
         for peer in owner.peers where !configuration.inSync.contains(peer.replica) {
             guard isCaughtUp(peer, now), let process = peer.process else { continue }
-            if rules.contains(.maximalInSync) { self.owner?.pendingAdds.append(peer.replica) }
             return propose(.add(process))
         }
     }
@@ -217,11 +230,20 @@ extension Replica {
         owner?.peers = peers
     }
 
+    /// A life that is over is not added any more, and neither are those before it; a later one may be.
     mutating func refused(_ change: MembershipRequest) {
         guard let configuration, change.epoch == owner?.epoch, change.revision == configuration.revision,
-            case .add(let process) = change.change
+            case .add(let refused) = change.change, let owner
         else { return }
-        owner?.pendingAdds.removeAll { $0 == process.replica }
+        func isOver(_ life: NodeLife) -> Bool {
+            life.node == refused.node && life.incarnation <= refused.incarnation
+        }
+        self.owner?.pendingAdds.removeAll(where: isOver)
+        // Its next life is asked for after it has shown itself.
+        for index in owner.peers.indices where owner.peers[index].process.map(isOver) ?? false {
+            self.owner?.peers[index].process = nil
+            self.owner?.peers[index].probe()
+        }
     }
 }
 
@@ -240,6 +262,10 @@ extension Progress {
             inFlight.removeFirst()
         }
         waitingSince = inFlight.isEmpty ? nil : now
-        if state == .probe { state = .stream }
+        if state == .probe {
+            state = .stream
+            // It follows the log after all, perhaps because what it needed was already on its way.
+            needsSnapshot = false
+        }
     }
 }

@@ -42,7 +42,8 @@ public struct Append: Hashable, Sendable {
 public enum ReplicaEvent: Sendable {
     /// The control plane's decision, from a map at least as new as this process's registration (R12).
     case configured(PartitionConfiguration)
-    /// The control plane has refused a change for good: the process that it names is not the current one.
+    /// The control plane has refused a change for good: the life that it names is over, declared down or
+    /// followed by another one.
     case changeRefused(MembershipRequest)
     /// The owner's next records, sealed and in order.
     case append([LogRecord])

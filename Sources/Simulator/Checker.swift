@@ -122,43 +122,11 @@ extension Simulation {
         }
     }
 
-    /// Whether the healed cluster has done everything that it must.
-    var isSettled: Bool {
-        guard now > settings.faultyMicros + 1_000_000 else { return false }
-        stopsCalling = true
-        guard clients.allSatisfy({ $0.call == nil }), let map = checker.decided else { return false }
-        for (number, partition) in map.partitions.enumerated() {
-            guard let owner = partition.owner, partition.inSync.count >= settings.copies,
-                let process = machines[Self.machine(owner.node)].process, process.life == owner,
-                let replica = process.replication?.replicas[PartitionID(number)],
-                replica.servingEpoch == partition.epoch, replica.committed == replica.log.end.position
-            else { return false }
-            for member in partition.inSync {
-                let stored = machines[Self.machine(member.node)].disk.partitions[number]
-                guard stored.end == replica.log.end else { return false }
-            }
-        }
-        return true
-    }
-
-    func unsettled() -> String {
-        guard let map = checker.decided else { return "there is no map" }
-        let calls = clients.compactMap(\.call).map {
-            "client \($0.client) waits for p\($0.partition.rawValue)"
-        }
-        let leaders = machines.filter { $0.process?.server.isLeader == true }.map(\.index)
-        let partitions = map.partitions.enumerated().map { number, state -> String in
-            let owner = state.owner.map { "m\(Self.machine($0.node))" } ?? "nobody"
-            return "p\(number) \(owner) epoch \(state.epoch.rawValue) in sync \(state.inSync)"
-        }
-        return (["leaders \(leaders)"] + calls + partitions).joined(separator: "; ")
-    }
-
     /// I6, I12, I20: at the end every copy says the same, and exactly what the clients did.
     func checkEnd() throws {
         guard let map = checker.decided else { return }
         checkAcknowledged()
-        if let failure = checker.failure { throw Violation(description: failure) }
+        if let failure = checker.failure { throw Violation(failure) }
         for (number, partition) in map.partitions.enumerated() {
             let wanted = clients.reduce(0) { $0 + ($1.increments[PartitionID(number)] ?? 0) }
             for member in partition.inSync {
@@ -166,8 +134,7 @@ extension Simulation {
                 stored.apply(through: stored.end.position)
                 guard stored.tables.total == wanted else {
                     throw Violation(
-                        description:
-                            "p\(number) counts \(stored.tables.total) on m\(Self.machine(member.node)), "
+                        "p\(number) counts \(stored.tables.total) on m\(Self.machine(member.node)), "
                             + "the clients made \(wanted) changes")
                 }
             }

@@ -1,3 +1,4 @@
+import ControlCore
 import HeapModule
 import Identifiers
 
@@ -10,7 +11,9 @@ struct EventQueue {
         case laneSynced(machine: Int, process: Int, count: Int)
         case identitySynced(machine: Int, process: Int, NodeLife)
         case start(machine: Int)
-        case fault(FaultKind)
+        case fault(FaultKind, number: Int)
+        /// A machine that has no process refuses a connection.
+        case refused(asker: Int, ControlPeer)
         case heal
         case `operator`
         case snapshotEnded(machine: Int, process: Int, PartitionID, ReplicaID)

@@ -1,18 +1,20 @@
 /// What can go wrong.
 enum FaultKind: String, CaseIterable {
-    case crash, wipe, rollback, pause, cut, slowDisk, falseAlarm, trim, image
+    case crash, wipe, image, rollback, pause, cut, reset, slowDisk, falseAlarm, election, trim
 
     func meanMicros(_ rates: FaultRates) -> UInt64 {
         switch self {
         case .crash: rates.crash
         case .wipe: rates.wipe
+        case .image: rates.image
         case .rollback: rates.rollback
         case .pause: rates.pause
         case .cut: rates.cut
+        case .reset: rates.reset
         case .slowDisk: rates.slowDisk
         case .falseAlarm: rates.falseAlarm
+        case .election: rates.election
         case .trim: rates.trim
-        case .image: rates.rollback == 0 ? 0 : 3_000_000
         }
     }
 }

@@ -7,7 +7,7 @@ import ReplicationCore
 extension Simulation {
     func arrive(_ packet: Packet, _ line: SimulatedNetwork.Line, _ event: EventQueue.Event) throws {
         if case .answer(let answer) = packet { return answered(answer) }
-        guard let process = machines[line.to].process else { return }
+        guard let process = machines[line.to].process else { return unheard(packet, line) }
         guard process.pausedUntil <= now else { return events.plan(event, at: process.pausedUntil) }
         mark(now, UInt64(line.from), UInt64(line.to))
         switch packet {
@@ -16,6 +16,7 @@ extension Simulation {
             take(
                 process.server.handle(.request(request, from: Self.peer(line.from)), time: time), at: line.to)
         case .reply(let reply):
+            if case .map = reply.body, isFaulty, happens(settings.extremes.lostMapPercent) { return }
             take(process.client.handle(.reply(reply, from: Self.peer(line.from))), at: line.to)
         case .replication(let bytes, let life):
             let frame: ReplicationFrame
@@ -29,6 +30,16 @@ extension Simulation {
         case .answer: break
         }
         finishRound(line.to)
+    }
+
+    /// Nobody is there: whoever asked for a connection is told so.
+    private func unheard(_ packet: Packet, _ line: SimulatedNetwork.Line) {
+        guard settings.extremes.refusesConnections, !network.isCut(line.to, line.from) else { return }
+        switch packet {
+        case .request: events.plan(.refused(asker: line.from, Self.peer(line.to)), at: now + 200)
+        case .call(let call): answered(SimulatedAnswer(call: call, result: nil))
+        default: break
+        }
     }
 
     func nextCall(_ index: Int) {

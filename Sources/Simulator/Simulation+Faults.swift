@@ -7,37 +7,67 @@ import ReplicationCore
 /// What goes wrong. Damage is limited to what the cluster promises to survive; anything more would only show
 /// that two lost copies are two lost copies.
 extension Simulation {
-    func happen(_ kind: FaultKind) {
+    /// - Returns: whether anything happened.
+    func happen(_ kind: FaultKind) -> Bool {
         let machine = machines[Int(chance(0...UInt64(machines.count - 1)))]
         let index = machine.index
         mark(UInt64(index), now)
         switch kind {
         case .crash:
-            guard machine.process != nil else { return }
+            guard machine.process != nil else { return false }
             stop(index, "it crashes")
             events.plan(.start(machine: index), at: now + chance(1_000...4_000_000))
         case .wipe:
-            guard maySpare(index) else { return }
+            guard maySpare(index) else { return false }
             stop(index, "its disk is lost")
             replaceDisk(index)
         case .image: machine.image = machine.disk
         case .rollback:
-            // An image of the life that ran last cannot be told from the disk itself; see guarantees.
-            guard let image = machine.image, image.store == machine.disk.store,
-                image.incarnation < machine.disk.incarnation, maySpare(index)
-            else { return }
-            stop(index, "its disk goes back to an earlier state")
-            machine.disk = image
-            machine.image = nil
-            events.plan(.start(machine: index), at: now + chance(1_000...2_000_000))
-        case .pause: machine.process?.pausedUntil = now + chance(10_000...3_000_000)
+            guard rollBack(machine) else { return false }
+        case .pause:
+            guard let process = machine.process else { return false }
+            process.pausedUntil = now + chance(10_000...3_000_000)
         case .cut: cut()
+        case .reset:
+            let other = Int(chance(0...UInt64(machines.count - 1)))
+            guard other != index else { return false }
+            resetLink(index, other)
         case .slowDisk: machine.slowness = happens(50) ? 1 : chance(2...2_000)
-        case .falseAlarm: alarm(index)
+        case .falseAlarm:
+            guard alarm(index) else { return false }
+        case .election:
+            guard stand(machine) else { return false }
         case .trim: trim(index)
         }
         count(kind)
         note("fault: \(kind.rawValue) m\(index)")
+        return true
+    }
+
+    /// An image of the life that ran last cannot be told from the disk itself, and is not promised to be (R15).
+    /// Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises, and it votes
+    /// before anybody can refuse it.
+    private func rollBack(_ machine: SimulatedMachine) -> Bool {
+        guard var image = machine.image, image.store == machine.disk.store,
+            image.incarnation < machine.disk.incarnation, maySpare(machine.index)
+        else { return false }
+        stop(machine.index, "its disk goes back to an earlier state")
+        image.raft = machine.disk.raft
+        machine.disk = image
+        machine.image = nil
+        events.plan(.start(machine: machine.index), at: now + chance(1_000...2_000_000))
+        return true
+    }
+
+    /// A leader tells another voter to stand for election although it need not have the whole log.
+    private func stand(_ machine: SimulatedMachine) -> Bool {
+        guard let leader = machines.first(where: { $0.process?.server.isLeader == true }),
+            let raft = leader.process?.server.raft, machine.index != leader.index,
+            let target = raft.configuration.voters.first(where: { Self.machine($0.node) == machine.index })
+        else { return false }
+        let message = Raft.Message(from: raft.id, to: target, term: raft.term, body: .timeoutNow)
+        send(.raft(message), from: leader.index, to: machine.index, isControl: true)
+        return true
     }
 
     func replaceDisk(_ index: Int) {
@@ -47,14 +77,29 @@ extension Simulation {
         events.plan(.start(machine: index), at: now + chance(1_000...2_000_000))
     }
 
+    func isIntact(_ replica: ReplicaID) -> Bool {
+        let machine = machines[Self.machine(replica.node)]
+        return machine.disk.store == replica.store && machine.refusal == nil
+            && !checker.isRolledBack(machine)
+    }
+
+    /// Whether every partition keeps a copy whose disk is there if the node is declared down. The node leaves
+    /// the in-sync sets in which another member is up as far as the map knows. When that one's disk was lost and
+    /// nobody has noticed yet, this is the loss of the second of two copies, which is not promised to be
+    /// survived: an operator has to get the first one back.
+    func mayDeclareDown(_ node: NodeID, _ map: ClusterMap) -> Bool {
+        map.partitions.allSatisfy { partition in
+            guard let member = partition.inSync.first(where: { $0.node == node }), isIntact(member) else {
+                return true
+            }
+            return !partition.inSync.contains { $0 != member && map.isLive($0) }
+                || partition.inSync.contains { $0 != member && isIntact($0) }
+        }
+    }
+
     /// Whether every partition and the control plane outlive the loss of this disk.
     func maySpare(_ index: Int) -> Bool {
         guard let map = checker.decided, isNothingUndecided else { return false }
-        func isIntact(_ replica: ReplicaID) -> Bool {
-            let machine = machines[Self.machine(replica.node)]
-            return machine.disk.store == replica.store && machine.refusal == nil
-                && !checker.isRolledBack(machine)
-        }
         let node = Self.node(index)
         for partition in map.partitions where partition.inSync.contains(where: { $0.node == node }) {
             guard partition.inSync.contains(where: { $0.node != node && isIntact($0) }) else { return false }

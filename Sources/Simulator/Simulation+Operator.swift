@@ -14,15 +14,16 @@ extension Simulation {
         var commands: [Command] = []
         for node in map.nodes where node.isUp {
             let machine = machines[Self.machine(node.id)]
-            let isGone = !isFine(machine) || machine.process?.life != node.life
-            if isGone, happens(40) { commands.append(.nodeDown(node.id, node.incarnation, .operator)) }
+            // A process that has just been confirmed may not know it yet.
+            let isGone = !isFine(machine) || machine.process?.life.map { $0 != node.life } ?? false
+            if isGone, happens(40), mayDeclareDown(node.id, map) { commands.append(.nodeDown(node.id, node.incarnation, .operator)) }
         }
         for (number, partition) in map.partitions.enumerated() {
             let id = PartitionID(number)
             let owner = partition.owner.map { machines[Self.machine($0.node)] }
             if let owner, isFine(owner), owner.process?.life == partition.owner { continue }
-            guard let life = map.promotionCandidates(for: id, reports: reports(id, map)).first,
-                let command = map.promotion(of: id, to: life)
+            guard let command = promotion(of: id, map),
+                case .promote(_, _, _, let inSync) = command, inSync.contains(where: isIntact)
             else { continue }
             report.promotions += 1
             commands.append(command)
@@ -44,6 +45,18 @@ extension Simulation {
             * 2 < machines.count
     }
 
+    private func promotion(of partition: PartitionID, _ map: ClusterMap) -> Command? {
+        if settings.without?.placement.contains(.promoteFromInSyncOnly) ?? false {
+            let live = map.nodes.filter(\.isUp)
+            guard let state = map[partition], !live.isEmpty else { return nil }
+            let life = live[Int(chance(0...UInt64(live.count - 1)))].life
+            let others = state.inSync.filter { $0.node != life.node }
+            return .promote(partition, state.revision, to: life, inSync: others + [life.replica])
+        }
+        return map.promotionCandidates(for: partition, reports: reports(partition, map)).first
+            .flatMap { map.promotion(of: partition, to: $0) }
+    }
+
     private func reports(_ partition: PartitionID, _ map: ClusterMap) -> [LogReport] {
         machines.compactMap { machine in
             guard let process = machine.process, let life = process.life,
@@ -61,11 +74,13 @@ extension Simulation {
     }
 
     /// Somebody believes that a node is down, and acts on it.
-    func alarm(_ index: Int) {
+    func alarm(_ index: Int) -> Bool {
         guard let leader = machines.first(where: { $0.process?.server.isLeader == true }),
-            let process = leader.process, let node = process.server.state.map?[Self.node(index)], node.isUp
-        else { return }
+            let process = leader.process, let node = process.server.state.map?[Self.node(index)], node.isUp,
+            let map = process.server.state.map, mayDeclareDown(node.id, map)
+        else { return false }
         propose([.nodeDown(node.id, node.incarnation, .operator)], leader.index, process)
+        return true
     }
 
     /// A disk that the cluster refuses is replaced by an empty one.

@@ -21,7 +21,7 @@ extension Simulation {
     /// The first state: every machine is known, the first few vote, and nobody owns anything yet.
     func found() throws {
         guard let ring = HashRing(partitionCount: settings.partitions, seed: (settings.seed, 1)) else {
-            throw Violation(description: "\(settings.partitions) partitions are not a power of two")
+            throw Violation("\(settings.partitions) partitions are not a power of two")
         }
         let constants = ClusterConstants(cluster: cluster, ring: ring, formats: formats)
         var wanted = ClusterSettings()
@@ -43,7 +43,7 @@ extension Simulation {
             ReplicaID(node: Self.node($0.index), store: $0.disk.store)
         }
         guard let configuration = Raft.Configuration(voters: voters) else {
-            throw Violation(description: "these cannot all vote: \(voters)")
+            throw Violation("these cannot all vote: \(voters)")
         }
         for machine in machines.prefix(settings.voters) {
             machine.disk.raft = Raft.PersistentState(founding: configuration, state: state.encoded())
@@ -59,9 +59,11 @@ extension Simulation {
         let registration = Registration(
             cluster: cluster, node: Self.node(index), store: machine.disk.store,
             lastIncarnation: machine.disk.incarnation, profile: profile(index), formats: formats)
+        var server = try ControlServer(
+            id: id, state: machine.disk.raft, settings: raftSettings, seed: seed)
+        if let broken = settings.without { server.disable(broken.placement, broken.consensus) }
         let process = SimulatedProcess(
-            number: nextProcessNumber(),
-            server: try ControlServer(id: id, state: machine.disk.raft, seed: seed),
+            number: nextProcessNumber(), server: server,
             client: ControlClient(
                 registration: registration, voters: machines.map { Self.peer($0.index) }, seed: seed))
         machine.process = process
@@ -150,8 +152,12 @@ extension Simulation {
             case .contradiction(let reason): return checker.fail("m\(index): the map goes back: \(reason)")
             case .outcomes(let token, let outcomes):
                 guard let request = process.proposals.removeValue(forKey: token) else { continue }
-                if case .refused(.staleLife) = outcomes.first {
+                note("m\(index): \(request.change) of p\(request.partition.rawValue): \(outcomes)")
+                switch outcomes.first {
+                // Only a life that was up is asked for, and one that is no longer up never is again.
+                case .refused(.staleLife), .refused(.notUp):
                     process.replication?.handle(.changeRefused(request), of: request.partition, now: now)
+                default: break
                 }
             case .unknown(let token): process.proposals[token] = nil
             case .votersChanged: break
@@ -186,12 +192,20 @@ extension Simulation {
     }
 
     private var replicationSettings: ReplicationSettings {
-        var settings = ReplicationSettings()
-        settings.tailBytesMax = 2_000
-        settings.windowBytesMax = 4_000
-        settings.appendBytesMax = 1_000
-        settings.expandAfterMicros = 300_000
-        return settings
+        var replication = ReplicationSettings()
+        replication.tailBytesMax = settings.extremes.tailBytesMax
+        replication.windowBytesMax = settings.extremes.windowBytesMax
+        replication.appendBytesMax = settings.extremes.appendBytesMax
+        replication.expandAfterMicros = settings.extremes.expandAfterMicros
+        return replication
+    }
+
+    private var raftSettings: Raft.Settings {
+        var raft = Raft.Settings()
+        raft.compactionBytes = settings.extremes.compactionBytes
+        raft.snapshotChunkBytes = settings.extremes.snapshotChunkBytes
+        raft.retainedEntries = settings.extremes.retainedEntries
+        return raft
     }
 
     private func configure(_ index: Int, _ process: SimulatedProcess) {
@@ -264,8 +278,14 @@ extension Simulation {
 
     func send(_ packet: Packet, from: Int, to: Int, isControl: Bool) {
         let line = SimulatedNetwork.Line(from: from, to: to, isControl: isControl)
-        let latency = happens(2) ? chance(1_000...30_000) : chance(100...700)
+        let isLate = happens(isFaulty ? settings.extremes.latePercent : 0)
+        let latency = isLate ? chance(1_000...settings.extremes.lateMicrosMax) : chance(100...700)
         guard let (arrival, connection) = network.send(line, at: now, latency: latency) else { return }
-        events.plan(.arrive(packet, line: line, connection: connection), at: arrival)
+        let event = EventQueue.Event.arrive(packet, line: line, connection: connection)
+        events.plan(event, at: arrival)
+        // A mesh that sends again what it does not know to have arrived may send it twice.
+        if case .replication = packet, isFaulty, happens(settings.extremes.repeatedPercent) {
+            events.plan(event, at: arrival + chance(100...50_000))
+        }
     }
 }

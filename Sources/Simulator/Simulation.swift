@@ -26,12 +26,18 @@ public final class Simulation {
     var stopsCalling = false
     private var processCount = 0
     private var nextStore: UInt64 = 1
+    /// When faults happen does not depend on anything else, and neither does what one of them does, so that a
+    /// plan without some of them is otherwise the same.
+    private var faultTimes: SplitMix64
+    private var nextFault = 0
+    private var happened: [Int] = []
     /// What happened, for people; kept only on request.
     public private(set) var trace: [String] = []
 
     public init(_ settings: SimulationSettings) throws {
         self.settings = settings
         random = SplitMix64(seed: settings.seed)
+        faultTimes = SplitMix64(seed: ~settings.seed)
         report = SimulationReport(seed: settings.seed)
         for index in 0..<settings.machines {
             let disk = SimulatedDisk(store: freshStore(), partitions: settings.partitions)
@@ -60,11 +66,27 @@ public final class Simulation {
     }
 
     /// Exponentially distributed around the mean.
-    func planFault(_ kind: FaultKind) {
+    private func planFault(_ kind: FaultKind) {
         let mean = kind.meanMicros(settings.faults)
-        guard mean > 0, isFaulty else { return }
-        let share = Double(chance(1...1_000_000)) / 1_000_000
-        events.plan(.fault(kind), at: now + 1_000 + UInt64(-Double(mean) * logarithm(share)))
+        guard mean > 0 else { return }
+        let share = Double(UInt64.random(in: 1...1_000_000, using: &faultTimes)) / 1_000_000
+        let delay = 1_000 + UInt64(-Double(mean) * logarithm(share))
+        events.plan(.fault(kind, number: nextFault), at: now + delay)
+        nextFault += 1
+    }
+
+    private func happen(_ kind: FaultKind, number: Int) {
+        guard isFaulty else { return }
+        if settings.keptFaults?.contains(number) ?? true {
+            let others = random
+            random = SplitMix64(seed: settings.seed ^ UInt64(number + 1) << 32)
+            if happen(kind) {
+                happened.append(number)
+                note("that was fault \(number)")
+            }
+            random = others
+        }
+        planFault(kind)
     }
 
     /// The natural logarithm, by its series, so that every machine gets the same bits.
@@ -84,7 +106,9 @@ public final class Simulation {
 
     func note(_ text: @autoclosure () -> String) {
         guard settings.traces else { return }
-        trace.append("\(now / 1_000).\(now % 1_000)  \(text())")
+        let micros = String(now % 1_000)
+        let padding = String(repeating: "0", count: 3 - micros.count)
+        trace.append("\(now / 1_000).\(padding)\(micros) ms  \(text())")
     }
 
     /// Makes the run's fingerprint depend on something.
@@ -97,11 +121,15 @@ public final class Simulation {
     // MARK: Running
 
     /// Runs to the end, or to the first violation.
-    public static func run(_ settings: SimulationSettings) throws -> SimulationReport {
-        let simulation = try Simulation(settings)
-        do { return try simulation.run() } catch let violation as Violation {
-            let trace = simulation.trace.suffix(600).joined(separator: "\n")
-            throw Violation(description: "\(violation) at \(simulation.now / 1_000) ms\n\(trace)")
+    public static func run(_ settings: SimulationSettings) throws(Violation) -> SimulationReport {
+        let simulation: Simulation
+        do { simulation = try Simulation(settings) } catch { throw Violation("cannot begin: \(error)") }
+        do { return try simulation.run() } catch {
+            var violation = error as? Violation ?? Violation("\(error)")
+            violation.description += " (after \(simulation.now / 1_000) ms)"
+            violation.trace = simulation.trace
+            violation.faults = simulation.happened
+            throw violation
         }
     }
 
@@ -110,17 +138,17 @@ public final class Simulation {
             now = time
             report.events += 1
             try handle(event)
-            if let failure = checker.failure { throw Violation(description: failure) }
+            if let failure = checker.failure { throw Violation(failure) }
             if !isFaulty, isSettled {
                 try checkEnd()
                 report.virtualMicros = now
                 return report
             }
             guard now < settings.faultyMicros + settings.healMicros else {
-                throw Violation(description: "no progress after everything was healed: \(unsettled())")
+                throw Violation("no progress after everything was healed: \(unsettled())")
             }
         }
-        throw Violation(description: "nothing is planned any more")
+        throw Violation("nothing is planned any more")
     }
 
     private func handle(_ event: EventQueue.Event) throws {
@@ -148,10 +176,10 @@ public final class Simulation {
             process.replication?.handle(.snapshotEnded(replica), of: partition, now: now)
             finishRound(machine)
         case .start(let machine): try start(machine)
-        case .fault(let kind):
-            guard isFaulty else { return }
-            happen(kind)
-            planFault(kind)
+        case .fault(let kind, let number): happen(kind, number: number)
+        case .refused(let asker, let peer):
+            guard let process = machines[asker].process else { return }
+            take(process.client.handle(.gone(peer)), at: asker)
         case .heal: heal()
         case .operator:
             operate()

@@ -13,6 +13,9 @@ public struct SimulationSettings: Hashable, Sendable {
     /// How long convergence may take.
     public var healMicros: UInt64 = 60_000_000
     public var faults = FaultRates()
+    public var extremes = Extremes()
+    /// The faults that may happen, by their numbers; nil for all of them.
+    public var keptFaults: Set<Int>?
     /// Keeps a line for each event.
     public var traces = false
     /// One of the rules that a run is to do without.
@@ -24,39 +27,54 @@ public struct SimulationSettings: Hashable, Sendable {
 /// Mean virtual microseconds between two faults of a kind; 0 for never.
 public struct FaultRates: Hashable, Sendable {
     public var crash: UInt64 = 2_500_000
-    public var wipe: UInt64 = 9_000_000
-    public var rollback: UInt64 = 20_000_000
+    public var wipe: UInt64 = 4_000_000
+    public var image: UInt64 = 2_000_000
+    public var rollback: UInt64 = 2_000_000
     public var pause: UInt64 = 3_000_000
     public var cut: UInt64 = 2_000_000
+    public var reset: UInt64 = 2_000_000
     public var slowDisk: UInt64 = 4_000_000
-    /// An operator who believes that a healthy node is down.
     public var falseAlarm: UInt64 = 5_000_000
+    public var election: UInt64 = 4_000_000
     public var trim: UInt64 = 1_000_000
 
     public init() {}
-
-    public static let none: FaultRates = {
-        var rates = FaultRates()
-        (rates.crash, rates.wipe, rates.rollback, rates.pause) = (0, 0, 0, 0)
-        (rates.cut, rates.slowDisk, rates.falseAlarm) = (0, 0, 0)
-        return rates
-    }()
 }
 
-/// A rule that a simulation does without, to see that its checks would notice.
-package struct BrokenRule: Hashable, Sendable {
-    package var name: String
-    package var replication = ReplicationRules.all
+/// Limits that are set so low that what is rare becomes common, and habits of the network.
+public struct Extremes: Hashable, Sendable {
+    /// Bytes of records in one append, on their way to one replica, and kept in memory.
+    public var appendBytesMax = 1_000
+    public var windowBytesMax = 4_000
+    public var tailBytesMax = 2_000
+    public var expandAfterMicros: UInt64 = 300_000
+    /// Bytes of the consensus log after which there is a snapshot, bytes in one of its chunks, and entries kept
+    /// behind it.
+    public var compactionBytes = 4 << 20
+    public var snapshotChunkBytes = 256 << 10
+    public var retainedEntries = 1024
+    /// Of a hundred packets, so many take long.
+    public var latePercent: UInt64 = 2
+    public var lateMicrosMax: UInt64 = 30_000
+    /// Of a hundred answers about the map, so many are lost, and the asker must notice.
+    public var lostMapPercent: UInt64 = 0
+    /// Of a hundred frames of replication, so many arrive once more, later.
+    public var repeatedPercent: UInt64 = 0
+    /// Whether a machine without a process refuses connections, or nobody answers.
+    public var refusesConnections = true
 
-    package init(name: String, replication: ReplicationRules) {
-        self.name = name
-        self.replication = replication
-    }
+    public init() {}
 }
 
 /// What a run has found wrong.
 public struct Violation: Error, CustomStringConvertible, Sendable {
     public var description: String
+    /// What happened before, for people; empty unless asked for.
+    public var trace: [String] = []
+    /// The numbers of the faults that happened.
+    public var faults: [Int] = []
+
+    public init(_ description: String) { self.description = description }
 }
 
 /// What a run did, for a line of output.

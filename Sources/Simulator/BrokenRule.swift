@@ -1,0 +1,51 @@
+import ConsensusCore
+import PlacementCore
+import ReplicationCore
+
+/// A rule that a simulation does without, to see that its checks would notice (`cluster.md` 2.0 and 4.5).
+package struct BrokenRule: Hashable, Sendable {
+    package let name: String
+    var replication = ReplicationRules.all
+    var placement: DisabledRules = []
+    var consensus: Mutations = []
+
+    init(
+        _ name: String, replication: ReplicationRules = [], placement: DisabledRules = [],
+        consensus: Mutations = []
+    ) {
+        self.name = name
+        self.replication = .all.subtracting(replication)
+        self.placement = placement
+        self.consensus = consensus
+    }
+
+    package static func named(_ name: String) -> BrokenRule? {
+        all.first { $0.name.lowercased() == name.lowercased() }
+    }
+
+    package static let all = [
+        BrokenRule("R1", replication: .allInSyncCommit),
+        BrokenRule("R2", replication: .shrinkByControlPlane),
+        BrokenRule("R3", replication: .maximalInSync),
+        BrokenRule("R4", placement: .promoteFromInSyncOnly),
+        BrokenRule("R5", replication: .oneLifePerEpoch),
+        BrokenRule("R6", replication: .acknowledgeSynced),
+        BrokenRule("R7", replication: .truncateByMatch),
+        BrokenRule("R8", placement: .identitiesInChanges),
+        BrokenRule("R9", replication: .caughtUpPastStart),
+        BrokenRule("R10", replication: .flushBeforeVouching),
+        BrokenRule("R11", replication: .grantNamesStore, placement: .grantsNameAStore),
+        BrokenRule("R12", replication: .membersAreStores, placement: .membersAreStores),
+        BrokenRule("R12-epochs", replication: .learnsEpochsFirst),
+        BrokenRule("R15", placement: .noGoingBack),
+        BrokenRule("R17", replication: .outputGate),
+        BrokenRule("R18", replication: .durableEpoch),
+        BrokenRule("raft-answers-before-write", consensus: .answersBeforeWrite),
+        BrokenRule("raft-counts-own-unwritten", consensus: .countsOwnUnwritten),
+        BrokenRule("raft-votes-twice", consensus: .votesTwice),
+        BrokenRule("raft-votes-for-shorter-logs", consensus: .votesForShorterLogs),
+        BrokenRule("raft-ignores-stores", consensus: .ignoresStores),
+        BrokenRule("raft-truncates-matching", consensus: .truncatesMatching),
+        BrokenRule("raft-commits-unproven", consensus: .commitsUnproven),
+    ]
+}

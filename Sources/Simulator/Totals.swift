@@ -1,0 +1,28 @@
+/// What many runs did together.
+public struct Totals: Sendable {
+    public private(set) var runs = 0
+    public private(set) var virtualMicros: UInt64 = 0
+    public private(set) var events = 0
+    public private(set) var acknowledged = 0
+    public private(set) var promotions = 0
+    public private(set) var faults: [String: Int] = [:]
+
+    public init() {}
+
+    public mutating func add(_ report: SimulationReport) {
+        runs += 1
+        virtualMicros += report.virtualMicros
+        events += report.events
+        acknowledged += report.acknowledged
+        promotions += report.promotions
+        faults.merge(report.faults, uniquingKeysWith: +)
+    }
+
+    public var virtualSeconds: Double { Double(virtualMicros) / 1_000_000 }
+
+    /// Kinds of faults with their numbers, most frequent first.
+    public var faultsByKind: String {
+        faults.sorted { ($0.value, $1.key) > ($1.value, $0.key) }.map { "\($0.value) \($0.key)" }
+            .joined(separator: ", ")
+    }
+}

@@ -1,0 +1,134 @@
+import ArgumentParser
+import Simulator
+
+/// The program `simulate`.
+@main
+struct Simulate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate",
+        abstract: "Runs clusters in virtual time, with faults, and checks that nothing is lost.",
+        discussion: """
+            Each seed is a cluster of its own: its size, its clients, which faults happen and when, all follow \
+            from the number. The same seed does the same on every machine. After the faults everything is \
+            healed, and the cluster must come to an end that agrees with what the clients were told.
+
+            simulate --seeds 1000             seeds 0 to 999
+            simulate --minutes 5 --from 7000  as many as fit into five minutes
+            simulate --seed 42                one seed, with everything that happened in it
+            simulate --seed 42 --shrink       the fewest faults with which it still fails
+
+            Exits with 1 if a promise was broken, after printing the command that repeats it.
+            """)
+
+    @Option(help: "Runs this seed only, and prints what happened in it.") var seed: UInt64?
+    @Option(help: "Runs so many seeds. (default: 1000)") var seeds: UInt64?
+    @Option(help: "Runs seeds for so many minutes of real time.") var minutes: Double?
+    @Option(help: "The first seed.") var from: UInt64 = 0
+    @Option(help: "Machines of each cluster; otherwise 3 or 5, as the seed says.") var machines: Int?
+    @Option(help: "Copies of each partition; otherwise 2 or 3, as the seed says.") var copies: Int?
+    @Option(help: "Does without one of the rules of replication, which must be noticed, for example R5.")
+    var without: String?
+    @Flag(help: "Finds the fewest faults with which the seed still fails.") var shrink = false
+    @Option(
+        help: ArgumentHelp(
+            "Lets only these faults of the plan happen.", valueName: "numbers, separated by commas"))
+    var faults: String?
+    @Option(help: "Ends the faulty phase after so many virtual milliseconds.") var faultyMillis: UInt64?
+    @Flag(help: "Goes on after a violation, and names all seeds that fail.") var keepGoing = false
+
+    func validate() throws {
+        if seed != nil, seeds != nil || minutes != nil {
+            throw ValidationError("--seed runs one seed; it goes with neither --seeds nor --minutes")
+        }
+        if seeds != nil, minutes != nil { throw ValidationError("either --seeds or --minutes") }
+        if shrink, seed == nil { throw ValidationError("--shrink needs a --seed that fails") }
+        if let machines, !(1...9 ~= machines) { throw ValidationError("1 to 9 machines") }
+        if let copies, !(1...5 ~= copies) { throw ValidationError("1 to 5 copies") }
+        if let minutes, !(minutes > 0) { throw ValidationError("--minutes must be positive") }
+        if let without, !SimulationSettings.ruleNames.contains(where: { $0 == without }) {
+            throw ValidationError("--without knows \(SimulationSettings.ruleNames.joined(separator: ", "))")
+        }
+        if faults != nil, keptFaults == nil { throw ValidationError("--faults takes numbers like 3,17") }
+    }
+
+    func run() throws {
+        if let seed {
+            if shrink { try shrinkPlan(of: seed) } else { try runOne(seed) }
+        } else {
+            try runMany()
+        }
+    }
+
+    private var keptFaults: Set<Int>? {
+        guard let faults else { return nil }
+        let numbers = faults.split(separator: ",").map { Int($0) }
+        return numbers.contains(nil) ? nil : Set(numbers.compactMap { $0 })
+    }
+
+    private func settings(_ seed: UInt64) -> SimulationSettings {
+        var settings = SimulationSettings.swarm(seed: seed, machines: machines, copies: copies)
+        if let without { settings.leaveOut(rule: without) }
+        if let faultyMillis { settings.faultyMicros = faultyMillis * 1_000 }
+        settings.keptFaults = keptFaults
+        return settings
+    }
+
+    private func runOne(_ seed: UInt64) throws {
+        var settings = settings(seed)
+        settings.traces = true
+        do {
+            let report = try Simulation.run(settings)
+            print(settings.plan)
+            print(
+                "seed \(seed): \(report.virtualMicros / 1_000) virtual ms, \(report.events) events,",
+                "\(report.acknowledged) answers, trace hash \(String(report.traceHash, radix: 16))")
+        } catch {
+            for line in error.trace { print(line) }
+            print(settings.plan)
+            try fail(settings, error)
+        }
+    }
+
+    private func runMany() throws {
+        var progress = Progress()
+        var seed = from
+        var failed: [UInt64] = []
+        let end = minutes.map { ContinuousClock.now + .seconds($0 * 60) }
+        while end.map({ ContinuousClock.now < $0 }) ?? (seed - from < seeds ?? 1_000) {
+            do { progress.add(try Simulation.run(settings(seed))) } catch {
+                progress.clear()
+                guard keepGoing else {
+                    progress.printSummary()
+                    try fail(settings(seed), error)
+                }
+                print("seed \(seed): \(error)")
+                failed.append(seed)
+            }
+            seed += 1
+        }
+        progress.printSummary()
+        guard failed.isEmpty else {
+            print("\(failed.count) seeds fail: \(failed)")
+            throw ExitCode(1)
+        }
+    }
+
+    private func shrinkPlan(of seed: UInt64) throws {
+        let smallest = Simulation.shrink(settings(seed)) { smaller in
+            print("still fails with \(smaller.keptFaults?.count ?? 0) faults")
+        }
+        do {
+            _ = try Simulation.run(smallest)
+            print("seed \(seed) does not fail")
+        } catch {
+            print(smallest.plan)
+            try fail(smallest, error)
+        }
+    }
+
+    private func fail(_ settings: SimulationSettings, _ violation: Violation) throws -> Never {
+        print("seed \(settings.seed): \(violation)")
+        print("To repeat it: \(settings.command(machines: machines, copies: copies))")
+        throw ExitCode(1)
+    }
+}

@@ -1,0 +1,35 @@
+import Simulator
+import Testing
+
+/// Each rule taken away must show (`cluster.md` 4.5). The others, which no schedule of whole clusters breaks in
+/// reasonable time, are searched for by `ProtocolModelTests` and by the cores' own tests: see docs/simulation.md.
+@Suite("Clusters without one of their rules") struct RuleTests {
+    struct Case: CustomTestStringConvertible, Sendable {
+        var rule: String
+        /// Several times as many as it takes.
+        var seeds: UInt64
+        var testDescription: String { rule }
+    }
+
+    static let cases = [
+        Case(rule: "R1", seeds: 20), Case(rule: "R2", seeds: 150), Case(rule: "R3", seeds: 100),
+        Case(rule: "R4", seeds: 20), Case(rule: "R6", seeds: 20), Case(rule: "R7", seeds: 20),
+        Case(rule: "R10", seeds: 150), Case(rule: "R11", seeds: 150), Case(rule: "R12", seeds: 150),
+        Case(rule: "R15", seeds: 800), Case(rule: "R17", seeds: 20), Case(rule: "R18", seeds: 20),
+        Case(rule: "raft-answers-before-write", seeds: 150), Case(rule: "raft-votes-twice", seeds: 400),
+        Case(rule: "raft-votes-for-shorter-logs", seeds: 100), Case(rule: "raft-ignores-stores", seeds: 300),
+        Case(rule: "raft-commits-unproven", seeds: 500),
+    ]
+
+    @Test(arguments: cases) func isCaught(example: Case) {
+        #expect(SimulationSettings.ruleNames.contains(example.rule))
+        for seed in 0..<example.seeds {
+            var settings = SimulationSettings.swarm(seed: seed)
+            settings.leaveOut(rule: example.rule)
+            do { _ = try Simulation.run(settings) } catch {
+                return print("without \(example.rule), seed \(seed): \(error)")
+            }
+        }
+        Issue.record("nobody notices in \(example.seeds) seeds that \(example.rule) is missing")
+    }
+}
