@@ -1,0 +1,130 @@
+import ByteCoding
+import Identifiers
+import ReplicationCore
+import Testing
+
+/// What an owner makes of the outcomes of the additions that it has asked for (R3).
+@Suite("Additions to the in-sync set") struct AdditionTests {
+    /// An owner alone in its in-sync set that has committed its first record, and a learner on node 2.
+    struct Pair {
+        var owner = Replica(
+            partition: PartitionID(rawValue: 0), me: life(1, 1), log: LogTail(base: .origin, epochs: []),
+            promised: Epoch(rawValue: 0), committed: .zero, settings: settings)
+        var now: UInt64 = 1_000_000
+        var effects: [ReplicaEffect] = []
+        var configuration = PartitionConfiguration(
+            epoch: Epoch(rawValue: 1), revision: 1, owner: life(1, 1), inSync: [life(1, 1).replica],
+            learners: [life(2, 1).replica])
+        var end = LogMark.origin
+
+        static func life(_ node: UInt64, _ incarnation: UInt32) -> NodeLife {
+            NodeLife(
+                node: NodeID(rawValue: node), incarnation: Incarnation(rawValue: incarnation),
+                store: StoreID(high: 7, low: node))
+        }
+
+        static let settings: ReplicationSettings = {
+            var settings = ReplicationSettings()
+            settings.expandAfterMicros = 1_000
+            settings.shrinkAfterMicros = 10_000
+            return settings
+        }()
+
+        init() {
+            handle(.configured(configuration))
+            append()
+            #expect(owner.servingEpoch == configuration.epoch)
+        }
+
+        /// Handles an event, and everything that is to be written becomes durable at once.
+        mutating func handle(_ event: ReplicaEvent) {
+            var new = owner.handle(event, now: now) + owner.handle(.flush, now: now)
+            effects += new
+            while let ticket = new.compactMap(\.ticket).last {
+                new = owner.handle(.persisted(ticket: ticket), now: now)
+                effects += new
+            }
+        }
+
+        mutating func append() {
+            let position = end.position.next
+            let (bytes, hash) = JournalRecord(
+                kind: .turn, partition: owner.partition, epoch: configuration.epoch, position: position,
+                time: 0, previousHash: end.hash, body: []
+            ).encoded()
+            let mark = LogMark(position: position, epoch: configuration.epoch, hash: hash)
+            let record = LogRecord(mark: mark, previousHash: end.hash, bytes: bytes)
+            end = mark
+            handle(.append([record]))
+        }
+
+        mutating func acknowledge(as life: NodeLife, _ position: LogPosition) {
+            let message = ReplicaMessage.acknowledged(epoch: configuration.epoch, position: position)
+            handle(.received(message, from: life))
+        }
+
+        /// The additions that are asked for after some time.
+        mutating func requests(after micros: UInt64) -> [MembershipRequest] {
+            effects = []
+            handle(.tick)
+            now += micros
+            handle(.tick)
+            return effects.compactMap { if case .propose(let request) = $0 { request } else { nil } }
+        }
+    }
+
+    /// The first life's refusal comes while the second life's request is on its way.
+    @Test func theRefusalOfAnEarlierLifeDoesNotEndTheWaitForALaterOne() throws {
+        var pair = Pair()
+        pair.acknowledge(as: Pair.life(2, 1), pair.end.position)
+        let first = try #require(pair.requests(after: 2_000).first)
+        #expect(first.change == .add(Pair.life(2, 1)))
+        pair.acknowledge(as: Pair.life(2, 2), pair.end.position)
+        let second = try #require(pair.requests(after: 20_000).first)
+        #expect(second.change == .add(Pair.life(2, 2)))
+
+        pair.handle(.changeRefused(first))
+        let committed = pair.owner.committed
+        pair.append()
+        #expect(pair.owner.committed == committed, "R3: the second life may have been added by now")
+        pair.acknowledge(as: Pair.life(2, 2), pair.end.position)
+        #expect(pair.owner.committed == pair.end.position)
+    }
+
+    /// A learner that died right after it was asked for would otherwise hold up every commit.
+    @Test func theRefusalOfTheOnlyLifeEndsTheWait() throws {
+        var pair = Pair()
+        pair.acknowledge(as: Pair.life(2, 1), pair.end.position)
+        let request = try #require(pair.requests(after: 2_000).first)
+        pair.append()
+        #expect(pair.owner.committed < pair.end.position)
+        pair.handle(.changeRefused(request))
+        pair.append()
+        #expect(pair.owner.committed == pair.end.position)
+        // It is asked for again only once its next life has shown itself.
+        #expect(pair.requests(after: 20_000).isEmpty)
+        pair.acknowledge(as: Pair.life(2, 2), pair.end.position)
+        let again = try #require(pair.requests(after: 20_000).first)
+        #expect(again.change == .add(Pair.life(2, 2)))
+    }
+
+    /// Nobody who left the set in this epoch can own the next one.
+    @Test func aReadDoesNotWaitForAMemberThatWasRemoved() throws {
+        var pair = Pair()
+        pair.configuration.revision = 2
+        pair.configuration.inSync.append(Pair.life(2, 1).replica)
+        pair.configuration.learners = []
+        pair.handle(.configured(pair.configuration))
+        pair.effects = []
+        pair.handle(.confirmRead(9))
+        #expect(!pair.effects.contains(.readConfirmed(9)))
+        pair.configuration.revision = 3
+        pair.configuration.inSync.removeLast()
+        pair.handle(.configured(pair.configuration))
+        #expect(pair.effects.contains(.readConfirmed(9)))
+    }
+}
+
+extension ReplicaEffect {
+    fileprivate var ticket: UInt64? { if case .persist(let ticket, _) = self { ticket } else { nil } }
+}
