@@ -9,7 +9,11 @@ enum Products {
         // Importing a module loads what it is made of, the C modules of the dependencies included.
         let checkouts = products.deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("checkouts")
-        var maps: [URL] = [Folder.repository.appendingPathComponent("Sources/CSQLite/module.modulemap")]
+        var maps: [URL] = []
+        for target in try contents(Folder.repository.appendingPathComponent("Sources")) {
+            maps.append(target.appendingPathComponent("module.modulemap"))
+            maps.append(target.appendingPathComponent("include/module.modulemap"))
+        }
         for folder in try contents(products) where folder.pathExtension == "build" {
             maps.append(folder.appendingPathComponent("module.modulemap"))
         }
