@@ -162,11 +162,13 @@ public final class ClientGateway: Sendable {
         let pipeline = HTTPServerPipelineHandler()
         let handler = HTTPConnectionHandler(gateway: context, inbox: inbox, activity: activity)
         let activityBound = NIOLoopBound(activity, eventLoop: channel.eventLoop)
-        let upgrader = WebSocketUpgrader(path: ClientWire.path, subprotocol: ClientWire.subprotocol) {
-            channel in
+        let upgrader = WebSocketUpgrader(
+            path: ClientWire.path, subprotocols: [ClientWire.subprotocol, ClientWire.subprotocolCBOR]
+        ) { channel, subprotocol in
             let decoder = BoundaryFrameDecoder(frameBytesMax: context.configuration.session.messageBytesMax)
             let handler = WebSocketConnectionHandler(
-                gateway: context, inbox: inbox, activity: activityBound.value, decoder: decoder)
+                gateway: context, inbox: inbox, activity: activityBound.value, decoder: decoder,
+                isCBOR: subprotocol == ClientWire.subprotocolCBOR)
             try channel.pipeline.syncOperations.addHandlers(ByteToMessageHandler(decoder), handler)
         }
         let upgrade = HTTPServerUpgradeHandler(

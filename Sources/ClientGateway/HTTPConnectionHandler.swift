@@ -138,7 +138,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
             let error = ActorError(
                 "upgrade_required",
                 "this path takes WebSocket version 13 with the subprotocol "
-                    + ClientWire.subprotocol, group: "request")
+                    + "\(ClientWire.subprotocol) or \(ClientWire.subprotocolCBOR)", group: "request")
             answer(HTTPAnswer(error))
         case .success(.actor(let address, let verb)): submit(exchange, address, verb)
         case .success(.health), .success(.status):

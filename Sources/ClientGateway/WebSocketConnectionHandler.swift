@@ -25,6 +25,8 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
     private let inbox: LoopInbox
     private let activity: ActivityHandler
     private let decoder: BoundaryFrameDecoder
+    /// Whether messages are binary, and CBOR. What is inside of the node is JSON.
+    private let isCBOR: Bool
     private var context: ChannelHandlerContext?
     private var phase = Phase.open
     private var session: ClientSession
@@ -39,15 +41,19 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
     var isInBurst = false
     private var isReading = false
 
-    init(gateway: GatewayContext, inbox: LoopInbox, activity: ActivityHandler, decoder: BoundaryFrameDecoder)
-    {
+    init(
+        gateway: GatewayContext, inbox: LoopInbox, activity: ActivityHandler, decoder: BoundaryFrameDecoder,
+        isCBOR: Bool
+    ) {
+        self.isCBOR = isCBOR
         self.gateway = gateway
         self.inbox = inbox
         self.activity = activity
         self.decoder = decoder
         let limits = gateway.configuration.session
         session = ClientSession(limits: limits, node: gateway.configuration.nodeName)
-        assembler = MessageAssembler(bytesMax: limits.messageBytesMax, expectsMask: true)
+        assembler = MessageAssembler(
+            bytesMax: limits.messageBytesMax, expectsMask: true, isBinary: isCBOR)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -124,6 +130,16 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
     }
 
     private func received() {
+        if isCBOR {
+            let limit = gateway.configuration.session.messageBytesMax
+            do throws(CBORError) {
+                incoming = try CBORReader.json(from: incoming, jsonBytesMax: limit)
+            } catch {
+                let reason: CloseReason =
+                    error.reason == .tooLarge ? .tooLarge(limit: limit) : .violation("\(error)")
+                return close(reason)
+            }
+        }
         let frame: ClientFrame
         do throws(FrameError) {
             frame = try ClientFrame.decode(incoming.span)
@@ -183,7 +199,14 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
     private func append(_ frame: ServerFrame) {
         scratch.removeAll(keepingCapacity: scratch.capacity <= 64 << 10)
         frame.encode(into: &scratch)
-        append(opcode: 1, scratch)
+        guard isCBOR else { return append(opcode: 1, scratch) }
+        var cbor: [UInt8] = []
+        cbor.reserveCapacity(scratch.count)
+        // A frame is JSON by construction, the payloads in it were checked when they came.
+        do throws(JSONError) { try CBORWriter.append(json: scratch.span, to: &cbor) } catch {
+            return close(CloseReason(code: 1011, text: "a reply cannot be told in CBOR: \(error)"))
+        }
+        append(opcode: 2, cbor)
     }
 
     private func append(opcode: UInt8, _ payload: [UInt8]) {

@@ -67,26 +67,37 @@ final class WebSocketUpgrader: HTTPServerProtocolUpgrader, Sendable {
     let supportedProtocol = "websocket"
     let requiredUpgradeHeaders: [String] = []
     private let handshake: NIOWebSocketServerUpgrader
-    private let start: @Sendable (any Channel) throws -> Void
+    private let start: @Sendable (any Channel, _ subprotocol: String) throws -> Void
+    private let subprotocols: [String]
 
-    /// - Parameter start: adds the handlers of an upgraded connection; called on its event loop.
-    init(path: String, subprotocol: String, start: @escaping @Sendable (any Channel) throws -> Void) {
+    /// - Parameters:
+    ///   - subprotocols: the ones that are spoken, the preferred one first.
+    ///   - start: adds the handlers of an upgraded connection; called on its event loop.
+    init(
+        path: String, subprotocols: [String],
+        start: @escaping @Sendable (any Channel, _ subprotocol: String) throws -> Void
+    ) {
         self.start = start
+        self.subprotocols = subprotocols
         handshake = NIOWebSocketServerUpgrader(
             shouldUpgrade: { channel, head in
                 let isPath = head.uri == path || head.uri.hasPrefix(path + "?")
-                let offered = head.headers[canonicalForm: "sec-websocket-protocol"]
-                // A client that names no subprotocol gets the only one; one that names only others is
-                // refused.
-                guard head.method == .GET, isPath, offered.isEmpty || offered.contains(subprotocol[...])
-                else {
+                guard head.method == .GET, isPath, let spoken = Self.choice(head.headers, subprotocols) else {
                     return channel.eventLoop.makeSucceededFuture(nil)
                 }
                 var headers = HTTPHeaders()
-                if !offered.isEmpty { headers.add(name: "sec-websocket-protocol", value: subprotocol) }
+                if head.headers.contains(name: "sec-websocket-protocol") {
+                    headers.add(name: "sec-websocket-protocol", value: spoken)
+                }
                 return channel.eventLoop.makeSucceededFuture(headers)
             },
             upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededFuture(()) })
+    }
+
+    /// A client that names no subprotocol gets the preferred one; one that names only others is refused.
+    private static func choice(_ headers: HTTPHeaders, _ spoken: [String]) -> String? {
+        let offered = headers[canonicalForm: "sec-websocket-protocol"]
+        return offered.isEmpty ? spoken.first : spoken.first { offered.contains($0[...]) }
     }
 
     func buildUpgradeResponse(
@@ -98,6 +109,7 @@ final class WebSocketUpgrader: HTTPServerProtocolUpgrader, Sendable {
 
     func upgrade(context: ChannelHandlerContext, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<Void> {
         let channel = context.channel
-        return context.eventLoop.makeCompletedFuture { try start(channel) }
+        let spoken = Self.choice(upgradeRequest.headers, subprotocols) ?? ""
+        return context.eventLoop.makeCompletedFuture { try start(channel, spoken) }
     }
 }

@@ -6,6 +6,8 @@ public enum ClientWire {
     public static let version: UInt64 = 1
     /// The WebSocket subprotocol of version 1 in JSON.
     public static let subprotocol = "apus.v1.json"
+    /// The same frames in CBOR, each in a binary message.
+    public static let subprotocolCBOR = "apus.v1.cbor"
     /// Where a node takes WebSocket connections.
     public static let path = "/connect"
     /// A message from a client, in bytes, after its fragments are joined.

@@ -35,10 +35,13 @@ public struct MessageAssembler: Sendable {
     private let bytesMax: Int
     /// Servers demand masked frames, clients unmasked ones (section 5.1).
     private let expectsMask: Bool
+    /// The opcode of data: 1 for text, 2 for binary, as the subprotocol says.
+    private let dataOpcode: UInt8
     private var joinedBytes: Int?
 
-    public init(bytesMax: Int, expectsMask: Bool) {
+    public init(bytesMax: Int, expectsMask: Bool, isBinary: Bool = false) {
         self.bytesMax = bytesMax
+        dataOpcode = isBinary ? 2 : 1
         self.expectsMask = expectsMask
     }
 
@@ -54,12 +57,13 @@ public struct MessageAssembler: Sendable {
         }
         switch frame.opcode {
         case 0: return continuation(frame)
-        case 1:
+        case dataOpcode:
             guard joinedBytes == nil else { return .close(.violation("a message inside another one")) }
             guard frame.byteCount <= bytesMax else { return .close(.tooLarge(limit: bytesMax)) }
             guard !frame.isFinal else { return .message }
             joinedBytes = frame.byteCount
             return .fragment
+        case 1: return .close(.text)
         case 2: return .close(.binary)
         case 8: return .peerCloses
         case 9: return .ping

@@ -38,7 +38,8 @@ public struct CloseReason: Hashable, Sendable, CustomStringConvertible {
     public static let halfMessage = CloseReason(code: 1002, text: "a message was begun and not finished")
     public static let idle = CloseReason(code: 1001, text: "the connection was idle")
     public static let noPong = CloseReason(code: 1001, text: "the peer did not answer a ping")
-    public static let binary = CloseReason(code: 1003, text: "binary messages are not part of this protocol")
+    public static let binary = CloseReason(code: 1003, text: "messages of this subprotocol are text")
+    public static let text = CloseReason(code: 1003, text: "messages of this subprotocol are binary")
     public static let slowReader = CloseReason(code: 1008, text: "the client reads its events too slowly")
     public static let notReading = CloseReason(code: 1008, text: "the client does not read its replies")
     public static func tooLarge(limit: Int) -> CloseReason {

@@ -11,9 +11,11 @@ struct RawWebSocket {
         + "sec-websocket-protocol: apus.v1.json\r\n\r\n"
 
     /// Upgrades, and says hello unless told not to.
-    init(_ running: RunningGateway, greets: Bool = true) async throws {
+    init(
+        _ running: RunningGateway, greets: Bool = true, subprotocol: String = "apus.v1.json"
+    ) async throws {
         connection = try await running.connect()
-        try await connection.send(Self.upgrade)
+        try await connection.send(Self.upgrade.replacing("apus.v1.json", with: subprotocol))
         _ = try await connection.takeAnswer()
         guard greets else { return }
         try await send(.hello(version: 1, session: SessionID(high: 1, low: 2)))

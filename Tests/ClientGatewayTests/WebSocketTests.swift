@@ -28,6 +28,49 @@ func counter(_ key: String...) -> ActorAddress {
         }
     }
 
+    @Test("A61: with apus.v1.cbor the same frames travel in CBOR, in binary messages")
+    func binaryEncoding() async throws {
+        func cbor(_ frame: ClientFrame) throws -> [UInt8] {
+            var json: [UInt8] = []
+            frame.encode(into: &json)
+            var bytes: [UInt8] = []
+            try CBORWriter.append(json: json.span, to: &bytes)
+            return RawWebSocket.frame(bytes, opcode: 2)
+        }
+        func connect(_ running: RunningGateway) async throws -> RawWebSocket {
+            let socket = try await RawWebSocket(running, greets: false, subprotocol: "apus.v1.cbor")
+            try await socket.connection.send(
+                try cbor(.hello(version: 1, session: SessionID(high: 1, low: 2))))
+            #expect(try await take(socket) == #"{"type":"welcome","version":1,"node":"apus"}"#)
+            return socket
+        }
+        func take(_ socket: RawWebSocket) async throws -> String {
+            let (opcode, payload) = try await socket.take()
+            #expect(opcode == 2)
+            let json = try CBORReader.json(from: payload, jsonBytesMax: 1 << 20)
+            return String(decoding: json, as: UTF8.self)
+        }
+        try await RunningGateway.with { running in
+            let socket = try await connect(running)
+            let call = RequestFrame(
+                target: counter("a"),
+                operation: .call(action: "echo", input: Payload(#"{"a":[1,-2,0.5,"é"],"b":null}"#)))
+            try await socket.connection.send(try cbor(.request(id: 1, call)))
+            let reply = try ServerFrame.decode(Array(try await take(socket).utf8))
+            #expect(reply == .reply(id: 1, .output(Payload(#"{"a":[1,-2,0.5,"é"],"b":null}"#))))
+            try await socket.connection.send(RawWebSocket.frame("{}"))
+            #expect(try await socket.takeClose().code == 1003)
+            let broken = try await connect(running)
+            try await broken.connection.send(RawWebSocket.frame([0x81], opcode: 2))
+            #expect(try await broken.takeClose() == (1002, "CBOR cut off at byte 1"))
+            // Short as CBOR, but more than a message may be as what it stands for.
+            let long = try await connect(running)
+            let text = [0x7A, 0x00, 0x0C, 0x00, 0x00] + [UInt8](repeating: 0x01, count: 0xC0000)
+            try await long.connection.send(RawWebSocket.frame(text, opcode: 2))
+            #expect(try await long.takeClose().code == 1009)
+        }
+    }
+
     @Test("A61: one connection carries calls, sends, requests and descriptions of many actors")
     func requests() async throws {
         try await RunningGateway.with { running in

@@ -27,7 +27,7 @@ public struct FuzzTarget: Sendable {
         .historyEntry, .runRecord, .clientFrame, .serverFrame, .replicationFrame,
         .queuedMessage, .retainedEvents, .actionTurn, .deduplicationEntry, .requestIdentity, .replyRecord,
         .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
-        .jsonValue, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
+        .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
         .meshStream, .meshHandshake, .joinExchange,
     ]

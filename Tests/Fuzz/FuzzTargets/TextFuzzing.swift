@@ -1,6 +1,27 @@
+import ClientProtocol
 import Identifiers
 
 extension FuzzTarget {
+    /// What is accepted as CBOR is JSON, and stays the same JSON when it comes back from CBOR.
+    public static let cbor = FuzzTarget(
+        "CBOR",
+        corpus: [[0xA2, 0x61, 0x61, 0x01, 0x61, 0x62, 0x82, 0xF9, 0x3C, 0x00, 0x7F, 0x61, 0x78, 0xFF]]
+    ) { bytes in
+        guard let json = try? CBORReader.json(from: bytes, jsonBytesMax: 1 << 20) else { return nil }
+        var cbor: [UInt8] = []
+        guard (try? CBORWriter.append(json: json.span, to: &cbor)) != nil else {
+            return "CBOR became what is no JSON: \(String(decoding: json, as: UTF8.self))"
+        }
+        guard let again = try? CBORReader.json(from: cbor, jsonBytesMax: 1 << 21) else {
+            return "CBOR of ours is not read: \(cbor)"
+        }
+        var second: [UInt8] = []
+        guard (try? CBORWriter.append(json: again.span, to: &second)) != nil, second == cbor else {
+            return "a value changed on its way: \(String(decoding: json, as: UTF8.self))"
+        }
+        return nil
+    }
+
     /// The path form of a key: what is accepted has one written form, which reads back as the same key.
     public static let actorKeyPath = FuzzTarget(
         "ActorKeyPath",
