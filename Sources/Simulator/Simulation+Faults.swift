@@ -87,8 +87,10 @@ extension Simulation {
     /// the in-sync sets in which another member is up as far as the map knows. When that one's disk was lost and
     /// nobody has noticed yet, this is the loss of the second of two copies, which is not promised to be
     /// survived: an operator has to get the first one back.
-    func mayDeclareDown(_ node: NodeID, _ map: ClusterMap) -> Bool {
-        map.partitions.allSatisfy { partition in
+    func mayDeclareDown(_ node: NodeID) -> Bool {
+        // Not what whoever asks believes, who may have been deposed.
+        guard let map = checker.decided else { return false }
+        return map.partitions.allSatisfy { partition in
             guard let member = partition.inSync.first(where: { $0.node == node }), isIntact(member) else {
                 return true
             }

@@ -52,6 +52,25 @@ import Testing
         #expect(electorate.elect() != old)
     }
 
+    /// As many requests as there are voters fail together, and must not lead around in a circle.
+    @Test func requestsThatFailTogetherTurnToTheNextVoter() throws {
+        var client = RegistrationTests.client(Electorate.registration(node: 0, store: 1))
+        var asked: Set<ControlPeer> = []
+        for round in 0..<20 as Range<UInt64> {
+            var requests: [(id: UInt64, peer: ControlPeer)] = []
+            let effects =
+                round == 0 ? (1...3).flatMap { client.handle(.propose(token: $0, [])) } : client.handle(.tick)
+            for effect in effects {
+                if case .send(let request, let peer) = effect { requests.append((request.id, peer)) }
+            }
+            asked.formUnion(requests.map(\.peer))
+            for (id, peer) in requests {
+                _ = client.handle(.reply(ControlReply(id: id, body: .notLeader(nil)), from: peer))
+            }
+        }
+        #expect(asked == Set(Electorate.peers))
+    }
+
     /// An answer that was lost leaves the outcome open, and says so.
     @Test func anUnansweredCommandBecomesUnknown() throws {
         var client = RegistrationTests.client(Electorate.registration(node: 0, store: 1))
