@@ -77,7 +77,7 @@ let package = Package(
         .target(
             name: "ControlCore",
             dependencies: ["ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
-            swiftSettings: house),
+            exclude: ["README.md"], swiftSettings: house),
 
         // Floor 3: drivers
         .target(
@@ -141,7 +141,7 @@ let package = Package(
             dependencies: [
                 "ByteCoding", "ConsensusCore", "ControlCore", "Identifiers", "PlacementCore",
                 "ReplicationCore", "TimeAndChance", heap,
-            ], swiftSettings: house),
+            ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),
 
@@ -215,6 +215,11 @@ let package = Package(
             name: "ConsensusCoreTests",
             dependencies: ["ConsensusCore", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
+        .testTarget(
+            name: "ControlCoreTests",
+            dependencies: ["ControlCore", "ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulator"], swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(

@@ -252,17 +252,23 @@ public struct ControlClient: Sendable {
         guard follower.version > before else { return }
         effects.append(.mapChanged)
         begin(&effects)
-        guard case .up(let life) = phase, let node = follower.map?[life.node] else { return }
-        // The process was declared down, or another one has taken its place: it is over (I19).
-        if node.life != life || !node.isUp {
-            phase = .stopped
-            effects.append(.refused(.staleLife(node.life)))
-        }
+        if case .up(let life) = phase { stopIfOver(life, &effects) }
     }
 
     private mutating func begin(_ effects: inout [Effect]) {
         guard case .waiting(let life, let version) = phase, follower.version >= version else { return }
+        // The answer may come so late that the map already shows the end.
+        guard !stopIfOver(life, &effects) else { return }
         phase = .up(life)
         effects.append(.registered(life))
+    }
+
+    /// The process was declared down, or another one has taken its place: it is over (I19).
+    @discardableResult
+    private mutating func stopIfOver(_ life: NodeLife, _ effects: inout [Effect]) -> Bool {
+        guard let node = follower.map?[life.node], node.life != life || !node.isUp else { return false }
+        phase = .stopped
+        effects.append(.refused(.staleLife(node.life)))
+        return true
     }
 }

@@ -53,7 +53,13 @@ public struct Progress: Hashable, Sendable {
     var waitingSince: UInt64?
     /// Since when the replica is behind the log's end without any progress.
     var behindSince: UInt64?
+    /// Where the log ended when the replica last was that far, and when that was: whoever keeps reaching it is
+    /// caught up, although under load it never has everything.
+    var goal: LogPosition?
+    var goalSince: UInt64 = 0
     var caughtUpSince: UInt64?
+    /// Nothing is committed without it any more, so that soon it has everything and can be asked for (R9).
+    var isJoining = false
     var lastSentAt: UInt64 = 0
     var announced = LogPosition.zero
     /// The journal does not reach back to what it needs.

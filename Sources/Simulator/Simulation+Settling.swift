@@ -3,7 +3,8 @@ import Identifiers
 import PlacementCore
 import ReplicationCore
 
-/// Liveness: after everything was healed, the cluster comes to rest with as many copies as were asked for (I13).
+/// Liveness: after everything was healed, the cluster comes to rest with as many copies as were asked for
+/// (`cluster.md` 4.2, the second phase).
 extension Simulation {
     /// Whether the healed cluster has done everything that it must.
     var isSettled: Bool {

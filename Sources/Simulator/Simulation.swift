@@ -142,6 +142,7 @@ public final class Simulation {
             if !isFaulty, isSettled {
                 try checkEnd()
                 report.virtualMicros = now
+                report.trace = trace
                 return report
             }
             guard now < settings.faultyMicros + settings.healMicros else {

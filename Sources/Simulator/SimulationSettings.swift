@@ -88,4 +88,6 @@ public struct SimulationReport: Hashable, Sendable {
     public var faults: [String: Int] = [:]
     /// The same for every run of the same seed and settings.
     public var traceHash: UInt64 = 0
+    /// What happened, for people; empty unless asked for.
+    public var trace: [String] = []
 }
