@@ -175,8 +175,8 @@ public struct ControlClient: Sendable {
         fail(request.purpose, &effects)
     }
 
-    /// Asks the next voter from now on. Many requests fail at one voter together; only the first of them counts,
-    /// or they could lead around in a circle.
+    /// Asks the next voter from now on. Many requests fail at one voter together; only the first of them
+    /// counts, or they could lead around in a circle.
     private mutating func turnAway(from peer: ControlPeer?) {
         guard !voters.isEmpty, voters[target % voters.count] == peer else { return }
         target = (target + 1) % voters.count

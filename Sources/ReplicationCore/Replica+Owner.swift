@@ -36,7 +36,8 @@ extension Replica {
         arrangePeers(configuration, now)
         for index in owner?.peers.indices ?? 0..<0 { owner?.peers[index].isJoining = false }
         advanceCommit(&effects)
-        // Who was removed in this epoch cannot be granted the next one any more, so reads need not wait for it.
+        // Who was removed in this epoch cannot be granted the next one any more, so reads need not wait
+        // for it.
         var reads = owner?.reads ?? []
         let required = owner?.required ?? []
         for index in reads.indices { reads[index].missing.removeAll { !required.contains($0) } }

@@ -44,9 +44,9 @@ extension Simulation {
         return true
     }
 
-    /// An image of the life that ran last cannot be told from the disk itself, and is not promised to be (R15).
-    /// Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises, and it votes
-    /// before anybody can refuse it.
+    /// An image of the life that ran last cannot be told from the disk itself, and is not promised to be
+    /// (R15). Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises,
+    /// and it votes before anybody can refuse it.
     private func rollBack(_ machine: SimulatedMachine) -> Bool {
         guard var image = machine.image, image.store == machine.disk.store,
             image.incarnation < machine.disk.incarnation, maySpare(machine.index)
@@ -83,10 +83,10 @@ extension Simulation {
             && !checker.isRolledBack(machine)
     }
 
-    /// Whether every partition keeps a copy whose disk is there if the node is declared down. The node leaves
-    /// the in-sync sets in which another member is up as far as the map knows. When that one's disk was lost and
-    /// nobody has noticed yet, this is the loss of the second of two copies, which is not promised to be
-    /// survived: an operator has to get the first one back.
+    /// Whether every partition keeps a copy whose disk is there if the node is declared down. The node
+    /// leaves the in-sync sets in which another member is up as far as the map knows. When that one's disk
+    /// was lost and nobody has noticed yet, this is the loss of the second of two copies, which is not
+    /// promised to be survived: an operator has to get the first one back.
     func mayDeclareDown(_ node: NodeID) -> Bool {
         // Not what whoever asks believes, who may have been deposed.
         guard let map = checker.decided else { return false }

@@ -103,7 +103,8 @@ import Testing
         let leader = electorate.elect()
         let version = try #require(electorate.servers[leader].state.map?.version)
         let asker = ControlPeer(rawValue: 50)
-        electorate.handle(.request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
+        electorate.handle(
+            .request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
         #expect(electorate.takeReplies().isEmpty)
         let register = Command.register(Electorate.registration(node: 1, store: 2))
         electorate.handle(
@@ -121,7 +122,8 @@ import Testing
         let leader = electorate.elect()
         let version = try #require(electorate.servers[leader].state.map?.version)
         let asker = ControlPeer(rawValue: 50)
-        electorate.handle(.request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
+        electorate.handle(
+            .request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
         for _ in 0..<40 { electorate.tick() }
         #expect(electorate.takeReplies().map(\.reply.body) == [.map([])])
     }
@@ -144,7 +146,8 @@ import Testing
         let leader = electorate.elect()
         let version = try #require(electorate.servers[leader].state.map?.version)
         let asker = ControlPeer(rawValue: 50)
-        electorate.handle(.request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
+        electorate.handle(
+            .request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
         electorate.handle(.gone(asker), at: leader)
         for _ in 0..<40 { electorate.tick() }
         #expect(electorate.takeReplies().isEmpty)
@@ -171,7 +174,9 @@ import Testing
         for id in 0..<4_200 as Range<UInt64> {
             electorate.handle(.request(ControlRequest(id: id, body: .commands([])), from: asker), at: leader)
         }
-        let refused = electorate.takeReplies().count { if case .unavailable = $0.reply.body { true } else { false } }
+        let refused = electorate.takeReplies().count {
+            if case .unavailable = $0.reply.body { true } else { false }
+        }
         #expect(refused == 4_200 - 4_096)
     }
 }

@@ -47,7 +47,8 @@ import Testing
 
         var said = electorate.run(client.handle(.incarnationPersisted), of: &client, at: Self.peer)
         if !said.contains(.registered(life)) {
-            said += electorate.wait(for: &client, at: Self.peer) { $0 == .registered(life) }.map { [$0] } ?? []
+            said +=
+                electorate.wait(for: &client, at: Self.peer) { $0 == .registered(life) }.map { [$0] } ?? []
         }
         #expect(said.contains(.registered(life)))
         #expect(client.life == life)
