@@ -9,8 +9,9 @@ struct Simulate: ParsableCommand {
         abstract: "Runs clusters in virtual time, with faults, and checks that nothing is lost.",
         discussion: """
             Each seed is a cluster of its own: its size, its clients, which faults happen and when, all \
-            follow from the number. The same seed does the same on every machine. After the faults everything \
-            is healed, and the cluster must come to an end that agrees with what the clients were told.
+            follow from the number. The same seed does the same on every machine. After the faults \
+            everything is healed, and the cluster must come to an end that agrees with what the clients \
+            were told.
 
             simulate --seeds 1000             seeds 0 to 999
             simulate --minutes 5 --from 7000  as many as fit into five minutes
