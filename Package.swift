@@ -83,7 +83,7 @@ let package = Package(
         .target(
             name: "ControlCore",
             dependencies: ["ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
-            swiftSettings: house),
+            exclude: ["README.md"], swiftSettings: house),
 
         .target(
             name: "MeshProtocol", dependencies: ["ByteCoding", "Identifiers"], exclude: ["README.md"],
@@ -157,7 +157,7 @@ let package = Package(
             dependencies: [
                 "ByteCoding", "ConsensusCore", "ControlCore", "Identifiers", "PlacementCore",
                 "ReplicationCore", "TimeAndChance", heap,
-            ], swiftSettings: house),
+            ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),
 
@@ -230,6 +230,11 @@ let package = Package(
             name: "ConsensusCoreTests",
             dependencies: ["ConsensusCore", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
+        .testTarget(
+            name: "ControlCoreTests",
+            dependencies: ["ControlCore", "ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulator"], swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(

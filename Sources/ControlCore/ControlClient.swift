@@ -160,7 +160,7 @@ public struct ControlClient: Sendable {
     /// at once if the voter knows it; else, or when voters send each other's askers around, at the next tick.
     private mutating func redirect(_ id: UInt64, to leader: NodeID?, _ effects: inout [Effect]) {
         let place = leader.flatMap { voters.firstIndex(of: ControlPeer(rawValue: $0.rawValue)) }
-        target = place ?? (target + 1) % max(1, voters.count)
+        if let place { target = place } else { turnAway(from: waiting[id]?.peer) }
         let isFirst = waiting[id]?.wasRedirected == false
         waiting[id]?.wasRedirected = true
         waiting[id]?.peer = nil
@@ -171,12 +171,15 @@ public struct ControlClient: Sendable {
     /// unknown.
     private mutating func retry(_ id: UInt64, _ effects: inout [Effect]) {
         guard let request = waiting.removeValue(forKey: id) else { return }
-        if voters.indices.contains(target % max(1, voters.count)),
-            voters[target % voters.count] == request.peer
-        {
-            target = (target + 1) % voters.count
-        }
+        turnAway(from: request.peer)
         fail(request.purpose, &effects)
+    }
+
+    /// Asks the next voter from now on. Many requests fail at one voter together; only the first of them
+    /// counts, or they could lead around in a circle.
+    private mutating func turnAway(from peer: ControlPeer?) {
+        guard !voters.isEmpty, voters[target % voters.count] == peer else { return }
+        target = (target + 1) % voters.count
     }
 
     private func fail(_ purpose: Purpose, _ effects: inout [Effect]) {
@@ -194,7 +197,7 @@ public struct ControlClient: Sendable {
             if request.peer == peer { redirect(reply.id, to: leader, &effects) }
         case .unavailable:
             waiting[reply.id] = nil
-            target = (target + 1) % max(1, voters.count)
+            turnAway(from: peer)
             fail(request.purpose, &effects)
         case .map(let updates):
             waiting[reply.id] = nil
@@ -249,17 +252,23 @@ public struct ControlClient: Sendable {
         guard follower.version > before else { return }
         effects.append(.mapChanged)
         begin(&effects)
-        guard case .up(let life) = phase, let node = follower.map?[life.node] else { return }
-        // The process was declared down, or another one has taken its place: it is over (I19).
-        if node.life != life || !node.isUp {
-            phase = .stopped
-            effects.append(.refused(.staleLife(node.life)))
-        }
+        if case .up(let life) = phase { stopIfOver(life, &effects) }
     }
 
     private mutating func begin(_ effects: inout [Effect]) {
         guard case .waiting(let life, let version) = phase, follower.version >= version else { return }
+        // The answer may come so late that the map already shows the end.
+        guard !stopIfOver(life, &effects) else { return }
         phase = .up(life)
         effects.append(.registered(life))
+    }
+
+    /// The process was declared down, or another one has taken its place: it is over (I19).
+    @discardableResult
+    private mutating func stopIfOver(_ life: NodeLife, _ effects: inout [Effect]) -> Bool {
+        guard let node = follower.map?[life.node], node.life != life || !node.isUp else { return false }
+        phase = .stopped
+        effects.append(.refused(.staleLife(node.life)))
+        return true
     }
 }

@@ -7,8 +7,9 @@ public struct Ownership: Hashable, Sendable {
     let start: LogPosition
     var hasLed = false
     public internal(set) var isServing = false
-    /// The lives whose addition was asked for: they count until it is known that they were not added (R3). Two
-    /// lives of one replica can be asked for at once, and the refusal of one says nothing about the other.
+    /// The lives whose addition was asked for: they count until it is known that they were not added (R3).
+    /// Two lives of one replica can be asked for at once, and the refusal of one says nothing about the
+    /// other.
     public internal(set) var pendingAdds: [NodeLife] = []
     /// The other in-sync replicas, and the learners, in order.
     public internal(set) var peers: [Progress] = []
@@ -53,7 +54,13 @@ public struct Progress: Hashable, Sendable {
     var waitingSince: UInt64?
     /// Since when the replica is behind the log's end without any progress.
     var behindSince: UInt64?
+    /// Where the log ended when the replica last was that far, and when that was: whoever keeps reaching
+    /// it is caught up, although under load it never has everything.
+    var goal: LogPosition?
+    var goalSince: UInt64 = 0
     var caughtUpSince: UInt64?
+    /// Nothing is committed without it any more, so that soon it has everything and can be asked for (R9).
+    var isJoining = false
     var lastSentAt: UInt64 = 0
     var announced = LogPosition.zero
     /// The journal does not reach back to what it needs.

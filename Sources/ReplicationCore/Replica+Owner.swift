@@ -34,8 +34,10 @@ extension Replica {
         owner?.inSync = configuration.inSync.filter { $0 != me.replica }
         owner?.nextProposalAt = 0
         arrangePeers(configuration, now)
+        for index in owner?.peers.indices ?? 0..<0 { owner?.peers[index].isJoining = false }
         advanceCommit(&effects)
-        // Who was removed in this epoch cannot be granted the next one any more, so reads need not wait for it.
+        // Who was removed in this epoch cannot be granted the next one any more, so reads need not wait
+        // for it.
         var reads = owner?.reads ?? []
         let required = owner?.required ?? []
         for index in reads.indices { reads[index].missing.removeAll { !required.contains($0) } }
@@ -70,6 +72,7 @@ extension Replica {
                 position = min(position, progress?.match ?? .zero)
             }
         }
+        for peer in owner.peers where peer.isJoining { position = min(position, peer.match) }
         guard position > committed || !owner.isServing else { return }
         if position > committed {
             committed = position
@@ -167,6 +170,7 @@ extension Replica {
             self.owner?.peers[index].probe()
         }
         noteCaughtUp(now)
+        advanceCommit(&effects)
         proposeChange(configuration, now, &effects)
         for read in owner.reads {
             for replica in read.missing {
@@ -210,22 +214,29 @@ extension Replica {
         // Before its own first record is committed, an owner does not know how far the log is: a learner that
         // has all of what it knows could still lack something that was acknowledged (R9).
         guard owner.isServing || !rules.contains(.caughtUpPastStart) else { return }
-        for peer in owner.peers where !configuration.inSync.contains(peer.replica) {
-            guard isCaughtUp(peer, now), let process = peer.process else { continue }
-            return propose(.add(process))
+        for (index, peer) in owner.peers.enumerated() where !configuration.inSync.contains(peer.replica) {
+            guard isCaughtUp(peer, now), !peer.needsSnapshot, let process = peer.process else { continue }
+            // What is committed without it is never more than it has from now on.
+            self.owner?.peers[index].isJoining = peer.match < committed
+            if peer.match >= committed { return propose(.add(process)) }
         }
     }
 
     private func isCaughtUp(_ peer: Progress, _ now: UInt64) -> Bool {
-        guard let since = peer.caughtUpSince, now >= since &+ settings.expandAfterMicros else { return false }
-        return peer.match >= committed
+        guard let since = peer.caughtUpSince else { return false }
+        return now >= since &+ settings.expandAfterMicros
     }
 
     private mutating func noteCaughtUp(_ now: UInt64) {
         guard var peers = owner?.peers else { return }
         for index in peers.indices {
-            let since = peers[index].caughtUpSince
-            peers[index].caughtUpSince = peers[index].match >= committed ? since ?? now : nil
+            let goal = peers[index].goal
+            if goal.map({ peers[index].match >= $0 }) ?? true {
+                if goal != nil, peers[index].caughtUpSince == nil { peers[index].caughtUpSince = now }
+                (peers[index].goal, peers[index].goalSince) = (log.end.position, now)
+            } else if now >= peers[index].goalSince &+ settings.resendAfterMicros {
+                (peers[index].caughtUpSince, peers[index].isJoining) = (nil, false)
+            }
         }
         owner?.peers = peers
     }

@@ -54,7 +54,7 @@ struct Checker {
     ) {
         if let known = commits[partition]?[position], known != hash {
             fail(
-                "I5: two records are committed at p\(partition.rawValue) \(position.rawValue), m\(machine) last"
+                "I5: two records stand at p\(partition.rawValue) \(position.rawValue), last on m\(machine)"
             )
         }
         commits[partition, default: [:]][position] = hash
@@ -70,8 +70,8 @@ struct Checker {
 
     mutating func noteAsked(_ call: SimulatedCall) { asked[call.partition, default: 0] += 1 }
 
-    /// I12 and linearizability of a counter: each result belongs to one call, is larger than everything anybody
-    /// knew when the call began, and not larger than the calls that were made.
+    /// I12 and linearizability of a counter: each result belongs to one call, is larger than everything
+    /// anybody knew when the call began, and not larger than the calls that were made.
     mutating func told(_ call: SimulatedCall, _ result: UInt64, floor: UInt64) {
         let name = "call \(call.sequence) of client \(call.client) on p\(call.partition.rawValue)"
         if result > asked[call.partition] ?? 0 {

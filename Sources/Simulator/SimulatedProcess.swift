@@ -50,8 +50,8 @@ final class SimulatedMachine {
     }
 }
 
-/// What the owner of a partition runs: turns on a state that is ahead of what is committed, and the answers that
-/// wait behind the gate (R17).
+/// What the owner of a partition runs: turns on a state that is ahead of what is committed, and the
+/// answers that wait behind the gate (R17).
 struct SimulatedHost {
     var epoch: Epoch
     var isServing = false

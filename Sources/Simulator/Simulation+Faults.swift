@@ -44,9 +44,9 @@ extension Simulation {
         return true
     }
 
-    /// An image of the life that ran last cannot be told from the disk itself, and is not promised to be (R15).
-    /// Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises, and it votes
-    /// before anybody can refuse it.
+    /// An image of the life that ran last cannot be told from the disk itself, and is not promised to be
+    /// (R15). Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises,
+    /// and it votes before anybody can refuse it.
     private func rollBack(_ machine: SimulatedMachine) -> Bool {
         guard var image = machine.image, image.store == machine.disk.store,
             image.incarnation < machine.disk.incarnation, maySpare(machine.index)
@@ -83,18 +83,15 @@ extension Simulation {
             && !checker.isRolledBack(machine)
     }
 
-    /// Whether every partition keeps a copy whose disk is there if the node is declared down. The node leaves
-    /// the in-sync sets in which another member is up as far as the map knows. When that one's disk was lost and
-    /// nobody has noticed yet, this is the loss of the second of two copies, which is not promised to be
-    /// survived: an operator has to get the first one back.
-    func mayDeclareDown(_ node: NodeID, _ map: ClusterMap) -> Bool {
-        map.partitions.allSatisfy { partition in
-            guard let member = partition.inSync.first(where: { $0.node == node }), isIntact(member) else {
-                return true
-            }
-            return !partition.inSync.contains { $0 != member && map.isLive($0) }
-                || partition.inSync.contains { $0 != member && isIntact($0) }
-        }
+    /// Whether the node may be declared down, rightly or not. It leaves the in-sync sets in which another
+    /// member is up as far as the map knows. If that one's disk was lost and nobody has noticed yet, this
+    /// is the loss of the second of two copies, which is not promised to be survived. So for as long as a
+    /// loss is unnoticed, only the node that has suffered it is declared down.
+    func mayDeclareDown(_ node: NodeID) -> Bool {
+        // Not what whoever asks believes, who may have been deposed.
+        guard let map = checker.decided, let state = map[node] else { return false }
+        let isUnnoticed = map.nodes.contains { $0.isUp && $0.id != node && !isIntact($0.replica) }
+        return !isUnnoticed || !isIntact(state.replica)
     }
 
     /// Whether every partition and the control plane outlive the loss of this disk.

@@ -19,7 +19,11 @@ extension Simulation {
         case .standDown(let epoch):
             note("m\(index) no longer owns p\(partition.rawValue), epoch \(epoch.rawValue)")
             // What waits behind the gate has an unknown outcome; its clients ask again.
-            process.hosts[partition] = nil
+            let host = process.hosts.removeValue(forKey: partition)
+            let reads = host?.reads.sorted { $0.key < $1.key }.map(\.value.call) ?? []
+            for call in reads + (host?.gate.map(\.call) ?? []) {
+                answer(SimulatedAnswer(call: call, result: nil), from: index)
+            }
         case .propose(let request): propose(request, index, process)
         case .readLog(let replica, let position, _):
             let stored = machines[index].disk.partitions[Int(partition.rawValue)]
@@ -31,7 +35,9 @@ extension Simulation {
                 .logRead(for: replica, after: position, records: records), of: partition, now: now)
         case .sendSnapshot(let replica): sendSnapshot(replica, partition, index, process)
         case .readConfirmed(let id): confirmRead(id, partition, index, process)
-        case .readLost(let id): process.hosts[partition]?.reads[id] = nil
+        case .readLost(let id):
+            guard let read = process.hosts[partition]?.reads.removeValue(forKey: id) else { return }
+            answer(SimulatedAnswer(call: read.call, result: nil), from: index)
         case .damaged(let reason): checker.fail("m\(index) p\(partition.rawValue) is damaged: \(reason)")
         case .persist, .send: break
         }

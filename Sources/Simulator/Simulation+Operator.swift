@@ -4,8 +4,9 @@ import Identifiers
 import PlacementCore
 import ReplicationCore
 
-/// An operator with a script: declares nodes down, promotes, lets the planner fill holes, and replaces voters.
-/// Sees the machines, with some delay and error, and acts through the control plane like everybody else.
+/// An operator with a script: declares nodes down, promotes, lets the planner fill holes, and replaces
+/// voters. Sees the machines, with some delay and error, and acts through the control plane like everybody
+/// else.
 extension Simulation {
     func operate() {
         guard let leader = machines.first(where: { $0.process?.server.isLeader == true && isFine($0) }),
@@ -16,7 +17,9 @@ extension Simulation {
             let machine = machines[Self.machine(node.id)]
             // A process that has just been confirmed may not know it yet.
             let isGone = !isFine(machine) || machine.process?.life.map { $0 != node.life } ?? false
-            if isGone, happens(40), mayDeclareDown(node.id, map) { commands.append(.nodeDown(node.id, node.incarnation, .operator)) }
+            if isGone, happens(40), mayDeclareDown(node.id) {
+                commands.append(.nodeDown(node.id, node.incarnation, .operator))
+            }
         }
         for (number, partition) in map.partitions.enumerated() {
             let id = PartitionID(number)
@@ -77,7 +80,7 @@ extension Simulation {
     func alarm(_ index: Int) -> Bool {
         guard let leader = machines.first(where: { $0.process?.server.isLeader == true }),
             let process = leader.process, let node = process.server.state.map?[Self.node(index)], node.isUp,
-            let map = process.server.state.map, mayDeclareDown(node.id, map)
+            mayDeclareDown(node.id)
         else { return false }
         propose([.nodeDown(node.id, node.incarnation, .operator)], leader.index, process)
         return true

@@ -68,7 +68,8 @@ extension Simulation {
                 registration: registration, voters: machines.map { Self.peer($0.index) }, seed: seed))
         machine.process = process
         note(
-            "m\(index) starts with store \(machine.disk.store.high), incarnation \(machine.disk.incarnation.rawValue)"
+            "m\(index) starts with store \(machine.disk.store.high), "
+                + "incarnation \(machine.disk.incarnation.rawValue)"
         )
         events.plan(.tick(machine: index, process: process.number), at: now + chance(1...Self.tickMicros))
     }

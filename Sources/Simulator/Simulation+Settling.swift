@@ -3,7 +3,8 @@ import Identifiers
 import PlacementCore
 import ReplicationCore
 
-/// Liveness: after everything was healed, the cluster comes to rest with as many copies as were asked for (I13).
+/// Liveness: after everything was healed, the cluster comes to rest with as many copies as were asked for
+/// (`cluster.md` 4.2, the second phase).
 extension Simulation {
     /// Whether the healed cluster has done everything that it must.
     var isSettled: Bool {
@@ -41,7 +42,8 @@ extension Simulation {
             let machine = machines[Self.machine(node.id)]
             let process = machine.process.map { "\($0.client.phase), map \($0.client.follower.version)" }
             lines.append(
-                "m\(machine.index) should be \(node.life) \(node.liveness), is \(process ?? "stopped") \(machine.refusal ?? "")"
+                "m\(machine.index) should be \(node.life) \(node.liveness), is \(process ?? "stopped") "
+                    + (machine.refusal ?? "")
             )
         }
         for (number, partition) in map.partitions.enumerated() {
@@ -49,8 +51,8 @@ extension Simulation {
             let members = partition.inSync.map { "m\(Self.machine($0.node))" }
             let learners = partition.learners.map { "m\(Self.machine($0.node))" }
             lines.append(
-                "p\(number): \(reason); epoch \(partition.epoch.rawValue), in sync \(members), learners \(learners), "
-                    + "targets \(partition.targets.map { Self.machine($0) })")
+                "p\(number): \(reason); epoch \(partition.epoch.rawValue), in sync \(members), "
+                    + "learners \(learners), targets \(partition.targets.map { Self.machine($0) })")
             guard let owner = partition.owner,
                 let process = machines[Self.machine(owner.node)].process,
                 let replica = process.replication?.replicas[PartitionID(number)]

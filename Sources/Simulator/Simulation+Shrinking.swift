@@ -1,7 +1,7 @@
 extension Simulation {
-    /// The smallest plan that still fails, starting from one that does: halves, quarters and so on of the faults
-    /// are left out for as long as what remains fails (Zeller and Hildebrandt, "Delta debugging", 2002), and the
-    /// faulty phase ends as early as it can.
+    /// The smallest plan that still fails, starting from one that does: halves, quarters and so on of the
+    /// faults are left out for as long as what remains fails (Zeller and Hildebrandt, "Delta debugging",
+    /// 2002), and the faulty phase ends as early as it can.
     ///
     /// - Parameter report: is told of each smaller plan.
     public static func shrink(

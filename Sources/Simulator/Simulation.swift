@@ -5,9 +5,9 @@ import PlacementCore
 import ReplicationCore
 import TimeAndChance
 
-/// A whole cluster in one thread: virtual time, a network, disks, processes, clients and an operator, all driven
-/// by one seed. The control plane, placement and replication are the real ones; what the drivers around them do
-/// is played here.
+/// A whole cluster in one thread: virtual time, a network, disks, processes, clients and an operator, all
+/// driven by one seed. The control plane, placement and replication are the real ones; what the drivers
+/// around them do is played here.
 public final class Simulation {
     static let tickMicros: UInt64 = 50_000
     static let operatorMicros: UInt64 = 400_000
@@ -142,6 +142,7 @@ public final class Simulation {
             if !isFaulty, isSettled {
                 try checkEnd()
                 report.virtualMicros = now
+                report.trace = trace
                 return report
             }
             guard now < settings.faultyMicros + settings.healMicros else {
@@ -192,7 +193,8 @@ public final class Simulation {
 
     var time: Timestamp { Timestamp(rawValue: 1_700_000_000_000_000 + now) }
 
-    /// The process that an event was for, if it still runs. What happens to a paused one happens when it wakes.
+    /// The process that an event was for, if it still runs. What happens to a paused one happens when it
+    /// wakes.
     func running(_ machine: Int, _ number: Int, _ event: EventQueue.Event) -> SimulatedProcess? {
         guard let process = machines[machine].process, process.number == number else { return nil }
         guard process.pausedUntil <= now else {

@@ -1,9 +1,9 @@
 import TimeAndChance
 
 extension SimulationSettings {
-    /// A plan that follows from its seed alone: how many machines and copies, which kinds of faults there are, how
-    /// often, and which limits are extreme. Runs that differ in this find more than runs that all do a bit of
-    /// everything (Groce et al., "Swarm testing", 2012).
+    /// A plan that follows from its seed alone: how many machines and copies, which kinds of faults there
+    /// are, how often, and which limits are extreme. Runs that differ in this find more than runs that all
+    /// do a bit of everything (Groce et al., "Swarm testing", 2012).
     ///
     /// - Parameters:
     ///   - machines: as many as that instead of what the seed says; likewise `copies`.

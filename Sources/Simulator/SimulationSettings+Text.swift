@@ -30,7 +30,7 @@ extension SimulationSettings {
         if let without { words.append("--without \(without.name)") }
         if let keptFaults {
             let numbers = keptFaults.sorted().map { "\($0)" }.joined(separator: ",")
-            words.append("--faults \(numbers.isEmpty ? "-1" : numbers)")
+            words.append("--faults \(numbers.isEmpty ? "none" : numbers)")
         }
         let planned = Self.swarm(seed: seed, machines: machines, copies: copies)
         if faultyMicros != planned.faultyMicros { words.append("--faulty-millis \(faultyMicros / 1_000)") }

@@ -48,8 +48,8 @@ public struct Extremes: Hashable, Sendable {
     public var windowBytesMax = 4_000
     public var tailBytesMax = 2_000
     public var expandAfterMicros: UInt64 = 300_000
-    /// Bytes of the consensus log after which there is a snapshot, bytes in one of its chunks, and entries kept
-    /// behind it.
+    /// Bytes of the consensus log after which there is a snapshot, bytes in one of its chunks, and entries
+    /// kept behind it.
     public var compactionBytes = 4 << 20
     public var snapshotChunkBytes = 256 << 10
     public var retainedEntries = 1024
@@ -88,4 +88,6 @@ public struct SimulationReport: Hashable, Sendable {
     public var faults: [String: Int] = [:]
     /// The same for every run of the same seed and settings.
     public var traceHash: UInt64 = 0
+    /// What happened, for people; empty unless asked for.
+    public var trace: [String] = []
 }

@@ -2,8 +2,8 @@ import ByteCoding
 import Identifiers
 import ReplicationCore
 
-/// The state machine of a simulated partition: a number that clients add one to, and the last answer that each
-/// client got, which makes a repeated request harmless (A13).
+/// The state machine of a simulated partition: a number that clients add one to, and the last answer that
+/// each client got, which makes a repeated request harmless (A13).
 struct Tally: Hashable {
     var total: UInt64 = 0
     var answers: [UInt64: (sequence: UInt64, result: UInt64)] = [:]

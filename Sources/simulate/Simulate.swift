@@ -8,9 +8,10 @@ struct Simulate: ParsableCommand {
         commandName: "simulate",
         abstract: "Runs clusters in virtual time, with faults, and checks that nothing is lost.",
         discussion: """
-            Each seed is a cluster of its own: its size, its clients, which faults happen and when, all follow \
-            from the number. The same seed does the same on every machine. After the faults everything is \
-            healed, and the cluster must come to an end that agrees with what the clients were told.
+            Each seed is a cluster of its own: its size, its clients, which faults happen and when, all \
+            follow from the number. The same seed does the same on every machine. After the faults \
+            everything is healed, and the cluster must come to an end that agrees with what the clients \
+            were told.
 
             simulate --seeds 1000             seeds 0 to 999
             simulate --minutes 5 --from 7000  as many as fit into five minutes
@@ -31,7 +32,7 @@ struct Simulate: ParsableCommand {
     @Flag(help: "Finds the fewest faults with which the seed still fails.") var shrink = false
     @Option(
         help: ArgumentHelp(
-            "Lets only these faults of the plan happen.", valueName: "numbers, separated by commas"))
+            "Lets only these faults of the plan happen, or none.", valueName: "numbers"))
     var faults: String?
     @Option(help: "Ends the faulty phase after so many virtual milliseconds.") var faultyMillis: UInt64?
     @Flag(help: "Goes on after a violation, and names all seeds that fail.") var keepGoing = false
@@ -48,7 +49,9 @@ struct Simulate: ParsableCommand {
         if let without, !SimulationSettings.ruleNames.contains(where: { $0 == without }) {
             throw ValidationError("--without knows \(SimulationSettings.ruleNames.joined(separator: ", "))")
         }
-        if faults != nil, keptFaults == nil { throw ValidationError("--faults takes numbers like 3,17") }
+        if faults != nil, keptFaults == nil {
+            throw ValidationError("--faults takes numbers like 3,17, or none")
+        }
     }
 
     func run() throws {
@@ -61,6 +64,7 @@ struct Simulate: ParsableCommand {
 
     private var keptFaults: Set<Int>? {
         guard let faults else { return nil }
+        if faults == "none" { return [] }
         let numbers = faults.split(separator: ",").map { Int($0) }
         return numbers.contains(nil) ? nil : Set(numbers.compactMap { $0 })
     }
@@ -78,6 +82,7 @@ struct Simulate: ParsableCommand {
         settings.traces = true
         do {
             let report = try Simulation.run(settings)
+            for line in report.trace { print(line) }
             print(settings.plan)
             print(
                 "seed \(seed): \(report.virtualMicros / 1_000) virtual ms, \(report.events) events,",

@@ -16,7 +16,8 @@ import Testing
             &electorate, Electorate.registration(node: 0, store: 1))
         let life = try #require(client.life)
         let leader = electorate.elect()
-        // Begins with whoever is first in the list.
+        // Begins with whoever is first in a new list.
+        client.setVoters([Electorate.peer(leader)])
         client.setVoters((0..<3).map { Electorate.peer((leader + 1 + $0) % 3) })
         let said = electorate.run(
             client.handle(.propose(token: 7, [down(life)])), of: &client, at: Self.peer)
@@ -52,6 +53,26 @@ import Testing
         #expect(electorate.elect() != old)
     }
 
+    /// As many requests as there are voters (a command, the registration and the map) fail together, and must
+    /// not lead around in a circle.
+    @Test func requestsThatFailTogetherTurnToTheNextVoter() throws {
+        var client = RegistrationTests.client(Electorate.registration(node: 0, store: 1))
+        var asked: Set<ControlPeer> = []
+        for round in 0..<20 as Range<UInt64> {
+            var requests: [(id: UInt64, peer: ControlPeer)] = []
+            let effects =
+                round == 0 ? client.handle(.propose(token: 1, [])) : client.handle(.tick)
+            for effect in effects {
+                if case .send(let request, let peer) = effect { requests.append((request.id, peer)) }
+            }
+            asked.formUnion(requests.map(\.peer))
+            for (id, peer) in requests {
+                _ = client.handle(.reply(ControlReply(id: id, body: .notLeader(nil)), from: peer))
+            }
+        }
+        #expect(asked == Set(Electorate.peers))
+    }
+
     /// An answer that was lost leaves the outcome open, and says so.
     @Test func anUnansweredCommandBecomesUnknown() throws {
         var client = RegistrationTests.client(Electorate.registration(node: 0, store: 1))
@@ -84,7 +105,8 @@ import Testing
         let leader = electorate.elect()
         let version = try #require(electorate.servers[leader].state.map?.version)
         let asker = ControlPeer(rawValue: 50)
-        electorate.handle(.request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
+        electorate.handle(
+            .request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
         #expect(electorate.takeReplies().isEmpty)
         let register = Command.register(Electorate.registration(node: 1, store: 2))
         electorate.handle(
@@ -102,7 +124,8 @@ import Testing
         let leader = electorate.elect()
         let version = try #require(electorate.servers[leader].state.map?.version)
         let asker = ControlPeer(rawValue: 50)
-        electorate.handle(.request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
+        electorate.handle(
+            .request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
         for _ in 0..<40 { electorate.tick() }
         #expect(electorate.takeReplies().map(\.reply.body) == [.map([])])
     }
@@ -125,7 +148,8 @@ import Testing
         let leader = electorate.elect()
         let version = try #require(electorate.servers[leader].state.map?.version)
         let asker = ControlPeer(rawValue: 50)
-        electorate.handle(.request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
+        electorate.handle(
+            .request(ControlRequest(id: 1, body: .map(after: version)), from: asker), at: leader)
         electorate.handle(.gone(asker), at: leader)
         for _ in 0..<40 { electorate.tick() }
         #expect(electorate.takeReplies().isEmpty)
@@ -152,7 +176,9 @@ import Testing
         for id in 0..<4_200 as Range<UInt64> {
             electorate.handle(.request(ControlRequest(id: id, body: .commands([])), from: asker), at: leader)
         }
-        let refused = electorate.takeReplies().count { if case .unavailable = $0.reply.body { true } else { false } }
+        let refused = electorate.takeReplies().count {
+            if case .unavailable = $0.reply.body { true } else { false }
+        }
         #expect(refused == 4_200 - 4_096)
     }
 }

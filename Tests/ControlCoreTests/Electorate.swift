@@ -4,7 +4,8 @@ import Identifiers
 import PlacementCore
 import TimeAndChance
 
-/// Three voters and their disks, without a network: what they send arrives at once, unless a test holds it back.
+/// Three voters and their disks, without a network: what they send arrives at once, unless a test holds it
+/// back.
 struct Electorate {
     static let cluster = ClusterID(high: 1, low: 2)
     static let formats = FormatVersions(journal: 1, map: 1)

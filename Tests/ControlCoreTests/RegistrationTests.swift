@@ -47,7 +47,8 @@ import Testing
 
         var said = electorate.run(client.handle(.incarnationPersisted), of: &client, at: Self.peer)
         if !said.contains(.registered(life)) {
-            said += electorate.wait(for: &client, at: Self.peer) { $0 == .registered(life) }.map { [$0] } ?? []
+            said +=
+                electorate.wait(for: &client, at: Self.peer) { $0 == .registered(life) }.map { [$0] } ?? []
         }
         #expect(said.contains(.registered(life)))
         #expect(client.life == life)
@@ -109,5 +110,35 @@ import Testing
             if case .refused = $0 { true } else { false }
         }
         #expect(effect == .refused(.staleLife(life)))
+    }
+
+    /// The answer to the confirmation comes after the map that shows the end of the life.
+    @Test func aLifeThatWasDeclaredDownBeforeItBeganNeverBegins() throws {
+        var electorate = try Electorate()
+        var client = Self.client(Electorate.registration(node: 0, store: 1))
+        let effect = electorate.wait(for: &client, at: Self.peer) {
+            if case .persistIncarnation = $0 { true } else { false }
+        }
+        guard case .persistIncarnation(let life) = try #require(effect) else { return }
+        let confirm = client.handle(.incarnationPersisted)
+        guard case .send(let request, let voter) = try #require(confirm.first) else { return }
+        let leader = electorate.elect()
+        electorate.handle(.request(request, from: Self.peer), at: leader)
+        let late = electorate.takeReplies().filter { $0.reply.id == request.id }
+        let down = ControlRequest(
+            id: 1 << 40, body: .commands([.nodeDown(life.node, life.incarnation, .operator)]))
+        electorate.handle(.request(down, from: Electorate.peer(2)), at: leader)
+        let end = electorate.servers[leader].state.map?.version
+        var version: MapVersion?
+        for _ in 0..<100 where version != end {
+            electorate.tick()
+            _ = electorate.run(electorate.deliver(to: &client, at: Self.peer), of: &client, at: Self.peer)
+            _ = electorate.run(client.handle(.tick), of: &client, at: Self.peer)
+            version = client.map?.version
+        }
+        #expect(version == end)
+        let said = late.flatMap { client.handle(.reply($0.reply, from: voter)) }
+        #expect(said == [.refused(.staleLife(life))])
+        #expect(client.life == nil)
     }
 }

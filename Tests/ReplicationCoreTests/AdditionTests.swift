@@ -67,8 +67,10 @@ import Testing
         mutating func requests(after micros: UInt64) -> [MembershipRequest] {
             effects = []
             handle(.tick)
-            now += micros
-            handle(.tick)
+            for _ in 0..<2 {
+                now += micros
+                handle(.tick)
+            }
             return effects.compactMap { if case .propose(let request) = $0 { request } else { nil } }
         }
     }
@@ -106,6 +108,32 @@ import Testing
         pair.acknowledge(as: Pair.life(2, 2), pair.end.position)
         let again = try #require(pair.requests(after: 20_000).first)
         #expect(again.change == .add(Pair.life(2, 2)))
+    }
+
+    /// Under load a learner never has everything, and there would be one copy for as long as it lasts.
+    @Test func aLearnerThatIsAlwaysALittleBehindIsAdded() throws {
+        var pair = Pair()
+        var last = pair.end.position
+        var isAsked = false
+        for _ in 0..<20 where !isAsked {
+            pair.append()
+            pair.acknowledge(as: Pair.life(2, 1), last)
+            isAsked = !pair.requests(after: 300).isEmpty
+            if isAsked { #expect(pair.owner.committed <= last, "R9: it has everything that is committed") }
+            last = pair.end.position
+        }
+        #expect(isAsked)
+    }
+
+    /// A learner that stops does not hold up the others while it has not been asked for.
+    @Test func aLearnerThatFallsBehindIsNotWaitedFor() {
+        var pair = Pair()
+        pair.acknowledge(as: Pair.life(2, 1), pair.end.position)
+        _ = pair.requests(after: 500)
+        pair.append()
+        for _ in 0..<4 { #expect(pair.requests(after: 400_000).isEmpty) }
+        pair.append()
+        #expect(pair.owner.committed == pair.end.position)
     }
 
     /// Nobody who left the set in this epoch can own the next one.

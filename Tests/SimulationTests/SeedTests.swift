@@ -2,7 +2,8 @@ import Simulator
 import Testing
 
 @Suite("Clusters in virtual time") struct SeedTests {
-    /// I1 to I13, R1 to R18: plans of three and five machines, with two and three copies, and all kinds of faults.
+    /// I1 to I10, I12, I20, and coming to rest: plans of three and five machines, with two and three
+    /// copies, and all kinds of faults.
     @Test func nothingIsLostAndEveryClusterComesToRest() async {
         let seeds = Budget.from..<Budget.from + Budget.seeds
         let (totals, failures) = await Budget.run(seeds) { SimulationSettings.swarm(seed: $0) }
