@@ -29,6 +29,7 @@ public struct FuzzTarget: Sendable {
         .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
+        .consensusSeal,
         .meshStream, .meshHandshake, .joinExchange,
     ]
 }

@@ -41,6 +41,7 @@ struct FuzzTests {
         "PlacementCore/PartitionState": "ClusterState",
         "ConsensusCore/Raft+DiskCoding": "RaftDisk",
         "ConsensusCore/Raft+MessageCoding": "RaftMessage",
+        "ConsensusStore/Seal": "ConsensusSeal",
         "ByteCoding/Records/TurnOperation": "TurnBody",
         "WorkflowCore/HistoryEntry": "HistoryEntry",
         "WorkflowCore/HistoryPath": "HistoryEntry",
