@@ -82,7 +82,7 @@ let package = Package(
 
         .target(
             name: "ControlCore",
-            dependencies: ["ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
+            dependencies: ["ConsensusCore", "PlacementCore", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
 
         .target(
@@ -187,8 +187,8 @@ let package = Package(
             dependencies: [
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
-                "ReplicationCore", "PlacementCore", "ConsensusCore", "ConsensusStore", "MeshProtocol",
-                "MeshTransport",
+                "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "ConsensusStore",
+                "MeshProtocol", "MeshTransport",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -234,6 +234,10 @@ let package = Package(
         .testTarget(
             name: "ConsensusCoreTests",
             dependencies: ["ConsensusCore", "ByteCoding", "Identifiers", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(
+            name: "ControlCoreTests",
+            dependencies: ["ControlCore", "ConsensusCore", "PlacementCore", "ByteCoding", "Identifiers"],
             swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),

@@ -29,7 +29,7 @@ public struct FuzzTarget: Sendable {
         .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
-        .consensusSeal,
+        .consensusSeal, .controlRequest, .controlReply,
         .meshStream, .meshHandshake, .joinExchange,
     ]
 }

@@ -42,6 +42,8 @@ struct FuzzTests {
         "ConsensusCore/Raft+DiskCoding": "RaftDisk",
         "ConsensusCore/Raft+MessageCoding": "RaftMessage",
         "ConsensusStore/Seal": "ConsensusSeal",
+        "ControlCore/ControlMessage+Coding": "ControlReply",
+        "PlacementCore/Outcome+Coding": "ControlReply",
         "ByteCoding/Records/TurnOperation": "TurnBody",
         "WorkflowCore/HistoryEntry": "HistoryEntry",
         "WorkflowCore/HistoryPath": "HistoryEntry",
