@@ -82,7 +82,7 @@ let package = Package(
 
         .target(
             name: "ControlCore",
-            dependencies: ["ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
+            dependencies: ["ConsensusCore", "PlacementCore", "ByteCoding", "Identifiers", "TimeAndChance"],
             exclude: ["README.md"], swiftSettings: house),
 
         .target(
@@ -95,6 +95,10 @@ let package = Package(
         .target(
             name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers"],
             exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "ConsensusStore",
+            dependencies: ["SQLiteDriver", "ConsensusCore", "ByteCoding", "Identifiers"],
+            swiftSettings: house),
 
         .target(
             name: "MeshTransport",
@@ -183,7 +187,8 @@ let package = Package(
             dependencies: [
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
-                "ReplicationCore", "PlacementCore", "ConsensusCore", "MeshProtocol", "MeshTransport",
+                "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "ConsensusStore",
+                "MeshProtocol", "MeshTransport",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -232,7 +237,9 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "ControlCoreTests",
-            dependencies: ["ControlCore", "ConsensusCore", "PlacementCore", "Identifiers", "TimeAndChance"],
+            dependencies: [
+                "ControlCore", "ConsensusCore", "PlacementCore", "ByteCoding", "Identifiers", "TimeAndChance",
+            ],
             swiftSettings: house),
         .testTarget(name: "SimulationTests", dependencies: ["Simulator"], swiftSettings: house),
         .testTarget(
@@ -260,6 +267,12 @@ let package = Package(
             name: "PartitionStoreTests",
             dependencies: ["PartitionStore", "SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
+        .testTarget(
+            name: "ConsensusStoreTests",
+            dependencies: [
+                "ConsensusStore", "ConsensusCore", "SQLiteDriver", "ByteCoding", "Identifiers",
+                "TimeAndChance",
+            ], swiftSettings: house),
         .testTarget(
             name: "ActorHostTests",
             dependencies: [

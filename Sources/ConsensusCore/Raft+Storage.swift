@@ -70,6 +70,22 @@ extension Raft {
             if let through = write.removeThrough { entries.removeAll { $0.index <= through } }
             entries += write.entries
         }
+
+        /// Whether this can be what was written: no gaps, and terms in order.
+        public func check() throws(Inconsistency) {
+            var previous = snapshot.position
+            if let first = entries.first {
+                guard first.index <= previous.index + 1 else { throw .gap(before: first.index) }
+                if first.index <= previous.index { previous = Position(term: 0, index: first.index - 1) }
+            }
+            for entry in entries {
+                guard entry.index == previous.index + 1 else { throw .gap(before: entry.index) }
+                guard entry.term >= previous.term else { throw .termOutOfOrder(at: entry.index) }
+                previous = entry.position
+            }
+            guard previous.index >= snapshot.position.index else { throw .gap(before: previous.index + 1) }
+            guard previous.term <= hardState.term else { throw .termOutOfOrder(at: previous.index) }
+        }
     }
 
     /// Why what was read from disk cannot be what was written.

@@ -57,7 +57,7 @@ public struct Raft: Sendable {
     ) throws(Inconsistency) {
         // An election time without a heartbeat in it would depose every leader; a setting, not an input.
         precondition(settings.electionTicks > settings.heartbeatTicks && settings.heartbeatTicks > 0)
-        try Self.check(state)
+        try state.check()
         self.id = id
         self.settings = settings
         random = SplitMix64(seed: seed)
@@ -68,21 +68,6 @@ public struct Raft: Sendable {
         commit = state.snapshot.position.index
         applied = state.snapshot.position.index
         restartElectionTimer()
-    }
-
-    private static func check(_ state: PersistentState) throws(Inconsistency) {
-        var previous = state.snapshot.position
-        if let first = state.entries.first {
-            guard first.index <= previous.index + 1 else { throw .gap(before: first.index) }
-            if first.index <= previous.index { previous = Position(term: 0, index: first.index - 1) }
-        }
-        for entry in state.entries {
-            guard entry.index == previous.index + 1 else { throw .gap(before: entry.index) }
-            guard entry.term >= previous.term else { throw .termOutOfOrder(at: entry.index) }
-            previous = entry.position
-        }
-        guard previous.index >= state.snapshot.position.index else { throw .gap(before: previous.index + 1) }
-        guard previous.term <= state.hardState.term else { throw .termOutOfOrder(at: previous.index) }
     }
 
     public var term: Term { hardState.term }

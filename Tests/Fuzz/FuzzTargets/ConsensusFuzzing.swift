@@ -1,5 +1,6 @@
 import ByteCoding
 import ConsensusCore
+import ConsensusStore
 import Identifiers
 
 extension FuzzTarget {
@@ -28,6 +29,25 @@ extension FuzzTarget {
         }
         return nil
     }
+
+    /// The seal of a voter's files has one form only, as it comes and with its checksum made right.
+    public static let consensusSeal = FuzzTarget("ConsensusSeal", corpus: [seal.encoded()]) { bytes in
+        var writer = ByteWriter()
+        writer.raw(bytes.dropLast(4))
+        writer.fixed(CRC32C.checksum(writer.bytes))
+        for form in [bytes, writer.bytes] {
+            if let seal = try? Seal.decode(form), seal.encoded() != form {
+                return "a seal has a second form: \(seal)"
+            }
+        }
+        return nil
+    }
+
+    private static let seal: Seal = {
+        var seal = Seal(replica: members[0])
+        (seal.sequence, seal.entryCount, seal.snapshotHash) = (1 << 62, 3, .max)
+        return seal
+    }()
 
     private static let members = (1...3).map {
         ReplicaID(node: NodeID(rawValue: $0), store: StoreID(high: $0, low: 7))

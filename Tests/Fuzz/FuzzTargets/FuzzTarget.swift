@@ -29,6 +29,7 @@ public struct FuzzTarget: Sendable {
         .batchHeader, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
+        .consensusSeal, .controlRequest, .controlReply,
         .meshStream, .meshHandshake, .joinExchange,
     ]
 }
