@@ -17,8 +17,8 @@ extension PartitionStore {
 
     /// Starts the journal's and the apply thread.
     /// - Parameters:
-    ///   - onCommit: called by the journal's thread once for each group commit, after its sync. It should only
-    ///     pass the news on: the next commit waits for it.
+    ///   - onCommit: called by the journal's thread once for each group commit, after its sync. It should
+    ///     only pass the news on: the next commit waits for it.
     ///   - onFailure: called once, by either thread, with the error that stopped the store. The process
     ///     should end: what is in flight may or may not be found at the next start.
     /// - Precondition: called once.
@@ -52,5 +52,18 @@ extension PartitionStore {
             }
         }
         lane.append(entries, batch: batch)
+    }
+
+    /// Reads durable records from the journal for a replica that lags; callable from any thread.
+    /// - Parameters:
+    ///   - position: the record before the first that is wanted.
+    ///   - bytesMax: bytes of records; a first one that is larger goes alone.
+    ///   - reply: called once, by the journal's thread between two commits, with whole records in order, with
+    ///     none if the log ends there, or with nil if they were deleted or the store is closed.
+    public func readLog(
+        of partition: PartitionID, after position: LogPosition, bytesMax: Int,
+        reply: @escaping @Sendable ([LogRecord]?) -> Void
+    ) {
+        lane.read(Lane.Read(partition: partition, position: position, bytesMax: bytesMax, reply: reply))
     }
 }

@@ -113,8 +113,9 @@ final class Listener: Sendable {
     func waitUntilDurable(_ record: SealedRecord) {
         wait { $0.durable[record.partition] ?? .zero >= record.position }
     }
-    func waitUntilApplied(_ record: SealedRecord) {
-        wait { $0.applied[record.partition] ?? .zero >= record.position }
+    func waitUntilApplied(_ record: SealedRecord) { waitUntilApplied(record.partition, record.position) }
+    func waitUntilApplied(_ partition: PartitionID, _ position: LogPosition) {
+        wait { $0.applied[partition] ?? .zero >= position }
     }
     func waitForFailure() { wait { !$0.failures.isEmpty } }
 

@@ -256,4 +256,39 @@ import Testing
         #expect(again.logEnd(of: log.partition).position.rawValue == durable)
         try again.close()
     }
+
+    @Test func `The journal is read in pieces, and no further than it goes`() throws {
+        let store = try open()
+        var log = LogMaker(1)
+        let first = log.create("1")
+        var cut = log
+        let old = cut.create("old")
+        let rest = (2...9).map { log.create("\($0)") }
+        func read(after position: UInt64, bytesMax: Int) -> [UInt64]? {
+            let answer = Mutex<[UInt64]?>(nil)
+            let semaphore = DispatchSemaphore(value: 0)
+            let position = LogPosition(rawValue: position)
+            store.readLog(of: log.partition, after: position, bytesMax: bytesMax) { records in
+                answer.withLock { $0 = records?.map(\.mark.hash) }
+                semaphore.signal()
+            }
+            semaphore.wait()
+            return answer.withLock { $0 }
+        }
+        let replica = ReplicaListener(store)
+        // The same position twice in one row.
+        replica.append([
+            (log.partition, .append([first, old].map(\.logRecord))),
+            (log.partition, .truncate(after: first.position)),
+            (log.partition, .append(rest.map(\.logRecord))),
+        ])
+        replica.waitUntilDurable()
+        let hashes = ([first] + rest).map(\.hash)
+        #expect(read(after: 0, bytesMax: 1 << 20) == hashes)
+        #expect(read(after: 0, bytesMax: 1) == [hashes[0]])
+        #expect(read(after: 3, bytesMax: 2 * rest[2].bytes.count) == Array(hashes[3..<5]))
+        #expect(read(after: 9, bytesMax: 1) == [])
+        try store.close()
+        #expect(read(after: 0, bytesMax: 1) == nil, "a closed store answers, too")
+    }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Identifiers
+import ReplicationCore
 import Synchronization
 
 /// The journal's thread: whatever was appended while it synced the last row goes into the next one.
@@ -10,8 +11,19 @@ final class Lane: Sendable {
         var batches: [(batch: UInt64, end: Int)] = []
         /// The last position appended, by partition.
         var ends: [LogPosition]
+        var reads: [Read] = []
+        /// The thread answers no reads any more.
+        var isEnded = false
         var isAsleep = false
         var isClosing = false
+    }
+
+    /// A wish to read the journal, which only the thread may touch.
+    struct Read: Sendable {
+        var partition: PartitionID
+        var position: LogPosition
+        var bytesMax: Int
+        var reply: @Sendable ([LogRecord]?) -> Void
     }
 
     private let inbox: Mutex<Inbox>
@@ -73,6 +85,28 @@ final class Lane: Sendable {
         if mustWake { bell.ring() }
     }
 
+    /// Reads between two commits, and answers on the journal's thread.
+    func read(_ read: Read) {
+        let (mustWake, isEnded) = inbox.withLock { inbox in
+            if inbox.isEnded { return (false, true) }
+            inbox.reads.append(read)
+            defer { inbox.isAsleep = false }
+            return (inbox.isAsleep, false)
+        }
+        if mustWake { bell.ring() }
+        if isEnded { read.reply(nil) }
+    }
+
+    /// Answers what nobody will read any more.
+    private func endReads() {
+        let reads = inbox.withLock { inbox in
+            defer { inbox.reads = [] }
+            inbox.isEnded = true
+            return inbox.reads
+        }
+        for read in reads { read.reply(nil) }
+    }
+
     /// Group commits since the start.
     let commits = Atomic<UInt64>(0)
 
@@ -93,6 +127,7 @@ final class Lane: Sendable {
     /// The thread's life; `waitForEnd` returns after it.
     func run(onCommit: @Sendable (GroupCommit) -> Void) {
         defer { ended.signal() }
+        defer { endReads() }
         writer.withLock { writer in
             guard var active = writer.take() else { return }
             defer { writer = active }
@@ -112,14 +147,18 @@ final class Lane: Sendable {
         var durable: UInt64 = 0
         while stopping.error == nil {
             taken.removeAll(keepingCapacity: taken.capacity < 65_536)
-            let isClosing = inbox.withLock { inbox in
+            let (isClosing, read) = inbox.withLock { inbox in
                 swap(&inbox.entries, &taken)
                 batches = inbox.batches
                 inbox.batches.removeAll()
-                inbox.isAsleep = taken.isEmpty
-                return inbox.isClosing
+                let read = inbox.reads.isEmpty ? nil : inbox.reads.removeFirst()
+                inbox.isAsleep = taken.isEmpty && read == nil
+                return (inbox.isClosing, read)
             }
+            // One at a time, so that commits never wait for many.
+            if let read { try answer(read, writer) }
             if taken.isEmpty {
+                if read != nil { continue }
                 if isClosing { return }
                 bell.wait(atMost: writer.hasUnsyncedWitness ? witnessInterval : nil)
                 try writer.tidy()
@@ -135,6 +174,17 @@ final class Lane: Sendable {
                 start = end
                 try writer.tidy()
             }
+        }
+    }
+
+    private func answer(_ read: Read, _ writer: LaneWriter) throws(StoreError) {
+        do throws(StoreError) {
+            read.reply(
+                try writer.records(of: read.partition, after: read.position, bytesMax: read.bytesMax))
+        } catch {
+            // Every read is answered; the error stops the store.
+            read.reply(nil)
+            throw error
         }
     }
 

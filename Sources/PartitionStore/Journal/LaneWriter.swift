@@ -2,13 +2,13 @@ import Identifiers
 
 /// What only the lane's thread touches: the journal, its witness, and the row that is being gathered.
 struct LaneWriter {
-    private let journal: JournalDatabase
+    let journal: JournalDatabase
     private let witness: WitnessFile
     private let applier: Applier
     private let configuration: StoreConfiguration
     private var builder: BatchBuilder
     private var retention: Retention
-    private var index: LogIndex
+    private(set) var index: LogIndex
     private var sequence: UInt64
     private var hash: UInt64
     private var oldest: UInt64

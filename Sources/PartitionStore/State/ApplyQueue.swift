@@ -15,7 +15,7 @@ struct ApplyQueue {
         /// In `urgent`.
         var isUrgent = false
 
-        /// What is about to be cut off is not applied: a commit behind a cut means the records that follow it.
+        /// What is about to be cut off is not applied: a commit behind a cut means what follows it.
         var limit: LogPosition { min(committed, cuts.min() ?? committed) }
         var canApply: Bool { head < records.count && records[head].position <= limit }
     }
