@@ -93,7 +93,8 @@ let package = Package(
         .target(
             name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
         .target(
-            name: "PartitionStore", dependencies: ["SQLiteDriver", "ByteCoding", "Identifiers"],
+            name: "PartitionStore",
+            dependencies: ["SQLiteDriver", "ReplicationCore", "ByteCoding", "Identifiers"],
             exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ConsensusStore",
@@ -265,7 +266,10 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "PartitionStoreTests",
-            dependencies: ["PartitionStore", "SQLiteDriver", "ByteCoding", "Identifiers", "TimeAndChance"],
+            dependencies: [
+                "PartitionStore", "ReplicationCore", "SQLiteDriver", "ByteCoding", "Identifiers",
+                "TimeAndChance",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "ConsensusStoreTests",

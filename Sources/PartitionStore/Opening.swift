@@ -29,7 +29,9 @@ struct Opening {
         let applied = try openTables(tables)
         let recovered = try RecoveredJournal.read(
             directory: lanePath, configuration: configuration, applied: applied)
-        try replay(recovered.unapplied, into: tables, template: template)
+        if !configuration.isReplicated {
+            try replay(recovered.unapplied, into: tables, template: template)
+        }
         // Starts the log file from its beginning, so that what an interrupted commit left behind cannot later
         // be taken for lost commits.
         try recovered.database.checkpoint()
@@ -38,17 +40,20 @@ struct Opening {
         try witness.sync()
         let stopping = Stopping()
         let ends = recovered.ends
+        let logs = recovered.logs
         let positions = ends.map(\.position)
         let applier = Applier(
-            tables: tables, applied: positions, template: template, configuration: configuration,
-            stopping: stopping, lock: lock)
+            tables: tables, applied: configuration.isReplicated ? applied.map(\.position) : positions,
+            template: template, configuration: configuration, stopping: stopping, lock: lock)
+        if configuration.isReplicated { applier.hold(recovered.unapplied) }
         let writer = LaneWriter(
             recovered: recovered, witness: witness, applier: applier, configuration: configuration)
         let lane = Lane(
             writer: writer, ends: positions, applier: applier, witnessInterval: configuration.witnessInterval,
             stopping: stopping)
         return PartitionStore(
-            identity: identity, ends: ends, lane: lane, applier: applier, stopping: stopping, lock: lock)
+            identity: identity, ends: ends, logs: logs, lane: lane, applier: applier, stopping: stopping,
+            lock: lock)
     }
 
     /// Reads the identity and makes its next incarnation durable; formats an empty directory.

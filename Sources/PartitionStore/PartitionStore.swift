@@ -12,23 +12,26 @@ public final class PartitionStore: Sendable {
     /// Who the directory belongs to.
     public let identity: StoreIdentity
     private let ends: [LogEnd]
-    private let lane: Lane
+    let lane: Lane
     private let applier: Applier
-    private let stopping: Stopping
+    let stopping: Stopping
     private let lock: DirectoryLock
-    private let life = Mutex(Life())
+    let life: Mutex<Life>
 
-    private struct Life {
+    struct Life {
+        /// What the replicas begin with; let go of when the store is started.
+        var logs: [RecoveredLog]
         var isStarted = false
         var isClosed = false
     }
 
     init(
-        identity: StoreIdentity, ends: [LogEnd], lane: Lane, applier: Applier, stopping: Stopping,
-        lock: DirectoryLock
+        identity: StoreIdentity, ends: [LogEnd], logs: [RecoveredLog], lane: Lane, applier: Applier,
+        stopping: Stopping, lock: DirectoryLock
     ) {
         self.identity = identity
         self.ends = ends
+        life = Mutex(Life(logs: logs))
         self.lane = lane
         self.applier = applier
         self.stopping = stopping
@@ -66,14 +69,25 @@ public final class PartitionStore: Sendable {
         onDurable: @escaping @Sendable ([DurableMark]) -> Void,
         onFailure: @escaping @Sendable (StoreError) -> Void
     ) {
+        start(onCommit: { onDurable($0.marks) }, onFailure: onFailure)
+    }
+
+    /// What both forms of `start` do.
+    func begin(
+        onCommit: @escaping @Sendable (GroupCommit) -> Void,
+        onFailure: @escaping @Sendable (StoreError) -> Void
+    ) {
         let isFirst = life.withLock { life in
-            defer { life.isStarted = true }
+            defer {
+                life.isStarted = true
+                life.logs = []
+            }
             return !life.isStarted && !life.isClosed
         }
         // A second pair of threads would commit the same records twice.
         precondition(isFirst, "the store was started twice or after it was closed")
         stopping.listen(onFailure)
-        lane.start(onDurable: onDurable)
+        lane.start(onCommit: onCommit)
         applier.start()
     }
 
@@ -117,7 +131,7 @@ public final class PartitionStore: Sendable {
         }
         guard isFirst else { throw .closed }
         lane.requestStop()
-        if !isStarted { lane.run(onDurable: { _ in }) }
+        if !isStarted { lane.run(onCommit: { _ in }) }
         lane.waitForEnd()
         applier.requestStop()
         if !isStarted { applier.run() }

@@ -4,10 +4,13 @@ public struct StoreConfiguration: Sendable {
     public var directory: String
     /// The number of partitions of a new directory; an existing one must have been made with the same.
     public var partitionCount = 256
+    /// Other nodes have replicas of the logs: what the tables lack when the directory is opened may yet be
+    /// cut off, so it waits for `commit`. Without replicas, everything in the journal is committed.
+    public var isReplicated = false
     /// A group commit takes no further record once it holds this many bytes; one larger record still goes
     /// alone.
     public var batchBytesMax = 1 << 20
-    /// A group commit takes at most this many records.
+    /// A group commit takes at most this many records and control entries.
     public var batchRecordsMax = 16_384
     /// How long committed records wait before they are applied to the tables.
     public var applyInterval: Duration = .seconds(1)

@@ -68,6 +68,14 @@ public struct DurableMark: Hashable, Sendable {
     }
 }
 
+/// What one group commit made durable.
+public struct GroupCommit: Hashable, Sendable {
+    /// The last position in it of each partition; after a truncation, where the log goes on from.
+    public var marks: [DurableMark]
+    /// This batch and all before it are durable as a whole; zero before the first.
+    public var batch: UInt64
+}
+
 /// An actor as the tables have it.
 public struct StoredActor: Hashable, Sendable {
     public var id: ActorID

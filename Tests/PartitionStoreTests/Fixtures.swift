@@ -77,22 +77,33 @@ final class Listener: Sendable {
     private struct State {
         var durable: [PartitionID: LogPosition] = [:]
         var applied: [PartitionID: LogPosition] = [:]
+        var batch: UInt64 = 0
         var failures: [StoreError] = []
         var waiting: [(isMet: @Sendable (State) -> Bool, semaphore: DispatchSemaphore)] = []
     }
     private let state = Mutex(State())
 
     func start(_ store: PartitionStore, onDurable: @escaping @Sendable ([DurableMark]) -> Void = { _ in }) {
+        startReplica(store) { onDurable($0.marks) }
+    }
+
+    func startReplica(_ store: PartitionStore, onCommit: @escaping @Sendable (GroupCommit) -> Void) {
         store.setOnApplied { [self] marks in
             update { state in for mark in marks { state.applied[mark.partition] = mark.position } }
         }
         store.start(
-            onDurable: { [self] marks in
-                onDurable(marks)
-                update { state in for mark in marks { state.durable[mark.partition] = mark.position } }
+            onCommit: { [self] commit in
+                onCommit(commit)
+                update { state in
+                    for mark in commit.marks { state.durable[mark.partition] = mark.position }
+                    state.batch = commit.batch
+                }
             },
             onFailure: { [self] error in update { $0.failures.append(error) } })
     }
+
+    var durableBatch: UInt64 { state.withLock { $0.batch } }
+    func waitUntilDurable(batch: UInt64) { wait { $0.batch >= batch } }
 
     var failures: [StoreError] { state.withLock { $0.failures } }
     func durable(_ partition: Int) -> LogPosition {
@@ -102,8 +113,9 @@ final class Listener: Sendable {
     func waitUntilDurable(_ record: SealedRecord) {
         wait { $0.durable[record.partition] ?? .zero >= record.position }
     }
-    func waitUntilApplied(_ record: SealedRecord) {
-        wait { $0.applied[record.partition] ?? .zero >= record.position }
+    func waitUntilApplied(_ record: SealedRecord) { waitUntilApplied(record.partition, record.position) }
+    func waitUntilApplied(_ partition: PartitionID, _ position: LogPosition) {
+        wait { $0.applied[partition] ?? .zero >= position }
     }
     func waitForFailure() { wait { !$0.failures.isEmpty } }
 

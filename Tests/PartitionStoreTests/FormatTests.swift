@@ -1,14 +1,16 @@
 import ByteCoding
 import Identifiers
+import ReplicationCore
 import Testing
 
 @testable import PartitionStore
 
 @Suite struct FormatTests {
     // The expected checksums and hashes were computed by an independent program.
-    @Test func `The bytes of a journal row never change`() throws {
+    @Test func `The bytes of a journal row of version 1 never change`() throws {
         var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + [1, 2, 3]
-        let header = BatchHeader.seal(&row, recordCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
+        let header = BatchHeader.seal(
+            &row, version: 1, entryCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
         #expect(
             row == [
                 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 41, 239, 57, 84, 5, 0, 0, 0, 0, 0, 0, 0,
@@ -18,9 +20,61 @@ import Testing
         #expect(try BatchHeader.decode(row) == header)
     }
 
+    @Test func `The bytes of a journal row of version 2 never change`() throws {
+        var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + [1, 2, 3]
+        let header = BatchHeader.seal(&row, entryCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
+        #expect(
+            row == [
+                2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 171, 236, 59, 53, 5, 0, 0, 0, 0, 0, 0, 0,
+                4, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 1, 2, 3,
+            ])
+        #expect(header.hash == 10_003_316_296_408_085_166)
+        #expect(try BatchHeader.decode(row) == header)
+    }
+
+    @Test func `A row of version 1 has records only`() throws {
+        var log = LogMaker(1)
+        let record = log.seal([7])
+        let cut = ControlEntry(partition: PartitionID(1), kind: .truncate(after: .zero))
+        for (version, entries) in [(1, [record.bytes]), (2, [record.bytes, cut.encoded()])] {
+            var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + entries.flatMap(\.self)
+            let header = BatchHeader.seal(
+                &row, version: UInt8(version), entryCount: entries.count, sequence: 1, oldest: 1,
+                previousHash: 0)
+            var count = 0
+            try RowEntries.forEach(row, header) { _ in count += 1 }
+            #expect(count == entries.count)
+        }
+        var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + cut.encoded()
+        let old = BatchHeader.seal(
+            &row, version: 1, entryCount: 1, sequence: 1, oldest: 1, previousHash: 0)
+        #expect(throws: WireError.self) { try RowEntries.forEach(row, old) { _ in } }
+    }
+
+    @Test func `The bytes of control entries never change (R7, R18)`() throws {
+        let zeros = [UInt8](repeating: 0, count: 7)
+        let forms: [(ControlEntry.Kind, [UInt8])] = [
+            (.adopt(Epoch(rawValue: 7)), [0x81, 0, 0, 0, 2, 1, 0, 0, 7] + zeros + [0] + zeros),
+            (
+                .truncate(after: LogPosition(rawValue: 9)),
+                [0x82, 0, 0, 0, 2, 1, 0, 0, 0] + zeros + [9] + zeros
+            ),
+            (
+                .epochStart(EpochStart(epoch: Epoch(rawValue: 3), first: LogPosition(rawValue: 5))),
+                [0x83, 0, 0, 0, 2, 1, 0, 0, 3] + zeros + [5] + zeros
+            ),
+        ]
+        for (kind, bytes) in forms {
+            let control = ControlEntry(partition: PartitionID(0x102), kind: kind)
+            #expect(control.encoded() == bytes)
+            var reader = ByteReader(bytes)
+            #expect(try ControlEntry.decode(&reader) == control)
+        }
+    }
+
     @Test func `One changed bit anywhere in a journal row is noticed`() {
         var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + [1, 2, 3]
-        _ = BatchHeader.seal(&row, recordCount: 2, sequence: 5, oldest: 4, previousHash: 9)
+        _ = BatchHeader.seal(&row, entryCount: 2, sequence: 5, oldest: 4, previousHash: 9)
         for index in row.indices {
             for bit in 0..<8 {
                 var broken = row
@@ -96,7 +150,7 @@ import Testing
 
     @Test func `A row's sequence that nothing can follow is refused`() {
         var row = [UInt8](repeating: 0, count: BatchHeader.byteCount)
-        _ = BatchHeader.seal(&row, recordCount: 0, sequence: .max, oldest: 4, previousHash: 9)
+        _ = BatchHeader.seal(&row, entryCount: 0, sequence: .max, oldest: 4, previousHash: 9)
         #expect(throws: WireError.tooLarge(what: "a row's sequence", value: .max, limit: 1 << 62)) {
             try BatchHeader.decode(row)
         }

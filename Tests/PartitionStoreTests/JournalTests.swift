@@ -16,7 +16,7 @@ import Testing
         retention.add(sequence: 1, bytes: 10, marks: [mark(0, 1), mark(1, 1)])
         retention.add(sequence: 2, bytes: 10, marks: [mark(0, 2)])
         retention.add(sequence: 3, bytes: 10, marks: [mark(1, 2)])
-        func trim(_ synced: (PartitionID) -> LogPosition) -> UInt64? { retention.trim(synced: synced) }
+        func trim(_ synced: (PartitionID) -> LogPosition) -> UInt64? { retention.trim(synced: synced)?.last }
         #expect(trim { $0 == PartitionID(0) ? LogPosition(rawValue: 9) : .zero } == nil)
         #expect(retention.pinning(target: 0) { _ in .zero } == [PartitionID(0), PartitionID(1)])
         #expect(
@@ -31,21 +31,21 @@ import Testing
     }
 
     @Test func `A row takes records up to its cap, and one of any size`() {
-        var builder = BatchBuilder(partitionCount: 4, bytesMax: 200, recordsMax: 3)
+        var builder = BatchBuilder(partitionCount: 4, bytesMax: 200, entriesMax: 3)
         var log = LogMaker(1)
         let small = (0..<4).map { _ in log.seal([]) }
         let huge = log.seal([UInt8](repeating: 1, count: 10_000))
         var taken: [Bool] = []
-        for record in small { taken.append(builder.add(record)) }
+        for record in small { taken.append(builder.add(.record(record))) }
         #expect(taken == [true, true, true, false])
         #expect(builder.marks == [small[2].mark])
         builder.removeAll()
-        let takesHuge = builder.add(huge)
-        let takesMore = builder.add(small[0])
+        let takesHuge = builder.add(.record(huge))
+        let takesMore = builder.add(.record(small[0]))
         #expect(takesHuge && !takesMore)
         #expect(builder.row.count == BatchHeader.byteCount + huge.bytes.count)
         builder.removeAll()
-        let takesAgain = builder.add(small[0])
+        let takesAgain = builder.add(.record(small[0]))
         #expect(takesAgain)
         #expect(builder.marks == [small[0].mark])
     }

@@ -1,13 +1,20 @@
 import ByteCoding
 import Identifiers
+import ReplicationCore
 
-/// Proves that the journal's rows follow each other, that the records of each partition do, and that they fit
-/// what the partition's tables say was applied.
+/// Proves that the journal's rows follow each other, that the records of each partition do, also where a log
+/// was truncated, and that they fit what the partition's tables say was applied.
 struct ChainVerifier {
     private struct Chain {
         var applied: LogEnd
-        /// The last record seen in the journal, if any.
-        var seen: LogEnd?
+        /// The records in the journal that were not cut off, one after the other.
+        var records: [LogEnd] = []
+        /// The link before the first of them.
+        var previousHash: UInt64 = 0
+        /// Where the log ends so far: after the last record or at the last cut. Nil before either.
+        var end: LogPosition?
+        /// The link at `end`; nil if the record there was in a row that is deleted.
+        var hash: UInt64?
     }
 
     private var chains: [Chain]
@@ -22,11 +29,11 @@ struct ChainVerifier {
     var oldestSequence: UInt64 { firstSequence ?? 1 }
 
     /// The end of a partition's log.
-    func end(of partition: Int) -> LogEnd {
-        guard let seen = chains[partition].seen, seen.position > chains[partition].applied.position else {
-            return chains[partition].applied
-        }
-        return seen
+    func end(of partition: Int) -> LogEnd { chains[partition].records.last ?? chains[partition].applied }
+
+    /// The retained log of a partition, and the link before it.
+    func records(of partition: Int) -> (records: [LogEnd], previousHash: UInt64) {
+        (chains[partition].records, chains[partition].previousHash)
     }
 
     mutating func row(_ header: BatchHeader, key: UInt64) throws(StoreError) {
@@ -48,30 +55,48 @@ struct ChainVerifier {
 
     /// - Returns: whether the record is still to be applied.
     mutating func record(_ record: JournalRecord, hash: UInt64) throws(StoreError) -> Bool {
-        let index = Int(record.partition.rawValue)
-        guard index < chains.count else { throw damage("a record of the unknown partition \(index)") }
-        let chain = chains[index]
+        let index = try known(record.partition)
         let place = "record \(record.position.rawValue) of partition \(index)"
-        if let seen = chain.seen {
-            guard record.position == seen.position.next else {
-                throw damage("\(place) follows record \(seen.position.rawValue)")
-            }
-            guard record.previousHash == seen.hash else { throw damage("\(place) breaks the hash chain") }
-            guard record.epoch >= seen.epoch else { throw damage("\(place) goes back to an older epoch") }
-        } else {
-            guard record.position.rawValue >= 1, record.position <= chain.applied.position.next else {
-                throw damage("\(place) is the first, but only \(chain.applied.position.rawValue) are applied")
-            }
+        guard record.position.rawValue >= 1 else { throw damage("\(place) has no position") }
+        if let end = chains[index].end, record.position != end.next {
+            throw damage("\(place) follows record \(end.rawValue)")
         }
-        if record.position == chain.applied.position, hash != chain.applied.hash {
-            throw damage("\(place) is not the record that was applied")
+        if let last = chains[index].hash, record.previousHash != last {
+            throw damage("\(place) breaks the hash chain")
         }
-        if record.position == chain.applied.position.next, record.previousHash != chain.applied.hash {
-            throw damage("\(place) does not continue what was applied")
+        if let last = chains[index].records.last, record.epoch < last.epoch {
+            throw damage("\(place) goes back to an older epoch")
         }
-        chains[index].seen = LogEnd(
-            epoch: record.epoch, position: record.position, hash: hash, time: record.time)
-        return record.position > chain.applied.position
+        if chains[index].records.isEmpty { chains[index].previousHash = record.previousHash }
+        chains[index].end = record.position
+        chains[index].hash = hash
+        chains[index].records.append(
+            LogEnd(epoch: record.epoch, position: record.position, hash: hash, time: record.time))
+        return record.position > chains[index].applied.position
+    }
+
+    /// Takes back what lies behind a position.
+    mutating func truncate(_ partition: PartitionID, after position: LogPosition) throws(StoreError) {
+        let index = try known(partition)
+        if let end = chains[index].end, position > end {
+            throw damage(
+                "partition \(index) is cut after record \(position.rawValue), but ends at \(end.rawValue)")
+        }
+        if chains[index].end == position { return }
+        while let last = chains[index].records.last, last.position > position {
+            chains[index].records.removeLast()
+            // What is left without any record may still show the link at its end.
+            let isFirst = chains[index].records.isEmpty && last.position == position.next
+            chains[index].hash = isFirst ? chains[index].previousHash : nil
+        }
+        if let last = chains[index].records.last { chains[index].hash = last.hash }
+        chains[index].end = position
+    }
+
+    private func known(_ partition: PartitionID) throws(StoreError) -> Int {
+        let index = Int(partition.rawValue)
+        guard index < chains.count else { throw damage("an entry of the unknown partition \(index)") }
+        return index
     }
 
     /// After the last row: nothing is missing at either end.
@@ -85,11 +110,31 @@ struct ChainVerifier {
         if lastSequence == witness.sequence, lastHash != witness.hash {
             throw damage("its last row \(lastSequence) is not the one that was acknowledged")
         }
-        for (index, chain) in chains.enumerated() {
-            guard let seen = chain.seen, seen.position < chain.applied.position else { continue }
+        for index in chains.indices { try finish(index, chains[index]) }
+    }
+
+    private func finish(_ index: Int, _ chain: Chain) throws(StoreError) {
+        guard let end = chain.end else { return }
+        let applied = chain.applied.position
+        guard end >= applied else {
             throw damage(
-                "it ends partition \(index) at record \(seen.position.rawValue), but "
-                    + "\(chain.applied.position.rawValue) are applied")
+                "it ends partition \(index) at record \(end.rawValue), but \(applied.rawValue) are applied")
+        }
+        guard let first = chain.records.first, first.position <= applied.next else {
+            if chain.records.isEmpty, end == applied { return }
+            throw damage("partition \(index) has records missing after \(applied.rawValue), which is applied")
+        }
+        if first.position == applied.next {
+            guard chain.previousHash == chain.applied.hash else {
+                throw damage(
+                    "record \(first.position.rawValue) of partition \(index) does not continue "
+                        + "what was applied")
+            }
+        } else {
+            guard chain.records[Int(applied.rawValue - first.position.rawValue)].hash == chain.applied.hash
+            else {
+                throw damage("record \(applied.rawValue) of partition \(index) is not the one applied")
+            }
         }
     }
 

@@ -6,6 +6,7 @@ final class JournalDatabase {
     private let connection: Connection
     private let path: String
     private let insert: Statement
+    private let select: Statement
     private let delete: Statement
     private let begin: Statement
     private let commit: Statement
@@ -46,6 +47,7 @@ final class JournalDatabase {
                 throw StoreError.damaged(what: Self.what, detail: "it has no format version")
             }
             insert = try connection.statement("INSERT INTO log(seq, body) VALUES(?1, ?2)")
+            select = try connection.statement("SELECT body FROM log WHERE seq = ?1")
             delete = try connection.statement("DELETE FROM log WHERE seq <= ?1")
             begin = try connection.statement("BEGIN IMMEDIATE")
             commit = try connection.statement("COMMIT")
@@ -86,6 +88,17 @@ final class JournalDatabase {
                 try delete.run()
                 try commit.run()
             }
+        } catch {
+            throw StoreError(error, what: Self.what, path: path)
+        }
+    }
+
+    /// One row; nil if there is none.
+    func row(_ sequence: UInt64) throws(StoreError) -> [UInt8]? {
+        defer { select.reset() }
+        do {
+            try select.bind(Int64(sequence), at: 1)
+            return try select.step() ? select.blob(at: 0) : nil
         } catch {
             throw StoreError(error, what: Self.what, path: path)
         }

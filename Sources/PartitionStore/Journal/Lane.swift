@@ -1,15 +1,29 @@
 import Foundation
 import Identifiers
+import ReplicationCore
 import Synchronization
 
 /// The journal's thread: whatever was appended while it synced the last row goes into the next one.
 final class Lane: Sendable {
-    private struct Inbox {
-        var records: [SealedRecord] = []
+    fileprivate struct Inbox {
+        var entries: [JournalEntry] = []
+        /// Where each batch ends in `entries`.
+        var batches: [(batch: UInt64, end: Int)] = []
         /// The last position appended, by partition.
         var ends: [LogPosition]
+        var reads: [Read] = []
+        /// The thread answers no reads any more.
+        var isEnded = false
         var isAsleep = false
         var isClosing = false
+    }
+
+    /// A wish to read the journal, which only the thread may touch.
+    struct Read: Sendable {
+        var partition: PartitionID
+        var position: LogPosition
+        var bytesMax: Int
+        var reply: @Sendable ([LogRecord]?) -> Void
     }
 
     private let inbox: Mutex<Inbox>
@@ -36,30 +50,68 @@ final class Lane: Sendable {
     func append(_ records: [SealedRecord]) {
         applier.addBacklog(records.reduce(0) { $0 + $1.bytes.count })
         let mustWake = inbox.withLock { inbox in
-            for record in records {
-                let index = Int(record.partition.rawValue)
-                // A gap or a repetition would be found as damage at the next start, when it is too late
-                // (D17).
-                precondition(
-                    record.position == inbox.ends[index].next,
-                    """
-                    record \(record.position.rawValue) of partition \(index) appended after record \
-                    \(inbox.ends[index].rawValue)
-                    """)
-                inbox.ends[index] = record.position
-            }
-            inbox.records.append(contentsOf: records)
+            for record in records { inbox.add(record) }
             defer { inbox.isAsleep = false }
             return inbox.isAsleep
         }
         if mustWake { bell.ring() }
     }
 
+    /// Queues what a replica writes, as one batch.
+    func append(_ entries: [JournalEntry], batch: UInt64) {
+        var bytes = 0
+        for entry in entries {
+            switch entry {
+            case .record(let record):
+                bytes += record.bytes.count
+            case .control(let control):
+                guard case .truncate(let position) = control.kind else { continue }
+                // Before the lane can get to it, and before the caller can commit anything behind it.
+                applier.expectCut(control.partition, after: position)
+            }
+        }
+        applier.addBacklog(bytes)
+        let mustWake = inbox.withLock { inbox in
+            for entry in entries {
+                switch entry {
+                case .record(let record): inbox.add(record)
+                case .control(let control): inbox.add(control)
+                }
+            }
+            inbox.batches.append((batch, inbox.entries.count))
+            defer { inbox.isAsleep = false }
+            return inbox.isAsleep
+        }
+        if mustWake { bell.ring() }
+    }
+
+    /// Reads between two commits, and answers on the journal's thread.
+    func read(_ read: Read) {
+        let (mustWake, isEnded) = inbox.withLock { inbox in
+            if inbox.isEnded { return (false, true) }
+            inbox.reads.append(read)
+            defer { inbox.isAsleep = false }
+            return (inbox.isAsleep, false)
+        }
+        if mustWake { bell.ring() }
+        if isEnded { read.reply(nil) }
+    }
+
+    /// Answers what nobody will read any more.
+    private func endReads() {
+        let reads = inbox.withLock { inbox in
+            defer { inbox.reads = [] }
+            inbox.isEnded = true
+            return inbox.reads
+        }
+        for read in reads { read.reply(nil) }
+    }
+
     /// Group commits since the start.
     let commits = Atomic<UInt64>(0)
 
-    func start(onDurable: @escaping @Sendable ([DurableMark]) -> Void) {
-        let thread = Thread { [self] in run(onDurable: onDurable) }
+    func start(onCommit: @escaping @Sendable (GroupCommit) -> Void) {
+        let thread = Thread { [self] in run(onCommit: onCommit) }
         thread.name = "apus.lane.0"
         thread.start()
     }
@@ -73,13 +125,14 @@ final class Lane: Sendable {
     func waitForEnd() { ended.wait() }
 
     /// The thread's life; `waitForEnd` returns after it.
-    func run(onDurable: @Sendable ([DurableMark]) -> Void) {
+    func run(onCommit: @Sendable (GroupCommit) -> Void) {
         defer { ended.signal() }
+        defer { endReads() }
         writer.withLock { writer in
             guard var active = writer.take() else { return }
             defer { writer = active }
             do throws(StoreError) {
-                try run(&active, onDurable: onDurable)
+                try run(&active, onCommit: onCommit)
             } catch {
                 stopping.fail(error)
             }
@@ -87,17 +140,25 @@ final class Lane: Sendable {
     }
 
     private func run(
-        _ writer: inout LaneWriter, onDurable: @Sendable ([DurableMark]) -> Void
+        _ writer: inout LaneWriter, onCommit: @Sendable (GroupCommit) -> Void
     ) throws(StoreError) {
-        var taken: [SealedRecord] = []
+        var taken: [JournalEntry] = []
+        var batches: [(batch: UInt64, end: Int)] = []
+        var durable: UInt64 = 0
         while stopping.error == nil {
             taken.removeAll(keepingCapacity: taken.capacity < 65_536)
-            let isClosing = inbox.withLock { inbox in
-                swap(&inbox.records, &taken)
-                inbox.isAsleep = taken.isEmpty
-                return inbox.isClosing
+            let (isClosing, read) = inbox.withLock { inbox in
+                swap(&inbox.entries, &taken)
+                batches = inbox.batches
+                inbox.batches.removeAll()
+                let read = inbox.reads.isEmpty ? nil : inbox.reads.removeFirst()
+                inbox.isAsleep = taken.isEmpty && read == nil
+                return (inbox.isClosing, read)
             }
+            // One at a time, so that commits never wait for many.
+            if let read { try answer(read, writer) }
             if taken.isEmpty {
+                if read != nil { continue }
                 if isClosing { return }
                 bell.wait(atMost: writer.hasUnsyncedWitness ? witnessInterval : nil)
                 try writer.tidy()
@@ -108,10 +169,22 @@ final class Lane: Sendable {
                 let (end, marks) = try writer.commit(taken, from: start)
                 commits.add(1, ordering: .relaxed)
                 applier.add(taken[start..<end], marks: marks)
-                onDurable(marks)
+                durable = batches.last { $0.end <= end }?.batch ?? durable
+                onCommit(GroupCommit(marks: marks, batch: durable))
                 start = end
                 try writer.tidy()
             }
+        }
+    }
+
+    private func answer(_ read: Read, _ writer: LaneWriter) throws(StoreError) {
+        do throws(StoreError) {
+            read.reply(
+                try writer.records(of: read.partition, after: read.position, bytesMax: read.bytesMax))
+        } catch {
+            // Every read is answered; the error stops the store.
+            read.reply(nil)
+            throw error
         }
     }
 
@@ -121,5 +194,32 @@ final class Lane: Sendable {
             defer { writer = nil }
             try writer?.syncWitness()
         }
+    }
+}
+
+extension Lane.Inbox {
+    fileprivate mutating func add(_ record: SealedRecord) {
+        let index = Int(record.partition.rawValue)
+        // A gap or a repetition would be found as damage at the next start, when it is too late (D17).
+        precondition(
+            record.position == ends[index].next,
+            """
+            record \(record.position.rawValue) of partition \(index) appended after record \
+            \(ends[index].rawValue)
+            """)
+        ends[index] = record.position
+        entries.append(.record(record))
+    }
+
+    fileprivate mutating func add(_ control: ControlEntry) {
+        if case .truncate(let position) = control.kind {
+            let index = Int(control.partition.rawValue)
+            // What is not there cannot be cut off; the next start would find a gap.
+            precondition(
+                position <= ends[index],
+                "partition \(index) cut after record \(position.rawValue) of \(ends[index].rawValue)")
+            ends[index] = position
+        }
+        entries.append(.control(control))
     }
 }

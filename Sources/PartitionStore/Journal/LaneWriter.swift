@@ -2,12 +2,13 @@ import Identifiers
 
 /// What only the lane's thread touches: the journal, its witness, and the row that is being gathered.
 struct LaneWriter {
-    private let journal: JournalDatabase
+    let journal: JournalDatabase
     private let witness: WitnessFile
     private let applier: Applier
     private let configuration: StoreConfiguration
     private var builder: BatchBuilder
     private var retention: Retention
+    private(set) var index: LogIndex
     private var sequence: UInt64
     private var hash: UInt64
     private var oldest: UInt64
@@ -20,6 +21,7 @@ struct LaneWriter {
     ) {
         journal = recovered.database
         retention = recovered.retention
+        index = recovered.index
         sequence = recovered.sequence
         hash = recovered.hash
         oldest = recovered.oldest
@@ -28,18 +30,21 @@ struct LaneWriter {
         self.configuration = configuration
         builder = BatchBuilder(
             partitionCount: applier.tables.count, bytesMax: configuration.batchBytesMax,
-            recordsMax: configuration.batchRecordsMax)
+            entriesMax: configuration.batchRecordsMax)
         nextWitnessSync = .now + configuration.witnessInterval
     }
 
-    /// Commits records from `start` on, as many as one row takes.
+    /// Commits entries from `start` on, as many as one row takes.
     /// - Returns: the index after the last committed one, and how far each partition is durable now.
     mutating func commit(
-        _ records: [SealedRecord], from start: Int
+        _ entries: [JournalEntry], from start: Int
     ) throws(StoreError) -> (end: Int, marks: [DurableMark]) {
         builder.removeAll()
         var end = start
-        while end < records.count, builder.add(records[end]) { end += 1 }
+        while end < entries.count, builder.add(entries[end]) {
+            index.add(entries[end], sequence: sequence + 1)
+            end += 1
+        }
         let old = trim()
         if let old { oldest = old + 1 }
         let header = builder.seal(sequence: sequence + 1, oldest: oldest, previousHash: hash)
@@ -47,7 +52,9 @@ struct LaneWriter {
         sequence = header.sequence
         hash = header.hash
         try witness.write(Witness(sequence: sequence, hash: hash))
-        retention.add(sequence: sequence, bytes: builder.row.count, marks: builder.marks)
+        retention.add(
+            sequence: sequence, bytes: builder.row.count, marks: builder.marks, cuts: builder.cuts,
+            others: builder.others)
         return (end, builder.marks)
     }
 
@@ -72,20 +79,27 @@ struct LaneWriter {
         if retention.bytes > configuration.journalBytesMax { isTrimming = true }
         guard isTrimming else { return nil }
         let floor = max(target, retention.bytes - 2 * builder.row.count - 1)
-        let last = applier.withSynced { synced in Self.trim(&retention, to: floor, synced) }
+        let gone = applier.withSynced { synced in Self.trim(&retention, to: floor, synced) }
         if retention.bytes <= target { isTrimming = false }
-        if last == nil, .now >= nextSyncRequest {
-            nextSyncRequest = .now + .milliseconds(100)
-            applier.sync(applier.withSynced { retention.pinning(target: target, synced: $0) })
+        guard let last = gone.last?.last else {
+            if .now >= nextSyncRequest {
+                nextSyncRequest = .now + .milliseconds(100)
+                applier.sync(applier.withSynced { retention.pinning(target: target, synced: $0) })
+            }
+            return nil
+        }
+        let partitions = Set(gone.flatMap { $0.ends.keys }).sorted()
+        for control in index.trim(through: last, of: partitions, carryingTo: sequence + 1) {
+            builder.carry(control)
         }
         return last
     }
 
     private static func trim(
         _ retention: inout Retention, to floor: Int, _ synced: (PartitionID) -> LogPosition
-    ) -> UInt64? {
-        var last: UInt64?
-        while retention.bytes > floor, let through = retention.trim(synced: synced) { last = through }
-        return last
+    ) -> [Retention.Run] {
+        var gone: [Retention.Run] = []
+        while retention.bytes > floor, let run = retention.trim(synced: synced) { gone.append(run) }
+        return gone
     }
 }

@@ -12,6 +12,9 @@ struct RecoveredJournal {
     let ends: [LogEnd]
     /// Records that are not in the tables yet, by partition.
     let unapplied: [[SealedRecord]]
+    let index: LogIndex
+    /// What each partition's replica begins with; empty unless the log is replicated.
+    let logs: [RecoveredLog]
 
     /// Opens the lane's files in `directory` and proves every byte of the journal against itself, the witness
     /// and the tables.
@@ -32,48 +35,99 @@ struct RecoveredJournal {
         }
         let database = try JournalDatabase(path: path, pagesMax: configuration.journalPagesMax)
         try database.check()
-        var verifier = ChainVerifier(applied: applied)
-        var retention = Retention(runBytesMax: min(512 << 10, configuration.journalBytesMax / 32))
-        var unapplied = [[SealedRecord]](repeating: [], count: applied.count)
+        var reading = Reading(
+            applied: applied, runBytesMax: min(512 << 10, configuration.journalBytesMax / 32))
         try database.forEachRow { (key, row) throws(StoreError) in
             do {
-                let header = try BatchHeader.decode(row)
-                try verifier.row(header, key: key)
-                let marks = try records(of: row, header, &verifier, &unapplied)
-                retention.add(sequence: key, bytes: row.count, marks: marks)
-            } catch let error as WireError {
-                throw damage("row \(key): \(error)")
+                try reading.add(row, key: key)
             } catch let error as StoreError {
                 throw error
             } catch {
                 throw damage("row \(key): \(error)")
             }
         }
+        let verifier = reading.verifier
         try verifier.finish(witness: witness)
+        for partition in applied.indices {
+            reading.index.settle(
+                partition, end: verifier.end(of: partition).position, applied: applied[partition].epoch)
+        }
         return RecoveredJournal(
             database: database, sequence: verifier.lastSequence, hash: verifier.lastHash,
-            oldest: verifier.oldestSequence, retention: retention,
-            ends: applied.indices.map { verifier.end(of: $0) }, unapplied: unapplied)
+            oldest: verifier.oldestSequence, retention: reading.retention,
+            ends: applied.indices.map { verifier.end(of: $0) }, unapplied: reading.unapplied,
+            index: reading.index, logs: configuration.isReplicated ? reading.logs(applied: applied) : [])
     }
 
-    private static func records(
-        of row: [UInt8], _ header: BatchHeader, _ verifier: inout ChainVerifier,
-        _ unapplied: inout [[SealedRecord]]
-    ) throws -> [DurableMark] {
-        var reader = try ByteReader(row, in: BatchHeader.byteCount..<row.count)
-        var ends: [PartitionID: LogPosition] = [:]
-        for _ in 0..<header.recordCount {
-            let start = reader.offset
-            let (record, hash) = try JournalRecord.decode(&reader, from: row)
-            ends[record.partition] = record.position
-            guard try verifier.record(record, hash: hash) else { continue }
-            unapplied[Int(record.partition.rawValue)].append(
-                SealedRecord(
-                    partition: record.partition, position: record.position, hash: hash,
-                    bytes: Array(row[start..<reader.offset])))
+    /// What the rows add up to, one after the other.
+    private struct Reading {
+        var verifier: ChainVerifier
+        var retention: Retention
+        var unapplied: [[SealedRecord]]
+        var index: LogIndex
+
+        init(applied: [LogEnd], runBytesMax: Int) {
+            verifier = ChainVerifier(applied: applied)
+            retention = Retention(runBytesMax: runBytesMax)
+            unapplied = [[SealedRecord]](repeating: [], count: applied.count)
+            index = LogIndex(partitionCount: applied.count)
         }
-        try reader.finish()
-        return ends.map { DurableMark(partition: $0.key, position: $0.value) }
+
+        mutating func add(_ row: [UInt8], key: UInt64) throws {
+            let header = try BatchHeader.decode(row)
+            try verifier.row(header, key: key)
+            var ends: [PartitionID: LogPosition] = [:]
+            var cuts: [DurableMark] = []
+            var others: [PartitionID] = []
+            try RowEntries.forEach(row, header) { entry in
+                switch entry {
+                case .record(let record, let hash, let bytes):
+                    let isUnapplied = try verifier.record(record, hash: hash)
+                    ends[record.partition] = record.position
+                    index.add(record.partition, record.position, record.epoch, sequence: key)
+                    guard isUnapplied else { return }
+                    unapplied[Int(record.partition.rawValue)].append(
+                        SealedRecord(
+                            partition: record.partition, position: record.position, hash: hash,
+                            bytes: Array(row[bytes])))
+                case .control(let control):
+                    try add(control, key: key)
+                    if case .truncate(let position) = control.kind {
+                        ends[control.partition] = position
+                        cuts.append(DurableMark(partition: control.partition, position: position))
+                    } else {
+                        others.append(control.partition)
+                    }
+                }
+            }
+            let marks = ends.map { DurableMark(partition: $0.key, position: $0.value) }
+            retention.add(sequence: key, bytes: row.count, marks: marks, cuts: cuts, others: others)
+        }
+
+        private mutating func add(_ control: ControlEntry, key: UInt64) throws(StoreError) {
+            let number = Int(control.partition.rawValue)
+            guard number < unapplied.count else {
+                throw damage("an entry of the unknown partition \(number)")
+            }
+            if case .truncate(let position) = control.kind {
+                try verifier.truncate(control.partition, after: position)
+                while let last = unapplied[number].last, last.position > position {
+                    unapplied[number].removeLast()
+                }
+            }
+            index.add(control, sequence: key)
+        }
+
+        func logs(applied: [LogEnd]) -> [RecoveredLog] {
+            applied.indices.map { number in
+                let partition = PartitionID(number)
+                let (records, previousHash) = verifier.records(of: number)
+                return RecoveredLog(
+                    applied: applied[number], records: records, previousHash: previousHash,
+                    epochs: index.epochs(partition),
+                    promised: index.promised(partition))
+            }
+        }
     }
 
     private static func readWitness(_ path: String) throws(StoreError) -> Witness {

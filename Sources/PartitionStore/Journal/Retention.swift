@@ -13,7 +13,7 @@ struct Retention {
         var last: UInt64
         var bytes: Int
         var rows: Int { Int(last - first) + 1 }
-        /// The highest position per partition.
+        /// The highest position per partition that is not cut off; zero where only something else is told.
         var ends: [PartitionID: LogPosition]
     }
 
@@ -24,7 +24,20 @@ struct Retention {
 
     init(runBytesMax: Int) { self.runBytesMax = runBytesMax }
 
-    mutating func add(sequence: UInt64, bytes count: Int, marks: [DurableMark]) {
+    /// - Parameters:
+    ///   - marks: the last position of each partition in the row.
+    ///   - cuts: truncations in the row: what earlier rows have behind them need not be applied any more.
+    ///   - others: partitions of which the row tells something else.
+    mutating func add(
+        sequence: UInt64, bytes count: Int, marks: [DurableMark], cuts: [DurableMark] = [],
+        others: [PartitionID] = []
+    ) {
+        for cut in cuts {
+            for index in runs.indices {
+                guard let end = runs[index].ends[cut.partition], end > cut.position else { continue }
+                runs[index].ends[cut.partition] = cut.position
+            }
+        }
         bytes += count
         if runs.isEmpty || runs[runs.count - 1].bytes >= runBytesMax {
             runs.append(Run(first: sequence, last: sequence, bytes: 0, ends: [:]))
@@ -33,6 +46,9 @@ struct Retention {
         runs[index].last = sequence
         runs[index].bytes += count
         for mark in marks { runs[index].ends[mark.partition] = mark.position }
+        for partition in others where runs[index].ends[partition] == nil {
+            runs[index].ends[partition] = .zero
+        }
     }
 
     /// Partitions that are not synced far enough for the journal to shrink to `target` bytes.
@@ -48,13 +64,13 @@ struct Retention {
 
     /// Forgets the oldest run if nothing needs it. The last one stays, so that the journal always shows its
     /// end.
-    /// - Returns: the last sequence of the run; all rows up to it may be deleted.
-    mutating func trim(synced: (PartitionID) -> LogPosition) -> UInt64? {
+    /// - Returns: the run; all rows up to its last may be deleted.
+    mutating func trim(synced: (PartitionID) -> LogPosition) -> Run? {
         guard runs.count > 1, let run = runs.first, run.ends.allSatisfy({ synced($0.key) >= $0.value }) else {
             return nil
         }
         runs.removeFirst()
         bytes -= run.bytes
-        return run.last
+        return run
     }
 }

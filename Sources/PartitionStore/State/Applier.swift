@@ -36,7 +36,7 @@ final class Applier: Sendable {
         interval = configuration.applyInterval
         recordsMax = configuration.applyRecordsMax
         logBytesMax = configuration.stateLogBytesMax
-        queue = Mutex(ApplyQueue(partitionCount: tables.count, urgentBytes: configuration.applyBytesMax))
+        queue = Mutex(ApplyQueue(applied: applied, urgentBytes: configuration.applyBytesMax))
         let none = [LogPosition](repeating: .zero, count: tables.count)
         progress = Mutex(Progress(applied: applied, synced: none))
     }
@@ -47,8 +47,22 @@ final class Applier: Sendable {
     var backlogBytes: Int { backlog.load(ordering: .relaxed) }
     func addBacklog(_ bytes: Int) { backlog.add(bytes, ordering: .relaxed) }
 
-    func add(_ records: ArraySlice<SealedRecord>, marks: [DurableMark]) {
-        if queue.withLock({ $0.add(records, marks: marks) }) { bell.ring() }
+    func add(_ entries: ArraySlice<JournalEntry>, marks: [DurableMark]) {
+        let (isUrgent, cutBytes) = queue.withLock { $0.add(entries, marks: marks) }
+        if cutBytes > 0 { backlog.subtract(cutBytes, ordering: .relaxed) }
+        if isUrgent { bell.ring() }
+    }
+
+    /// Takes records that were durable when the directory was opened and are not known to be committed.
+    func hold(_ unapplied: [[SealedRecord]]) {
+        for records in unapplied {
+            addBacklog(records.reduce(0) { $0 + $1.bytes.count })
+            add(records.map { .record($0) }[...], marks: [])
+        }
+    }
+
+    func expectCut(_ partition: PartitionID, after position: LogPosition) {
+        queue.withLock { $0.expectCut(partition, after: position) }
     }
 
     func commit(_ marks: [DurableMark]) {

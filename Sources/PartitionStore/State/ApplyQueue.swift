@@ -7,13 +7,17 @@ struct ApplyQueue {
         /// Records before this index were taken.
         var head = 0
         var bytes = 0
-        var committed = LogPosition.zero
+        var committed: LogPosition
+        /// Truncations that were appended and are not durable yet.
+        var cuts: [LogPosition] = []
         /// In `ready`.
         var isReady = false
         /// In `urgent`.
         var isUrgent = false
 
-        var canApply: Bool { head < records.count && records[head].position <= committed }
+        /// What is about to be cut off is not applied: a commit behind a cut means what follows it.
+        var limit: LogPosition { min(committed, cuts.min() ?? committed) }
+        var canApply: Bool { head < records.count && records[head].position <= limit }
     }
 
     private let urgentBytes: Int
@@ -24,21 +28,58 @@ struct ApplyQueue {
     private var wanted: Set<Int> = []
     var isClosing = false
 
-    init(partitionCount: Int, urgentBytes: Int) {
+    /// - Parameter applied: how far each partition was applied; all of it is committed.
+    init(applied: [LogPosition], urgentBytes: Int) {
         self.urgentBytes = urgentBytes
-        slots = [Slot](repeating: Slot(), count: partitionCount)
+        slots = applied.map { Slot(committed: $0) }
     }
 
-    /// - Returns: whether something should be applied at once.
-    mutating func add(_ records: ArraySlice<SealedRecord>, marks: [DurableMark]) -> Bool {
-        for record in records {
-            let index = Int(record.partition.rawValue)
-            slots[index].records.append(record)
-            slots[index].bytes += record.bytes.count
+    /// Takes what has become durable.
+    /// - Returns: whether something should be applied at once, and the bytes that were cut off.
+    mutating func add(
+        _ entries: ArraySlice<JournalEntry>, marks: [DurableMark]
+    ) -> (isUrgent: Bool, cutBytes: Int) {
+        var cutBytes = 0
+        for entry in entries {
+            switch entry {
+            case .record(let record):
+                let index = Int(record.partition.rawValue)
+                slots[index].records.append(record)
+                slots[index].bytes += record.bytes.count
+            case .control(let control):
+                guard case .truncate(let position) = control.kind else { continue }
+                cutBytes += cut(Int(control.partition.rawValue), after: position)
+            }
         }
         var isUrgent = false
         for mark in marks where note(Int(mark.partition.rawValue)) { isUrgent = true }
-        return isUrgent
+        return (isUrgent, cutBytes)
+    }
+
+    /// A truncation was appended and will become durable.
+    mutating func expectCut(_ partition: PartitionID, after position: LogPosition) {
+        let index = Int(partition.rawValue)
+        // The tables have no undo, and a committed record is everybody's (R7).
+        precondition(
+            position >= slots[index].committed,
+            """
+            partition \(index) is to be cut after record \(position.rawValue), but record \
+            \(slots[index].committed.rawValue) is committed
+            """)
+        slots[index].cuts.append(position)
+    }
+
+    private mutating func cut(_ index: Int, after position: LogPosition) -> Int {
+        if !slots[index].cuts.isEmpty { slots[index].cuts.removeFirst() }
+        var bytes = 0
+        while slots[index].records.count > slots[index].head, let last = slots[index].records.last,
+            last.position > position
+        {
+            bytes += last.bytes.count
+            slots[index].records.removeLast()
+        }
+        slots[index].bytes -= bytes
+        return bytes
     }
 
     /// - Returns: whether something should be applied at once.
@@ -100,9 +141,10 @@ struct ApplyQueue {
     /// The next committed records of a partition.
     mutating func take(_ index: Int, recordsMax: Int) -> ArraySlice<SealedRecord> {
         let slot = slots[index]
+        let limit = slot.limit
         var end = slot.head
         while end < slot.records.count, end - slot.head < recordsMax,
-            slot.records[end].position <= slot.committed
+            slot.records[end].position <= limit
         {
             end += 1
         }

@@ -1,12 +1,13 @@
 import ByteCoding
 import Identifiers
 import PartitionStore
+import ReplicationCore
 
 extension FuzzTarget {
     /// A row of the journal, as it comes and with its checksum put right, which mutations rarely hit.
     public static let batchHeader = FuzzTarget("BatchHeader", corpus: rows) { bytes in
         if let header = try? BatchHeader.decode(bytes) {
-            guard BatchHeader.byteCount + Int(header.recordBytes) == bytes.count else {
+            guard BatchHeader.byteCount + Int(header.entryBytes) == bytes.count else {
                 return "a row was accepted whose length is wrong: \(header)"
             }
             _ = header.hash
@@ -22,10 +23,23 @@ extension FuzzTarget {
         guard let header = try? BatchHeader.decode(row) else { return nil }
         var again = row
         let sealed = BatchHeader.seal(
-            &again, recordCount: Int(header.recordCount), sequence: header.sequence, oldest: header.oldest,
-            previousHash: header.previousHash)
+            &again, version: header.version, entryCount: Int(header.entryCount), sequence: header.sequence,
+            oldest: header.oldest, previousHash: header.previousHash)
         return again == row && sealed == header ? nil : "a header has a second form: \(header)"
     }
+
+    /// A control entry in a row of the journal has one form only.
+    public static let controlEntry = FuzzTarget("ControlEntry", corpus: controls.map { $0.encoded() }) {
+        bytes in
+        var reader = ByteReader(bytes)
+        guard let control = try? ControlEntry.decode(&reader) else { return nil }
+        return bytes.starts(with: control.encoded()) ? nil : "a control entry has a second form: \(control)"
+    }
+
+    private static let controls: [ControlEntry] = [
+        .adopt(Epoch(rawValue: 7)), .truncate(after: LogPosition(rawValue: 9)),
+        .epochStart(EpochStart(epoch: Epoch(rawValue: 3), first: LogPosition(rawValue: 5))),
+    ].map { ControlEntry(partition: PartitionID(2), kind: $0) }
 
     /// The witness has one form only.
     public static let witness = FuzzTarget(
@@ -66,12 +80,14 @@ extension FuzzTarget {
         return scan.soundFrames + scan.commitsAfter <= frames ? nil : "more frames than fit: \(scan)"
     }
 
-    private static let rows: [[UInt8]] = ([[]] + [Samples.records.flatMap(\.self)]).map { records in
-        var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + records
-        _ = BatchHeader.seal(
-            &row, recordCount: records.isEmpty ? 0 : Samples.records.count, sequence: 5, oldest: 4,
-            previousHash: 0x0102)
-        return row
+    private static let rows: [[UInt8]] = [1, 2].flatMap { version in
+        [[], Samples.records + (version == 2 ? controls.map { $0.encoded() } : [])].map { entries in
+            var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + entries.flatMap(\.self)
+            _ = BatchHeader.seal(
+                &row, version: version, entryCount: entries.count, sequence: 5, oldest: 4,
+                previousHash: 0x0102)
+            return row
+        }
     }
 
     private static let identities: [[UInt8]] = [1, 256].compactMap { count in

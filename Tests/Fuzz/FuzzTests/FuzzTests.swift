@@ -56,11 +56,12 @@ struct FuzzTests {
         "MailboxCore/ActionTurn": "ActionTurn",
         "ActorHost/ReplyRecord": "ReplyRecord",
         "PartitionStore/Formats/BatchHeader": "BatchHeader",
+        "PartitionStore/Formats/ControlEntry": "ControlEntry",
         "PartitionStore/Formats/IdentityFile": "IdentityFile",
         "PartitionStore/Formats/KeyCoding": "KeyCoding",
         "PartitionStore/Formats/Witness": "Witness",
         // They read rows and records that were proven before.
-        "PartitionStore/Journal/RecoveredJournal": "RecordRun",
+        "PartitionStore/Formats/RowEntries": "RecordRun",
         "PartitionStore/State/StateFile": "JournalRecord",
     ]
 
