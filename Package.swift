@@ -99,7 +99,7 @@ let package = Package(
         .target(
             name: "ConsensusStore",
             dependencies: ["SQLiteDriver", "ConsensusCore", "ByteCoding", "Identifiers"],
-            swiftSettings: house),
+            exclude: ["README.md"], swiftSettings: house),
 
         .target(
             name: "MeshTransport",

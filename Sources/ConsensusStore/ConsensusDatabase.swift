@@ -38,13 +38,12 @@ final class ConsensusDatabase {
 
     init(path: String, pagesMax: Int?) throws(ConsensusStoreError) {
         self.path = path
+        let mode: String?
         let version: Int
         do throws(SQLiteError) {
             connection = try Connection(path: path, create: false)
             try connection.pragma("locking_mode=EXCLUSIVE")
-            guard try connection.pragma("journal_mode=WAL") == "wal" else {
-                throw SQLiteError(extendedCode: 10, message: "no write-ahead log", operation: "open \(path)")
-            }
+            mode = try connection.pragma("journal_mode=WAL")
             try connection.pragma("synchronous=FULL")
             try connection.pragma("secure_delete=OFF")
             try connection.pragma("cache_size=-4096")
@@ -53,6 +52,11 @@ final class ConsensusDatabase {
             version = Int(try connection.pragma("user_version") ?? "") ?? 0
         } catch {
             throw ConsensusStoreError(error, path: path)
+        }
+        guard mode == "wal" else {
+            throw .io(
+                operation: "turning on the write-ahead log", path: path,
+                reason: "the file system does not support it")
         }
         guard version == Self.format else {
             if version > Self.format { throw .newerFormat(path: path, detail: "format \(version)") }
