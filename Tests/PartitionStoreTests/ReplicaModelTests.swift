@@ -101,7 +101,7 @@ private final class ReplicaWalk {
             replica.waitUntilDurable()
             try #require(replica.listener.failures.isEmpty)
             if copied.withLock({ $0.batch }) != nil { break }
-            commit(store, replica.listener)
+            try commit(store, replica.listener)
             reads += try read(store)
         }
         let batch = try #require(copied.withLock { $0.batch })
@@ -208,12 +208,15 @@ private final class ReplicaWalk {
     }
 
     /// Commits part of what is durable.
-    private func commit(_ store: PartitionStore, _ listener: Listener) {
+    private func commit(_ store: PartitionStore, _ listener: Listener) throws {
         for partition in 0..<Self.partitions where random.next() % 2 == 0 {
             let end = now[partition].end.position.rawValue
             committed[partition] = UInt64.random(in: committed[partition]...end, using: &random)
             let position = LogPosition(rawValue: committed[partition])
             guard store.appliedPosition(of: PartitionID(partition)) < position else { continue }
+            let durable = listener.durable(partition)
+            let found = durable == .zero ? store.logEnd(of: PartitionID(partition)).position : durable
+            try #require(found >= position, "what was reported as durable is (R6)")
             store.commit([DurableMark(partition: PartitionID(partition), position: position)])
             store.requestApply([PartitionID(partition)])
             // Tables in the middle of a write could not be copied.
