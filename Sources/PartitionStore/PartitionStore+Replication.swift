@@ -60,6 +60,7 @@ extension PartitionStore {
     ///   - bytesMax: bytes of records; a first one that is larger goes alone.
     ///   - reply: called once, by the journal's thread between two commits, with whole records in order, with
     ///     none if the log ends there, or with nil if they were deleted or the store is closed.
+    /// - Precondition: `StoreConfiguration.isReplicated`; otherwise there is nothing to find records by.
     public func readLog(
         of partition: PartitionID, after position: LogPosition, bytesMax: Int,
         reply: @escaping @Sendable ([LogRecord]?) -> Void

@@ -33,8 +33,13 @@ struct LogIndex {
     static let epochsMax = 64
 
     private var slots: [Slot]
+    /// Whether `spans` is ever asked: only logs of replicas are read.
+    private let keepsSpans: Bool
 
-    init(partitionCount: Int) { slots = [Slot](repeating: Slot(), count: partitionCount) }
+    init(partitionCount: Int, keepsSpans: Bool) {
+        slots = [Slot](repeating: Slot(), count: partitionCount)
+        self.keepsSpans = keepsSpans
+    }
 
     mutating func add(_ entry: JournalEntry, sequence: UInt64) {
         switch entry {
@@ -48,12 +53,7 @@ struct LogIndex {
     ) {
         let index = Int(partition.rawValue)
         slots[index].end = position
-        let last = slots[index].spans.count - 1
-        if last >= 0, slots[index].spans[last].sequence == sequence {
-            slots[index].spans[last].last = position
-        } else {
-            slots[index].spans.append(Span(first: position, last: position, sequence: sequence))
-        }
+        if keepsSpans { slots[index].span(position, sequence: sequence) }
         guard epoch > slots[index].lastEpoch else { return }
         slots[index].add(EpochStart(epoch: epoch, first: position), sequence: sequence)
         slots[index].promise(epoch, sequence: sequence)
@@ -122,6 +122,15 @@ struct LogIndex {
 }
 
 extension LogIndex.Slot {
+    fileprivate mutating func span(_ position: LogPosition, sequence: UInt64) {
+        let last = spans.count - 1
+        if last >= 0, spans[last].sequence == sequence {
+            spans[last].last = position
+        } else {
+            spans.append(LogIndex.Span(first: position, last: position, sequence: sequence))
+        }
+    }
+
     fileprivate mutating func promise(_ epoch: Epoch, sequence: UInt64) {
         guard epoch >= promised else { return }
         promised = epoch

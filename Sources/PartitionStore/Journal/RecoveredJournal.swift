@@ -36,7 +36,8 @@ struct RecoveredJournal {
         let database = try JournalDatabase(path: path, pagesMax: configuration.journalPagesMax)
         try database.check()
         var reading = Reading(
-            applied: applied, runBytesMax: min(512 << 10, configuration.journalBytesMax / 32))
+            applied: applied, runBytesMax: min(512 << 10, configuration.journalBytesMax / 32),
+            keepsSpans: configuration.isReplicated)
         try database.forEachRow { (key, row) throws(StoreError) in
             do {
                 try reading.add(row, key: key)
@@ -66,11 +67,11 @@ struct RecoveredJournal {
         var unapplied: [[SealedRecord]]
         var index: LogIndex
 
-        init(applied: [LogEnd], runBytesMax: Int) {
+        init(applied: [LogEnd], runBytesMax: Int, keepsSpans: Bool) {
             verifier = ChainVerifier(applied: applied)
             retention = Retention(runBytesMax: runBytesMax)
             unapplied = [[SealedRecord]](repeating: [], count: applied.count)
-            index = LogIndex(partitionCount: applied.count)
+            index = LogIndex(partitionCount: applied.count, keepsSpans: keepsSpans)
         }
 
         mutating func add(_ row: [UInt8], key: UInt64) throws {
