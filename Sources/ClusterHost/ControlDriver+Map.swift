@@ -1,0 +1,108 @@
+import ConsensusCore
+import ControlCore
+import Identifiers
+import Logging
+import MeshProtocol
+import MeshTransport
+import PlacementCore
+
+/// A member of the cluster and where to reach it, as far as it is known before the map.
+public struct KnownPeer: Hashable, Sendable {
+    public var node: NodeID
+    public var addresses: [MeshAddress]
+
+    public init(node: NodeID, addresses: [MeshAddress]) {
+        self.node = node
+        self.addresses = addresses
+    }
+}
+
+/// Following the map: who votes, and where the others are.
+extension ControlDriver {
+    func connect(_ peers: [KnownPeer]) {
+        for peer in peers where peer.node != me { connect(peer.node, peer.addresses) }
+    }
+
+    private func connect(_ node: NodeID, _ addresses: [MeshAddress]) {
+        transport.assumeIsolated { $0.connect(node, at: addresses, lanes: Set(MeshLane.allCases)) }
+    }
+
+    func follow() {
+        guard let map = client.map else { return }
+        // Whoever is in the group knows it better than the map, which is told afterwards.
+        let members = Set(map.voters.voters + server.raft.configuration.voters).sorted()
+        client.setVoters(members.map { ControlPeer(rawValue: $0.node.rawValue) })
+        for node in map.nodes where node.id != me { follow(node) }
+        for node in addresses.keys.sorted() where map[node] == nil {
+            addresses[node] = nil
+            transport.assumeIsolated { $0.disconnect(node) }
+        }
+        maps.publish(map)
+        setup.onMap(map)
+    }
+
+    private func follow(_ node: NodeState) {
+        // What is issued and not yet known to be on the node's disk is no ground to turn the node away.
+        let record = PeerDirectory.Record(store: node.store, incarnation: node.disk.persisted)
+        transport.assumeIsolated { $0.learn(node.id, record) }
+        let text = node.profile.meshAddress
+        guard addresses[node.id] != text else { return }
+        addresses[node.id] = text
+        guard let address = MeshAddress(text) else {
+            setup.logger.error("node \(node.id.rawValue) advertises \"\(text)\", which is no host and port")
+            return
+        }
+        connect(node.id, [address])
+    }
+
+    // MARK: The leader's decisions
+
+    /// One decision at a time: the next one sees what became of it.
+    func decide() {
+        guard server.isLeader, client.life != nil, let map = server.state.map else {
+            return controller.rest()
+        }
+        guard !isDeciding else { return }
+        let decision = controller.decide(map, members: server.raft.configuration)
+        if !decision.commands.isEmpty {
+            isDeciding = true
+            propose(decision.commands) { [weak self] _ in self?.assumeIsolated { $0.isDeciding = false } }
+        } else if let change = decision.voters {
+            isDeciding = true
+            changeVoters(change) { [weak self] _ in self?.assumeIsolated { $0.isDeciding = false } }
+        }
+    }
+}
+
+/// What the leader of the control plane wants changed.
+public struct ControllerDecision: Sendable {
+    public var commands: [Command]
+    /// A change of the consensus group; made when there are no commands.
+    public var voters: Raft.Change?
+
+    public init(commands: [Command] = [], voters: Raft.Change? = nil) {
+        self.commands = commands
+        self.voters = voters
+    }
+}
+
+/// Decides on the leader what should change in the cluster.
+public protocol ClusterController: Sendable {
+    /// Called once a tick while this node leads and nothing of it is under way.
+    mutating func decide(_ map: ClusterMap, members: Raft.Configuration) -> ControllerDecision
+    /// This node does not lead.
+    mutating func rest()
+}
+
+extension MeshAddress {
+    /// Reads `host:port`, or `[address]:port` for IPv6.
+    init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
+            port > 0
+        else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard !host.isEmpty else { return nil }
+        self.init(host: String(host), port: port)
+    }
+}
