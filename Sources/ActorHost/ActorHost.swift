@@ -39,29 +39,27 @@ public final class ActorHost: ActorService {
         }
         self.shards = shards
         store.setOnApplied { marks in
-            Self.share(marks, shards) { shard, marks in shard.applied(marks) }
+            Self.share(marks, shards, \.partition) { shard, marks in shard.applied(marks) }
         }
         store.start(
-            onDurable: { marks in
-                // One node is all replicas there are: durable here is committed.
-                store.commit(marks)
-                Self.share(marks, shards) { shard, marks in shard.committed(marks) }
+            onEvents: { events in
+                for case .lead(let partition, _, _) in events {
+                    shards[Int(partition.rawValue) % shards.count].startsLeft.add(1, ordering: .relaxed)
+                }
+                Self.share(events, shards, \.partition) { shard, events in shard.handle(events) }
             }, onFailure: onFailure)
         for shard in shards { shard.start() }
-        for partition in 0..<store.identity.ring.partitionCount {
-            let id = PartitionID(partition)
-            let shard = shards[partition % shards.count]
-            shard.startsLeft.add(1, ordering: .relaxed)
-            shard.executor.post { shard.activate(id) }
-        }
     }
 
-    private static func share(
-        _ marks: [DurableMark], _ shards: [Shard], _ body: @escaping @Sendable (Shard, [DurableMark]) -> Void
+    /// Hands each shard those that are about its partitions.
+    private static func share<Item: Sendable>(
+        _ items: [Item], _ shards: [Shard], _ partition: (Item) -> PartitionID,
+        _ body: @escaping @Sendable (Shard, [Item]) -> Void
     ) {
-        for (index, shard) in shards.enumerated() {
-            let own = marks.filter { Int($0.partition.rawValue) % shards.count == index }
-            if !own.isEmpty { shard.executor.post { body(shard, own) } }
+        var shares = [[Item]](repeating: [], count: shards.count)
+        for item in items { shares[Int(partition(item).rawValue) % shards.count].append(item) }
+        for (shard, own) in zip(shards, shares) where !own.isEmpty {
+            shard.executor.post { body(shard, own) }
         }
     }
 

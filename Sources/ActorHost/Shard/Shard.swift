@@ -71,18 +71,29 @@ final class Shard: @unchecked Sendable {
         if clock.isReal { watch.start(executor, limit: settings.blockedLimit) }
     }
 
-    /// Takes ownership of a partition: the first record of the new epoch, then the actors that are due.
-    func activate(_ partition: PartitionID) {
-        let end = store.logEnd(of: partition)
-        let epoch = Epoch(rawValue: end.epoch.rawValue + 1)
-        let log = PartitionLog(id: partition, end: end, epoch: epoch, reading: reading)
-        // A partition that was never used stays without files until it is.
-        if end.position > .zero {
-            var body = ByteWriter()
-            body.varint(UInt64(store.identity.incarnation.rawValue))
-            outgoing.append(log.sealEpochStart(body.bytes, reading))
+    // MARK: Ownership
+
+    func handle(_ events: [PartitionEvent]) {
+        for event in events {
+            switch event {
+            case .lead(let partition, let epoch, let end): lead(partition, epoch, after: end)
+            case .serve(let partition, _): serve(partition)
+            case .standDown(let partition, _): partitions[partition] = nil
+            case .committed(let partition, let position): committed(partition, position)
+            }
         }
+    }
+
+    private func lead(_ partition: PartitionID, _ epoch: Epoch, after end: LogEnd) {
+        let log = PartitionLog(id: partition, end: end, epoch: epoch, reading: reading)
         partitions[partition] = log
+        guard end.position > .zero || store.startsEmptyLogs else { return }
+        var body = ByteWriter()
+        body.varint(UInt64(store.identity.incarnation.rawValue))
+        outgoing.append(log.sealEpochStart(body.bytes, reading))
+    }
+
+    private func serve(_ partition: PartitionID) {
         do {
             for due in try store.dueActors(in: partition, through: .max, limit: .max) {
                 let time = due.wakeAt == LiveActor.wakeOnStart ? 0 : due.wakeAt
@@ -187,12 +198,10 @@ final class Shard: @unchecked Sendable {
         partitions[partition].map { $0.committed >= position } ?? true
     }
 
-    func committed(_ marks: [DurableMark]) {
-        for mark in marks {
-            guard let log = partitions[mark.partition] else { continue }
-            log.commit(mark.position)
-            while let release = log.popReleased() { release.perform() }
-        }
+    private func committed(_ partition: PartitionID, _ position: LogPosition) {
+        guard let log = partitions[partition] else { return }
+        log.commit(position)
+        while let release = log.popReleased() { release.perform() }
     }
 
     private func flush() {
