@@ -38,6 +38,20 @@ extension ClusterMap {
         for id: PartitionID, reports: [LogReport], excluding excluded: Set<NodeID> = []
     ) -> [NodeLife] {
         guard let partition = self[id] else { return [] }
+        return candidates(for: partition, reports: reports, excluding: excluded, owned: ownedCounts())
+    }
+
+    /// How many partitions each node owns.
+    func ownedCounts() -> [NodeID: Int] {
+        partitions.reduce(into: [:]) { counts, partition in
+            if let owner = partition.owner { counts[owner.node, default: 0] += 1 }
+        }
+    }
+
+    func candidates(
+        for partition: PartitionState, reports: [LogReport], excluding excluded: Set<NodeID> = [],
+        owned: [NodeID: Int]
+    ) -> [NodeLife] {
         struct Candidate {
             var life: NodeLife
             var drains: Bool
@@ -49,11 +63,10 @@ extension ClusterMap {
             guard let node = self[member.node] else { continue }
             let report = reports.last { $0.life == node.life }
             if let report, let acknowledged = report.acknowledged, report.end < acknowledged { continue }
-            let owned = partitions.count { $0.owner?.node == node.id }
             candidates.append(
                 Candidate(
                     life: node.life, drains: node.isDraining, end: report?.end,
-                    ownedPerWeight: Double(owned) / max(Double(node.profile.weight), 0.5)))
+                    ownedPerWeight: Double(owned[node.id] ?? 0) / max(Double(node.profile.weight), 0.5)))
         }
         candidates.sort { a, b in
             if a.end != b.end {
