@@ -1,3 +1,5 @@
+import Identifiers
+
 /// Where a node's data lies, and the bounds of what the store keeps waiting.
 public struct StoreConfiguration: Sendable {
     /// The data directory; made if it does not exist (its parent must).
@@ -32,5 +34,17 @@ public struct StoreConfiguration: Sendable {
     /// Stops the journal's file from growing above this many pages of 4 KiB, as if the disk were full.
     public var journalPagesMax: Int?
 
+    /// Whose directory it must be, formatted by `PartitionStore.format`; its incarnation is not looked at.
+    /// Nil for a node alone, which formats an empty directory by itself.
+    public private(set) var member: StoreIdentity?
+
     public init(directory: String) { self.directory = directory }
+
+    /// The directory of a node that is a member of a cluster.
+    public init(directory: String, member: StoreIdentity) {
+        self.directory = directory
+        self.member = member
+        partitionCount = member.ring.partitionCount
+        isReplicated = true
+    }
 }
