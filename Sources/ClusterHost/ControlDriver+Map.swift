@@ -57,41 +57,31 @@ extension ControlDriver {
 
     // MARK: The leader's decisions
 
-    /// One decision at a time: the next one sees what became of it.
     func decide() {
-        guard server.isLeader, client.life != nil, let map = server.state.map else {
-            return controller.rest()
-        }
-        guard !isDeciding else { return }
-        let decision = controller.decide(map, members: server.raft.configuration)
-        if !decision.commands.isEmpty {
-            isDeciding = true
-            propose(decision.commands) { [weak self] _ in self?.assumeIsolated { $0.isDeciding = false } }
-        } else if let change = decision.voters {
-            isDeciding = true
-            changeVoters(change) { [weak self] _ in self?.assumeIsolated { $0.isDeciding = false } }
+        guard let map = server.state.map else { return }
+        let members = server.raft.configuration
+        let group = Controller.Group(voters: members.voters, learners: members.learners)
+        let decisions = controller?.tick(map, group: group, isLeader: server.isLeader && client.life != nil)
+        for decision in decisions ?? [] {
+            setup.logger.info("the control plane's leader decides: \(decision)")
+            switch decision {
+            // What becomes of it shows in the map, and what does not is decided again.
+            case .propose(let commands): propose(commands) { _ in }
+            case .changeVoters(let change): changeVoters(Raft.Change(change)) { _ in }
+            case .handOver: break
+            }
         }
     }
 }
 
-/// What the leader of the control plane wants changed.
-public struct ControllerDecision: Sendable {
-    public var commands: [Command]
-    /// A change of the consensus group; made when there are no commands.
-    public var voters: Raft.Change?
-
-    public init(commands: [Command] = [], voters: Raft.Change? = nil) {
-        self.commands = commands
-        self.voters = voters
+extension Raft.Change {
+    init(_ change: VoterChange) {
+        switch change {
+        case .addLearner(let member): self = .addLearner(member)
+        case .promote(let member): self = .promote(member)
+        case .remove(let member): self = .remove(member)
+        }
     }
-}
-
-/// Decides on the leader what should change in the cluster.
-public protocol ClusterController: Sendable {
-    /// Called once a tick while this node leads and nothing of it is under way.
-    mutating func decide(_ map: ClusterMap, members: Raft.Configuration) -> ControllerDecision
-    /// This node does not lead.
-    mutating func rest()
 }
 
 extension MeshAddress {

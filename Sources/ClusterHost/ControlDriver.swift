@@ -26,7 +26,8 @@ public actor ControlDriver {
         var state: Raft.PersistentState
         /// Other members, until the map says where they are.
         var peers: [KnownPeer]
-        var controller: any ClusterController
+        /// What decides on the leader; nil if nobody does but the operator.
+        var controller: Controller?
         var seed: UInt64
         var logger: Logger
         /// Makes an issued incarnation durable. Called on a thread that may wait.
@@ -50,9 +51,7 @@ public actor ControlDriver {
     let setup: Setup
     var server: ControlServer
     var client: ControlClient
-    var controller: any ClusterController
-    /// Whether something that the controller wanted has no outcome yet.
-    var isDeciding = false
+    var controller: Controller?
     private let writer: ConsensusWriter
     private let clock = SystemClock()
     private var proposals: [UInt64: @Sendable ([Outcome]?) -> Void] = [:]

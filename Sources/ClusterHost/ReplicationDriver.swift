@@ -1,4 +1,5 @@
 import ActorHost
+import ByteCoding
 import Identifiers
 import PartitionStore
 import PlacementCore
