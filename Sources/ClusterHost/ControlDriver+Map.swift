@@ -48,11 +48,14 @@ extension ControlDriver {
         let text = node.profile.meshAddress
         guard addresses[node.id] != text else { return }
         addresses[node.id] = text
-        guard let address = MeshAddress(text) else {
+        let address = MeshAddress(text)
+        if address == nil {
             setup.logger.error("node \(node.id.rawValue) advertises \"\(text)\", which is no host and port")
-            return
         }
-        connect(node.id, [address])
+        // The map may be older than the node's last move, and what an operator has configured is never given
+        // up.
+        let known = setup.peers.first { $0.node == node.id }?.addresses ?? []
+        connect(node.id, (address.map { [$0] } ?? []) + known.filter { $0 != address })
     }
 
     // MARK: The leader's decisions

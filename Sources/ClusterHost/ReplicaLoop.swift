@@ -104,6 +104,16 @@ actor ReplicaLoop {
         self.replication = replication
     }
 
+    /// How far a partition's log here is on this disk.
+    func durable(_ partition: PartitionID) -> LogPosition {
+        replication?.replicas[partition]?.durable ?? .zero
+    }
+
+    /// How far it is known to be committed.
+    func committed(_ partition: PartitionID) -> LogPosition {
+        replication?.replicas[partition]?.committed ?? .zero
+    }
+
     private var now: UInt64 { UInt64(max(0, EventLoop.now.wholeMicroseconds)) }
 
     // MARK: What happens

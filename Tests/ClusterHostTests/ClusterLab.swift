@@ -109,6 +109,7 @@ final class ClusterLab: Sendable {
             consensusDirectory: path(number) + "/control")
         configuration.controller?.planTicks = 2
         configuration.controller?.awaitTicks = 20
+        configuration.controller?.stableTicks = 5
         configuration.replication = replication
         configuration.rules = rules
         configuration.stopTimeout = .seconds(20)
@@ -125,6 +126,17 @@ final class ClusterLab: Sendable {
             seeds.append(peer)
         }
         return member
+    }
+
+    /// Whether that many nodes are up, and everything is where the planner wants it.
+    static func isSettled(_ map: ClusterMap, nodes: Int) -> Bool {
+        map.nodes.count(where: \.isUp) == nodes
+            && map.partitions.allSatisfy { partition in
+                partition.learners.isEmpty && partition.owner?.node == partition.targets.first
+                    && partition.targets.count == map.settings.replicationFactor
+                    && partition.inSync.map(\.node) == partition.targets.sorted()
+                    && partition.inSync.allSatisfy(map.isLive)
+            }
     }
 
     /// Replicas come in sync soon, and are dropped late enough for a machine that is busy.
