@@ -41,6 +41,7 @@ public final class ActorHost: ActorService {
         store.setOnApplied { marks in
             Self.share(marks, shards, \.partition) { shard, marks in shard.applied(marks) }
         }
+        for shard in shards { shard.start() }
         store.start(
             onEvents: { events in
                 for case .lead(let partition, _, _) in events {
@@ -48,7 +49,6 @@ public final class ActorHost: ActorService {
                 }
                 Self.share(events, shards, \.partition) { shard, events in shard.handle(events) }
             }, onFailure: onFailure)
-        for shard in shards { shard.start() }
     }
 
     /// Hands each shard those that are about its partitions.
