@@ -36,7 +36,11 @@ extension ActorError {
         case ("queue", "full"), ("node", "overloaded"): 429
         case ("session", "expired"), ("actor", "destroyed"), ("queue", "message_expired"): 410
         case ("session", "too_many_subscriptions"): 429
-        case ("node", _): 503
+        case ("node", _), ("cluster", "unavailable"): 503
+        case ("cluster", "not_admitted"): 403
+        case ("cluster", "unknown_node"), ("cluster", "unknown_partition"), ("cluster", "unknown_token"): 404
+        case ("cluster", "invalid"): 400
+        case ("cluster", _): 409
         case ("internal", _): 500
         case ("request", "method_not_allowed"): 405
         case ("request", "timeout"): 408
@@ -101,6 +105,11 @@ extension ActorError {
     public static let stopping = ActorError("stopping", "the node is shutting down; try again", group: "node")
     public static let overloaded = ActorError(
         "overloaded", "the node has too much work; try again", group: "node")
+    /// The node was told to take part in a cluster, and belongs to none yet; nothing was done.
+    public static let notMember = ActorError(
+        "not_member",
+        "this node is not a member of a cluster yet: found one with `apus cluster init`, or let the node "
+            + "join one with `apus cluster join`", group: "node")
     /// Any error of user code that is not an `ActorError`. The log has the detail under the same request.
     public static let internalError = ActorError(
         "internal_error", "the actor's code failed; the node's log says how", group: "internal")

@@ -23,7 +23,7 @@ struct Opening {
                 "\(configuration.partitionCount) partitions are not a power of two from 1 to 65536")
         }
         try DurableFile.createDirectory(directory)
-        let lock = try lock ?? DirectoryLock(directory: directory)
+        let lock = if let lock { lock } else { try DirectoryLock(directory: directory) }
         let identity = try identity()
         let template = try StateFile.template(scratch: partsPath + "/template")
         let tables = TableSet(
