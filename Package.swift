@@ -128,8 +128,19 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: house),
         .target(
+            name: "ClusterMembership",
+            dependencies: [
+                "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore", "ConsensusStore",
+                "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers", "TimeAndChance",
+            ], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "HTTPCalls", dependencies: nio, exclude: ["README.md"], swiftSettings: house),
+        .target(
             name: "NodeAssembly",
-            dependencies: ["ActorHost", "Apus", "ClientGateway", "PartitionStore", "Identifiers", logging],
+            dependencies: [
+                "ActorHost", "Apus", "ClientGateway", "ClusterMembership", "HTTPCalls", "ClientProtocol",
+                "PartitionStore", "PlacementCore", "TimeAndChance", "Identifiers", logging,
+            ],
             swiftSettings: house),
 
         // Floor 6: clients
@@ -144,8 +155,11 @@ let package = Package(
             swiftSettings: house),
 
         .target(
-            name: "OperatorCommands", dependencies: ["ClientProtocol", "Identifiers", arguments] + nio,
-            exclude: ["README.md"], swiftSettings: house),
+            name: "OperatorCommands",
+            dependencies: [
+                "HTTPCalls", "ClientProtocol", "Identifiers", arguments,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "ApusCommand", dependencies: ["OperatorCommands", arguments], swiftSettings: house),
         .target(
@@ -179,7 +193,9 @@ let package = Package(
         // Not dependencies, but siblings that the demo starts: see the goal `run` of the Makefile.
         .executableTarget(
             name: "Demo",
-            dependencies: ["OperatorCommands", .product(name: "NIOHTTP1", package: "swift-nio")],
+            dependencies: [
+                "OperatorCommands", "HTTPCalls", .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
             path: "Examples/Demo", exclude: ["README.md"], swiftSettings: house),
 
         // Tests
@@ -189,7 +205,7 @@ let package = Package(
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
                 "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "ConsensusStore",
-                "MeshProtocol", "MeshTransport",
+                "MeshProtocol", "MeshTransport", "ClusterMembership",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -264,6 +280,13 @@ let package = Package(
             name: "MeshTransportTests",
             dependencies: ["MeshTransport", "MeshProtocol", "CLibUV", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
+        .testTarget(
+            name: "ClusterMembershipTests",
+            dependencies: [
+                "ClusterMembership", "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore",
+                "ConsensusStore", "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers",
+                "TimeAndChance",
+            ], swiftSettings: house),
         .testTarget(
             name: "PartitionStoreTests",
             dependencies: [

@@ -45,7 +45,11 @@ extension ActorError {
         case ("session", "expired"), ("actor", "destroyed"), ("queue", "message_expired"): 410
         case ("session", "too_many_subscriptions"): 429
         case ("node", "not_owner"): 421
-        case ("node", _): 503
+        case ("node", _), ("cluster", "unavailable"): 503
+        case ("cluster", "not_admitted"): 403
+        case ("cluster", "unknown_node"), ("cluster", "unknown_partition"), ("cluster", "unknown_token"): 404
+        case ("cluster", "invalid"): 400
+        case ("cluster", _): 409
         case ("internal", _): 500
         case ("request", "method_not_allowed"): 405
         case ("request", "timeout"): 408
@@ -116,6 +120,11 @@ extension ActorError {
     /// The actor has left this node while the request was under way; its outcome is unknown here.
     public static let moved = ActorError(
         "moved", "the actor moved to another node; ask again under the same identity", group: "node")
+    /// The node was told to take part in a cluster, and belongs to none yet; nothing was done.
+    public static let notMember = ActorError(
+        "not_member",
+        "this node is not a member of a cluster yet: found one with `apus cluster init`, or let the node "
+            + "join one with `apus cluster join`", group: "node")
     /// Any error of user code that is not an `ActorError`. The log has the detail under the same request.
     public static let internalError = ActorError(
         "internal_error", "the actor's code failed; the node's log says how", group: "internal")

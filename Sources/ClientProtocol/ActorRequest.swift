@@ -107,6 +107,9 @@ public protocol ActorService: Sendable {
     /// The kinds that this node serves, by name.
     var kinds: [String] { get }
 
+    /// Why nothing at all can be served at the moment; nil if that is not so.
+    var obstacle: ActorError? { get }
+
     /// Performs a request. `reply` is called exactly once, on any thread, and never before everything that
     /// the reply tells is durable (R17).
     /// - Returns: a token for `abandon`.
@@ -134,6 +137,10 @@ public protocol ActorService: Sendable {
     /// Addresses and short descriptions of stored actors in address order, as a JSON object with an array
     /// `actors`.
     func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload
+}
+
+extension ActorService {
+    public var obstacle: ActorError? { nil }
 }
 
 /// Names a request under way at one node.

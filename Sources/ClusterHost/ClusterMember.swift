@@ -1,5 +1,5 @@
 import ActorHost
-import ConsensusCore
+import ClusterMembership
 import ConsensusStore
 import Identifiers
 import Logging
@@ -18,8 +18,8 @@ public struct MemberConfiguration: Sendable {
     /// What the others are told. An empty mesh address stands for the one that is listened on.
     public var profile: NodeProfile
     /// Other members, until the map says where they are; none on a node that founds the cluster.
-    public var peers: [KnownPeer]
-    /// The directory of this node's part of the consensus group.
+    public var peers: [Peer]
+    /// The directory of this node's part of the consensus group, laid out when the node became a member.
     public var consensusDirectory: String
     /// How the leader decides; nil if only the operator does.
     public var controller: Controller.Settings? = Controller.Settings()
@@ -31,7 +31,7 @@ public struct MemberConfiguration: Sendable {
     package var rules = ReplicationRules.all
 
     public init(
-        credentials: NodeCredentials, listen: MeshAddress, profile: NodeProfile, peers: [KnownPeer],
+        credentials: NodeCredentials, listen: MeshAddress, profile: NodeProfile, peers: [Peer],
         consensusDirectory: String
     ) {
         self.credentials = credentials
@@ -55,9 +55,6 @@ extension ActorHost: PartitionHost {}
 /// One process of a cluster: its mesh, its part of the control plane, its replicas and its host, wired
 /// together.
 public final class ClusterMember: Sendable {
-    /// The formats that this program reads, and that a cluster which it founds writes.
-    public static let formats = FormatVersions(journal: 1, map: 1)
-
     public let control: ControlDriver
     /// Where the mesh listens.
     public let meshAddress: MeshAddress
@@ -135,17 +132,15 @@ public final class ClusterMember: Sendable {
         failure: FirstFailure
     ) throws -> ControlDriver {
         let replica = ReplicaID(node: identity.node, store: identity.store)
-        // A disk whose process was never registered has never voted; later, missing files are damage (R12).
         let (consensus, state) = try ConsensusStore.open(
-            directory: configuration.consensusDirectory, replica: replica,
-            creating: identity.incarnation.rawValue == 0 ? Raft.PersistentState() : nil)
+            directory: configuration.consensusDirectory, replica: replica)
         var profile = configuration.profile
         if profile.meshAddress.isEmpty { profile.meshAddress = "\(address)" }
         let setup = ControlDriver.Setup(
             replica: replica,
             registration: Registration(
                 cluster: identity.cluster, node: identity.node, store: identity.store,
-                lastIncarnation: identity.incarnation, profile: profile, formats: formats),
+                lastIncarnation: identity.incarnation, profile: profile, formats: .ofThisProgram),
             state: state, peers: configuration.peers,
             controller: configuration.controller.map { Controller(me: replica, settings: $0) }, seed: seed,
             logger: logger, persistIncarnation: { try store.recordIncarnation($0.incarnation) },

@@ -1,3 +1,4 @@
+import ClusterMembership
 import ConsensusCore
 import ControlCore
 import Identifiers
@@ -6,21 +7,10 @@ import MeshProtocol
 import MeshTransport
 import PlacementCore
 
-/// A member of the cluster and where to reach it, as far as it is known before the map.
-public struct KnownPeer: Hashable, Sendable {
-    public var node: NodeID
-    public var addresses: [MeshAddress]
-
-    public init(node: NodeID, addresses: [MeshAddress]) {
-        self.node = node
-        self.addresses = addresses
-    }
-}
-
 /// Following the map: who votes, and where the others are.
 extension ControlDriver {
-    func connect(_ peers: [KnownPeer]) {
-        for peer in peers where peer.node != me { connect(peer.node, peer.addresses) }
+    func connect(_ peers: [Peer]) {
+        for peer in peers where peer.node != me { connect(peer.node, [peer.address]) }
     }
 
     private func connect(_ node: NodeID, _ addresses: [MeshAddress]) {
@@ -54,7 +44,7 @@ extension ControlDriver {
         }
         // The map may be older than the node's last move, and what an operator has configured is never given
         // up.
-        let known = setup.peers.first { $0.node == node.id }?.addresses ?? []
+        let known = setup.peers.filter { $0.node == node.id }.map(\.address)
         connect(node.id, (address.map { [$0] } ?? []) + known.filter { $0 != address })
     }
 
@@ -84,18 +74,5 @@ extension Raft.Change {
         case .promote(let member): self = .promote(member)
         case .remove(let member): self = .remove(member)
         }
-    }
-}
-
-extension MeshAddress {
-    /// Reads `host:port`, or `[address]:port` for IPv6.
-    init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
-            port > 0
-        else { return nil }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        guard !host.isEmpty else { return nil }
-        self.init(host: String(host), port: port)
     }
 }

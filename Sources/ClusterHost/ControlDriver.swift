@@ -1,4 +1,5 @@
 import ActorHost
+import ClusterMembership
 import ConsensusCore
 import ConsensusStore
 import ControlCore
@@ -14,7 +15,7 @@ import TimeAndChance
 ///
 /// What the two cores want is carried out in the order that the simulator shows
 /// (`Simulation+Processes.swift`).
-public actor ControlDriver {
+public actor ControlDriver: ControlPlane {
     /// How long a tick of the cores is; an election takes ten of them and more.
     static let tick = Duration.milliseconds(50)
 
@@ -25,7 +26,7 @@ public actor ControlDriver {
         /// What is on disk of the consensus group.
         var state: Raft.PersistentState
         /// Other members, until the map says where they are.
-        var peers: [KnownPeer]
+        var peers: [Peer]
         /// What decides on the leader; nil if nobody does but the operator.
         var controller: Controller?
         var seed: UInt64
@@ -83,6 +84,11 @@ public actor ControlDriver {
             onFailure: { failure in back.call { $0.fail(failure) } })
         back.driver = self
     }
+
+    /// Who leads, as far as this node knows.
+    public func leader() -> NodeID? { server.raft.leader?.node }
+
+    public func currentMap() -> ClusterMap? { client.map }
 
     var me: NodeID { setup.replica.node }
     var time: Timestamp { clock.reading().wall }

@@ -18,23 +18,7 @@ public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .refused(.staleLife(let life)):
-            "the cluster has ended this life of node \(life.node.rawValue): it was declared down, or another "
-                + "process runs with its data directory; start again to join with the next life"
-        case .refused(.notUp):
-            "the cluster has declared this node down while it started; start again to join with the next life"
-        case .refused(.rolledBack(let held)):
-            "the data directory is older than start \(held.rawValue), which it once held: it was restored "
-                + "from a copy; wipe it and let the node join anew"
-        case .refused(.unknownStore), .refused(.unknownNode):
-            "the cluster does not know this node's disk: it was removed, or belongs to another cluster of the "
-                + "same name; wipe the data directory and let the node join anew"
-        case .refused(.otherCluster(let cluster)):
-            "the peers belong to cluster \(cluster): correct the seeds, or use a data directory of that cluster"
-        case .refused(.oldProgram):
-            "the cluster writes formats that this program cannot read; start the newer version"
-        case .refused(let refusal):
-            "the cluster refuses this node (\(refusal)); see the log of the control plane's leader"
+        case .refused(let refusal): "\(refusal)"
         case .contradiction(let reason):
             "the control plane contradicts what this node knows (\(reason)); do not restart it before the "
                 + "voters' disks were checked"

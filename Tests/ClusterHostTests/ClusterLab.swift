@@ -1,4 +1,5 @@
 import ActorHost
+import ClusterMembership
 import ConsensusCore
 import ConsensusStore
 import Foundation
@@ -21,7 +22,7 @@ final class ClusterLab: Sendable {
     let ring: HashRing
     let settings: ClusterSettings
     private let authority: ClusterAuthority
-    private let seeds = Mutex<[KnownPeer]>([])
+    private let seeds = Mutex<[Peer]>([])
 
     /// Lays out the directories: the first node has founded the cluster and is its only voter, the others
     /// were given their numbers.
@@ -69,15 +70,20 @@ final class ClusterLab: Sendable {
 
     private func found(_ members: Int) throws {
         let profile = NodeProfile(meshAddress: "127.0.0.1:1", clientAddress: "")
-        let constants = ClusterConstants(cluster: cluster, ring: ring, formats: ClusterMember.formats)
+        let constants = ClusterConstants(cluster: cluster, ring: ring, formats: FormatVersions.ofThisProgram)
         var commands: [Command] = [
             .initialize(constants, settings, store: Self.store(1), profile)
         ]
         for number in 2...max(2, members) where number <= members {
             let registration = Registration(
                 cluster: cluster, node: nil, store: Self.store(number),
-                lastIncarnation: Incarnation(rawValue: 0), profile: profile, formats: ClusterMember.formats)
+                lastIncarnation: Incarnation(rawValue: 0), profile: profile, formats: FormatVersions.ofThisProgram)
             commands.append(.register(registration))
+        }
+        for number in 2...max(2, members) where number <= members {
+            _ = try ConsensusStore.open(
+                directory: path(number) + "/control", replica: Self.replica(number),
+                creating: Raft.PersistentState())
         }
         var state = ClusterState()
         _ = state.apply(ClusterEntry(time: Timestamp(rawValue: 1), commands: commands), at: 1)
@@ -97,7 +103,7 @@ final class ClusterLab: Sendable {
     /// Starts a process on a node's directory.
     func start(
         _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
-        rules: ReplicationRules = .all, peers: [KnownPeer]? = nil,
+        rules: ReplicationRules = .all, peers: [Peer]? = nil,
         host: (ReplicationDriver) -> any PartitionHost
     ) async throws -> ClusterMember {
         let node = Self.node(number)
@@ -120,7 +126,7 @@ final class ClusterLab: Sendable {
         let member = try await ClusterMember.start(
             configuration, store: store, logger: logger, makeHost: host,
             onFailure: { [logger] failure in logger.warning("member \(number) failed: \(failure)") })
-        let peer = KnownPeer(node: node, addresses: [member.meshAddress])
+        let peer = Peer(node: node, address: member.meshAddress)
         seeds.withLock { seeds in
             seeds.removeAll { $0.node == node }
             seeds.append(peer)

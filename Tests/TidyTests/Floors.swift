@@ -11,7 +11,7 @@ enum Floors {
         ],
         ["SQLiteDriver", "PartitionStore", "ConsensusStore", "MeshTransport", "Telemetry"],
         ["Apus"],
-        ["ActorHost", "ClientGateway", "Inspector", "NodeAssembly"],
+        ["ActorHost", "ClientGateway", "ClusterMembership", "HTTPCalls", "Inspector", "NodeAssembly"],
         ["ApusClient"],
         [
             "ApusNode", "OperatorCommands", "ApusCommand", "LoadVerifier", "apus-load", "simulate",

@@ -1,7 +1,7 @@
 import Foundation
 
 /// The few file operations the store does itself, with errors as `StoreError`.
-enum DurableFile {
+package enum DurableFile {
     /// What the last failed call means for `path`.
     static func failure(_ operation: String, _ path: String) -> StoreError {
         let code = errno
@@ -12,11 +12,11 @@ enum DurableFile {
         }
     }
 
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// Makes the directory unless it is there.
     /// - Parameter syncName: also syncs its parent; otherwise that is up to the caller.
-    static func createDirectory(_ path: String, syncName: Bool = true) throws(StoreError) {
+    package static func createDirectory(_ path: String, syncName: Bool = true) throws(StoreError) {
         if mkdir(path, 0o755) == 0 {
             if syncName { try syncDirectory(parent(of: path)) }
             return
@@ -34,7 +34,7 @@ enum DurableFile {
     }
 
     /// Makes renames and new files of a directory survive a power failure.
-    static func syncDirectory(_ path: String) throws(StoreError) {
+    package static func syncDirectory(_ path: String) throws(StoreError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw failure("opening the directory", path) }
         defer { close(descriptor) }
@@ -95,7 +95,7 @@ enum DurableFile {
         }
     }
 
-    static func remove(_ path: String) throws(StoreError) {
+    package static func remove(_ path: String) throws(StoreError) {
         guard unlink(path) == 0 || errno == ENOENT else { throw failure("deleting", path) }
     }
 
