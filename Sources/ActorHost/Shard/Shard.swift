@@ -66,7 +66,7 @@ final class Shard: @unchecked Sendable {
 
     func start() {
         executor.start(
-            name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush() },
+            name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush(isIdle: $0) },
             deadline: { [self] in deadline() })
         if clock.isReal { watch.start(executor, limit: settings.blockedLimit) }
     }
@@ -195,9 +195,10 @@ final class Shard: @unchecked Sendable {
         }
     }
 
-    private func flush() {
+    private func flush(isIdle: Bool) {
         if !outgoing.isEmpty {
-            store.append(outgoing)
+            // Whoever can only wait for the commit had better carry it out.
+            if isIdle { store.appendAndCommit(outgoing) } else { store.append(outgoing) }
             outgoing.removeAll(keepingCapacity: true)
         }
         if !appliedWanted.isEmpty {
