@@ -62,8 +62,8 @@ public final class PartitionStore: Sendable {
     ///   - onDurable: called once for each group commit, after its sync, with the highest position of each
     ///     partition in it; by the journal's thread, or within `appendAndCommit`. It should only pass the
     ///     news on: the next commit waits for it.
-    ///   - onFailure: called once, by either thread or by `appendAndCommit`, with the error that stopped the store. The process
-    ///     should end: records in flight may or may not be found at the next start.
+    ///   - onFailure: called once, by either thread or by `appendAndCommit`, with the error that stopped the
+    ///     store. The process should end: records in flight may or may not be found at the next start.
     /// - Precondition: called once.
     public func start(
         onDurable: @escaping @Sendable ([DurableMark]) -> Void,

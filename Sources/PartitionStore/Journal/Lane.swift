@@ -3,8 +3,9 @@ import Identifiers
 import ReplicationCore
 import Synchronization
 
-/// The journal's thread: whatever was appended while it synced the last row goes into the next one. While it
-/// sleeps, a caller that would only wait for it may commit in its place, which saves two hops between threads.
+/// The journal's thread: whatever was appended while it synced the last row goes into the next one. While
+/// it sleeps, a caller that would only wait for it may commit in its place, which saves two hops between
+/// threads.
 final class Lane: Sendable {
     fileprivate struct Inbox {
         var entries: [JournalEntry] = []

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Zeros at the end of the journal's write-ahead log. A sync after a write that makes the file longer, or fills
-/// a hole, also has to commit the file system's own records, which takes twice as long as the data. SQLite
-/// takes zeros for the end of the log.
+/// Zeros at the end of the journal's write-ahead log. A sync after a write that makes the file longer, or
+/// fills a hole, also has to commit the file system's own records, which takes twice as long as the data.
+/// SQLite takes zeros for the end of the log.
 struct PreparedLog {
     private let path: String
     /// How many zeros are written at once; 0 for none.
