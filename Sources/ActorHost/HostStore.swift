@@ -11,8 +11,6 @@ package protocol HostStore: AnyObject, Sendable {
         onDurable: @escaping @Sendable ([DurableMark]) -> Void,
         onFailure: @escaping @Sendable (StoreError) -> Void)
     func append(_ records: [SealedRecord])
-    /// As `append`, from a thread that has nothing else to do and may wait for the disk.
-    func appendAndCommit(_ records: [SealedRecord])
     func commit(_ marks: [DurableMark])
     func appliedPosition(of partition: PartitionID) -> LogPosition
     func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void)
@@ -29,8 +27,4 @@ package protocol HostStore: AnyObject, Sendable {
         in partition: PartitionID, kind: String?, limit: Int, after: ActorAddress?
     ) throws(StoreError) -> [StoredActor]
     func close() throws(StoreError)
-}
-
-extension HostStore {
-    package func appendAndCommit(_ records: [SealedRecord]) { append(records) }
 }

@@ -59,11 +59,11 @@ public final class PartitionStore: Sendable {
 
     /// Starts the journal's and the apply thread.
     /// - Parameters:
-    ///   - onDurable: called once for each group commit, after its sync, with the highest position of each
-    ///     partition in it; by the journal's thread, or within `appendAndCommit`. It should only pass the
-    ///     news on: the next commit waits for it.
-    ///   - onFailure: called once, by either thread or by `appendAndCommit`, with the error that stopped the
-    ///     store. The process should end: records in flight may or may not be found at the next start.
+    ///   - onDurable: called by the journal's thread once for each group commit, after its sync, with the
+    ///     highest position of each partition in it. It should only pass the news on: the next commit waits
+    ///     for it.
+    ///   - onFailure: called once, by either thread, with the error that stopped the store. The process
+    ///     should end: records in flight may or may not be found at the next start.
     /// - Precondition: called once.
     public func start(
         onDurable: @escaping @Sendable ([DurableMark]) -> Void,
@@ -99,13 +99,6 @@ public final class PartitionStore: Sendable {
         lane.append(records)
     }
 
-    /// As `append`, for a thread that has nothing to do before the records are durable: it may commit them
-    /// itself, and then waits for the disk. `onDurable` is then called on this thread.
-    public func appendAndCommit(_ records: [SealedRecord]) {
-        guard stopping.error == nil else { return }
-        lane.appendAndCommit(records)
-    }
-
     /// Says that everything of a partition up to a position is committed, on all replicas. Only then, and
     /// once it is durable here, is it applied.
     public func commit(_ marks: [DurableMark]) { applier.commit(marks) }
@@ -138,7 +131,7 @@ public final class PartitionStore: Sendable {
         }
         guard isFirst else { throw .closed }
         lane.requestStop()
-        if !isStarted { lane.run() }
+        if !isStarted { lane.run(onCommit: { _ in }) }
         lane.waitForEnd()
         applier.requestStop()
         if !isStarted { applier.run() }

@@ -66,7 +66,7 @@ final class Shard: @unchecked Sendable {
 
     func start() {
         executor.start(
-            name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush(isIdle: $0) },
+            name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush() },
             deadline: { [self] in deadline() })
         if clock.isReal { watch.start(executor, limit: settings.blockedLimit) }
     }
@@ -195,10 +195,9 @@ final class Shard: @unchecked Sendable {
         }
     }
 
-    private func flush(isIdle: Bool) {
+    private func flush() {
         if !outgoing.isEmpty {
-            // Whoever can only wait for the commit had better carry it out.
-            if isIdle { store.appendAndCommit(outgoing) } else { store.append(outgoing) }
+            store.append(outgoing)
             outgoing.removeAll(keepingCapacity: true)
         }
         if !appliedWanted.isEmpty {

@@ -38,12 +38,11 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
     /// Starts the thread.
     /// - Parameters:
     ///   - begin: called on the thread before each round of work.
-    ///   - flush: called on the thread after each round of work; hands on what gathered. Told whether there
-    ///     is nothing else to do.
+    ///   - flush: called on the thread after each round of work; hands on what gathered.
     ///   - deadline: called on the thread before it waits; for how many microseconds it may wait at the most,
     ///     nil for no limit.
     func start(
-        name: String, begin: @escaping () -> Void, flush: @escaping (_ isIdle: Bool) -> Void,
+        name: String, begin: @escaping () -> Void, flush: @escaping () -> Void,
         deadline: @escaping () -> UInt64?
     ) {
         // Handed to the new thread and used nowhere else.
@@ -104,7 +103,7 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
         if wasEmpty { parker.unpark() }
     }
 
-    private func loop(_ begin: () -> Void, _ flush: (Bool) -> Void, _ deadline: () -> UInt64?) {
+    private func loop(_ begin: () -> Void, _ flush: () -> Void, _ deadline: () -> UInt64?) {
         while true {
             let (arrived, isStopped) = inbox.withLock { inbox in
                 defer { inbox.work.removeAll(keepingCapacity: true) }
@@ -118,7 +117,7 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
                 done += 1
             }
             let wait = deadline()
-            flush(local.isEmpty && inbox.withLock { $0.work.isEmpty })
+            flush()
             if !local.isEmpty || !arrived.isEmpty { continue }
             if isStopped { return }
             waits.store(true, ordering: .relaxed)

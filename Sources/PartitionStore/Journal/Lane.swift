@@ -3,9 +3,7 @@ import Identifiers
 import ReplicationCore
 import Synchronization
 
-/// The journal's thread: whatever was appended while it synced the last row goes into the next one. While
-/// it sleeps, a caller that would only wait for it may commit in its place, which saves two hops between
-/// threads.
+/// The journal's thread: whatever was appended while it synced the last row goes into the next one.
 final class Lane: Sendable {
     fileprivate struct Inbox {
         var entries: [JournalEntry] = []
@@ -17,17 +15,7 @@ final class Lane: Sendable {
         /// The thread answers no reads any more.
         var isEnded = false
         var isAsleep = false
-        /// A caller commits in the place of the sleeping thread.
-        var isAssisted = false
         var isClosing = false
-    }
-
-    private struct Desk {
-        var writer: LaneWriter
-        /// Where entries are taken to; kept for its memory.
-        var taken: [JournalEntry] = []
-        /// The last batch that is on disk as a whole.
-        var durable: UInt64 = 0
     }
 
     /// A wish to read the journal, which only the thread may touch.
@@ -39,9 +27,8 @@ final class Lane: Sendable {
     }
 
     private let inbox: Mutex<Inbox>
-    /// Entries are taken from the inbox only by who holds this, so they are committed in their order.
-    private let desk: Mutex<Desk?>
-    private let onCommit = Mutex<(@Sendable (GroupCommit) -> Void)?>(nil)
+    /// Held by the thread for its whole life; nobody else needs it before the thread has ended.
+    private let writer: Mutex<LaneWriter?>
     private let applier: Applier
     private let stopping: Stopping
     private let witnessInterval: Duration
@@ -52,7 +39,7 @@ final class Lane: Sendable {
         writer: sending LaneWriter, ends: [LogPosition], applier: Applier, witnessInterval: Duration,
         stopping: Stopping
     ) {
-        desk = Mutex(Desk(writer: writer))
+        self.writer = Mutex(writer)
         inbox = Mutex(Inbox(ends: ends))
         self.applier = applier
         self.witnessInterval = witnessInterval
@@ -66,53 +53,6 @@ final class Lane: Sendable {
             for record in records { inbox.add(record) }
             defer { inbox.isAsleep = false }
             return inbox.isAsleep
-        }
-        if mustWake { bell.ring() }
-    }
-
-    /// How long a commit may take for a caller to wait in it; on a slower disk the hops do not matter, and
-    /// the caller's other work would.
-    static let assistLimit = Duration.microseconds(500)
-
-    /// Queues the records, and commits them on the caller's thread if the lane's own sleeps and the disk is
-    /// fast.
-    func appendAndCommit(_ records: [SealedRecord]) {
-        guard isFast.load(ordering: .relaxed) else { return append(records) }
-        applier.addBacklog(records.reduce(0) { $0 + $1.bytes.count })
-        let (mayAssist, mustWake) = inbox.withLock { inbox in
-            for record in records { inbox.add(record) }
-            if inbox.isAsleep, !inbox.isAssisted {
-                inbox.isAssisted = true
-                return (true, false)
-            }
-            defer { inbox.isAsleep = false }
-            return (false, inbox.isAsleep)
-        }
-        if mustWake { bell.ring() }
-        if mayAssist { assist() }
-    }
-
-    private func assist() {
-        let isThreadNeeded = desk.withLock { desk in
-            // The thread has ended; what comes now is lost like everything after the end.
-            guard var active = desk.take() else { return false }
-            defer { desk = active }
-            let wasUnsynced = active.writer.hasUnsyncedWitness
-            do throws(StoreError) {
-                try commitInbox(&active, tidies: false)
-            } catch {
-                stopping.fail(error)
-                return true
-            }
-            // Its next wait is to end in time for the witness.
-            return active.writer.isUntidy || active.writer.hasUnsyncedWitness && !wasUnsynced
-        }
-        let mustWake = inbox.withLock { inbox in
-            inbox.isAssisted = false
-            let isNeeded = isThreadNeeded || !inbox.entries.isEmpty || !inbox.reads.isEmpty
-            guard isNeeded, inbox.isAsleep else { return false }
-            inbox.isAsleep = false
-            return true
         }
         if mustWake { bell.ring() }
     }
@@ -169,12 +109,9 @@ final class Lane: Sendable {
 
     /// Group commits since the start.
     let commits = Atomic<UInt64>(0)
-    /// Whether the last commit took no longer than `assistLimit`.
-    private let isFast = Atomic<Bool>(true)
 
     func start(onCommit: @escaping @Sendable (GroupCommit) -> Void) {
-        self.onCommit.withLock { $0 = onCommit }
-        let thread = Thread { [self] in run() }
+        let thread = Thread { [self] in run(onCommit: onCommit) }
         thread.name = "apus.lane.0"
         thread.start()
     }
@@ -188,65 +125,55 @@ final class Lane: Sendable {
     func waitForEnd() { ended.wait() }
 
     /// The thread's life; `waitForEnd` returns after it.
-    func run() {
+    func run(onCommit: @Sendable (GroupCommit) -> Void) {
         defer { ended.signal() }
         defer { endReads() }
-        do throws(StoreError) {
-            while stopping.error == nil, let wait = try round() {
-                if case .atMost(let duration) = wait { bell.wait(atMost: duration) }
+        writer.withLock { writer in
+            guard var active = writer.take() else { return }
+            defer { writer = active }
+            do throws(StoreError) {
+                try run(&active, onCommit: onCommit)
+            } catch {
+                stopping.fail(error)
             }
-        } catch {
-            stopping.fail(error)
         }
     }
 
-    private enum Wait {
-        case none
-        case atMost(Duration?)
-    }
-
-    /// - Returns: how long the thread may sleep now; nil at its end.
-    private func round() throws(StoreError) -> Wait? {
-        try desk.withLock { (desk) throws(StoreError) in
-            guard var active = desk.take() else { return nil }
-            defer { desk = active }
+    private func run(
+        _ writer: inout LaneWriter, onCommit: @Sendable (GroupCommit) -> Void
+    ) throws(StoreError) {
+        var taken: [JournalEntry] = []
+        var batches: [(batch: UInt64, end: Int)] = []
+        var durable: UInt64 = 0
+        while stopping.error == nil {
+            taken.removeAll(keepingCapacity: taken.capacity < 65_536)
+            let (isClosing, read) = inbox.withLock { inbox in
+                swap(&inbox.entries, &taken)
+                batches = inbox.batches
+                inbox.batches.removeAll()
+                let read = inbox.reads.isEmpty ? nil : inbox.reads.removeFirst()
+                inbox.isAsleep = taken.isEmpty && read == nil
+                return (inbox.isClosing, read)
+            }
             // One at a time, so that commits never wait for many.
-            if let read = inbox.withLock({ $0.reads.isEmpty ? nil : $0.reads.removeFirst() }) {
-                try answer(read, active.writer)
+            if let read { try answer(read, writer) }
+            if taken.isEmpty {
+                if read != nil { continue }
+                if isClosing { return }
+                bell.wait(atMost: writer.hasUnsyncedWitness ? witnessInterval : nil)
+                try writer.tidy()
+                continue
             }
-            try commitInbox(&active, tidies: true)
-            try active.writer.tidy()
-            let (isIdle, isClosing) = inbox.withLock { inbox in
-                let isIdle = inbox.entries.isEmpty && inbox.reads.isEmpty
-                inbox.isAsleep = isIdle && !inbox.isClosing
-                return (isIdle, inbox.isClosing)
+            var start = 0
+            while start < taken.count, stopping.error == nil {
+                let (end, marks) = try writer.commit(taken, from: start)
+                commits.add(1, ordering: .relaxed)
+                applier.add(taken[start..<end], marks: marks)
+                durable = batches.last { $0.end <= end }?.batch ?? durable
+                onCommit(GroupCommit(marks: marks, batch: durable))
+                start = end
+                try writer.tidy()
             }
-            guard isIdle else { return Wait.none }
-            return isClosing ? nil : .atMost(active.writer.hasUnsyncedWitness ? witnessInterval : nil)
-        }
-    }
-
-    /// Commits what has gathered.
-    private func commitInbox(_ desk: inout Desk, tidies: Bool) throws(StoreError) {
-        desk.taken.removeAll(keepingCapacity: desk.taken.capacity < 65_536)
-        let batches = inbox.withLock { inbox in
-            swap(&inbox.entries, &desk.taken)
-            defer { inbox.batches.removeAll() }
-            return inbox.batches
-        }
-        guard !desk.taken.isEmpty else { return }
-        let onCommit = onCommit.withLock { $0 }
-        var start = 0
-        while start < desk.taken.count, stopping.error == nil {
-            let began = ContinuousClock.now
-            let (end, marks) = try desk.writer.commit(desk.taken, from: start)
-            isFast.store(ContinuousClock.now - began <= Self.assistLimit, ordering: .relaxed)
-            commits.add(1, ordering: .relaxed)
-            applier.add(desk.taken[start..<end], marks: marks)
-            desk.durable = batches.last { $0.end <= end }?.batch ?? desk.durable
-            onCommit?(GroupCommit(marks: marks, batch: desk.durable))
-            start = end
-            if tidies { try desk.writer.tidy() }
         }
     }
 
@@ -263,9 +190,9 @@ final class Lane: Sendable {
 
     /// Syncs the witness and closes the journal. Call after the thread has ended.
     func close() throws(StoreError) {
-        try desk.withLock { (desk) throws(StoreError) in
-            defer { desk = nil }
-            try desk?.writer.syncWitness()
+        try writer.withLock { (writer) throws(StoreError) in
+            defer { writer = nil }
+            try writer?.syncWitness()
         }
     }
 }

@@ -1,6 +1,6 @@
 import Identifiers
 
-/// What only one thread at a time touches: the journal, its witness, and the row that is being gathered.
+/// What only the lane's thread touches: the journal, its witness, and the row that is being gathered.
 struct LaneWriter {
     let journal: JournalDatabase
     private let witness: WitnessFile
@@ -60,15 +60,10 @@ struct LaneWriter {
 
     /// What may wait until after the acknowledgement.
     mutating func tidy() throws(StoreError) {
-        if isLogFull { try journal.checkpoint() }
+        if journal.logBytes > configuration.journalLogBytesMax { try journal.checkpoint() }
         if journal.isLogShort { try journal.prepareLog() }
         if witness.isUnsynced, .now >= nextWitnessSync { try syncWitness() }
     }
-
-    /// Whether `tidy()` has something to do that takes long.
-    var isUntidy: Bool { isLogFull || journal.isLogShort }
-
-    private var isLogFull: Bool { journal.logBytes > configuration.journalLogBytesMax }
 
     /// Whether the thread should call `tidy()` although nothing is appended.
     var hasUnsyncedWitness: Bool { witness.isUnsynced }
