@@ -58,6 +58,20 @@ final class ActionExecution: ActionDriver, @unchecked Sendable {
         }
     }
 
+    @concurrent func call(_ call: OutgoingCall) async throws -> [UInt8] {
+        let result: Result<ActorReply, ActorError> = await withUnsafeContinuation { continuation in
+            actor.shard.executor.perform { [self] in
+                let left = deadline > actor.now.rawValue ? deadline - actor.now.rawValue : 0
+                let request = ActorRequest(
+                    target: call.target, operation: .action(call.action, input: Payload(call.input)),
+                    timeLeftMillis: left / 1_000)
+                actor.shard.ask(request) { continuation.resume(returning: $0) }
+            }
+        }
+        guard case .output(let output) = try result.get() else { throw ActorError.internalError }
+        return output.bytes
+    }
+
     /// Names the next turn; nil if the action has used the name already.
     func nextTurn(_ name: String?) -> ActionTurn.Name? {
         guard let name else {

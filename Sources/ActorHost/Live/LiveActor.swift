@@ -51,6 +51,8 @@ final class LiveActor: @unchecked Sendable {
     var mailbox = MailboxCore()
     var deduplication = DeduplicationCore()
     var retainedEvents = RetainedEvents()
+    /// nil: not read from storage yet.
+    var undeliveredMessages: UndeliveredMessages?
 
     /// How the run stands, and what of it is stored.
     var run: RunRecord
@@ -72,6 +74,8 @@ final class LiveActor: @unchecked Sendable {
     var actionTurns: [[UInt8]: [UInt8]]?
     var waiters: [ReplyWaiter] = []
     private var parked: [ShardRequest] = []
+    /// Messages that wait until the actor is gone.
+    private var parkedMessages: [() -> Void] = []
     var lastActivity: UInt64
     private var armed: UInt64?
     var wakeAfterDeparture: UInt64?
@@ -169,6 +173,7 @@ final class LiveActor: @unchecked Sendable {
         let (_, waking) = try performTurn { ((), try instance.wake(now: time)) }
         turn.operations += waking.operations
         turn.broadcasts += waking.broadcasts
+        let posts = try checked(turn.posts + waking.posts)
         guard !turn.destroys, !waking.destroys else {
             throw ActorError("destroyed", "the actor \(address) ended itself at its creation", group: "actor")
         }
@@ -185,7 +190,7 @@ final class LiveActor: @unchecked Sendable {
         body.append(.set(.run, run.encoded()))
         body.append(.wake(at: 0))
         storedWake = 0
-        for operation in turn.operations { body.append(operation) }
+        for operation in turn.operations + sending(posts) { body.append(operation) }
         if let identity {
             // A client that lost the reply asks again, and is no second creator (A13).
             for operation in remember(identity.identityInActor, .reply(ReplyRecord.creation)) {
@@ -370,6 +375,14 @@ final class LiveActor: @unchecked Sendable {
     func takeParkedRequests() -> [ShardRequest] {
         defer { parked = [] }
         return parked
+    }
+
+    /// Calls `body` when the actor is out of memory.
+    func whenGone(_ body: @escaping () -> Void) { parkedMessages.append(body) }
+
+    func takeParkedMessages() -> [() -> Void] {
+        defer { parkedMessages = [] }
+        return parkedMessages
     }
 
     // MARK: Timers

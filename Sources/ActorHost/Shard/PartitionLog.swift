@@ -15,6 +15,7 @@ final class PartitionLog {
     private(set) var committed: LogPosition
     private var clock: PartitionClock
     /// What may happen only after the record at that position is committed, in the order of the positions.
+    let mail = PartitionMail()
     private var gate = Deque<(position: LogPosition, release: Release)>()
 
     init(id: PartitionID, end: LogEnd, epoch: Epoch, reading: ClockReading) {

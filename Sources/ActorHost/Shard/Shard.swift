@@ -4,6 +4,7 @@ import CAllocator
 import ClientProtocol
 import Identifiers
 import Logging
+import MailboxCore
 import PartitionStore
 import Synchronization
 import TimeAndChance
@@ -40,6 +41,14 @@ final class Shard: @unchecked Sendable {
     /// Runs that stalled in this process; only other code can continue them, and that comes with another
     /// process.
     var parkedRuns: Set<TimerKey> = []
+    /// Brings messages to another partition, wherever it is.
+    var carry: (MessageBatch, @escaping @Sendable (BatchResult) -> Void) -> Void = { $1(.unavailable) }
+    /// Asks any actor of the cluster, like a client.
+    var ask: (ActorRequest, @escaping @Sendable (Result<ActorReply, ActorError>) -> Void) -> Void = {
+        $1(.failure(.stopping))
+    }
+    /// Partitions with messages that may be sent.
+    var mailDue: Set<PartitionID> = []
     var isStopping = false
     private var outgoing: [SealedRecord] = []
     /// For encoding one thing at a time without new memory.
@@ -83,6 +92,7 @@ final class Shard: @unchecked Sendable {
             outgoing.append(log.sealEpochStart(body.bytes, reading))
         }
         partitions[partition] = log
+        loadMail(of: partition)
         do {
             for due in try store.dueActors(in: partition, through: .max, limit: .max) {
                 let time = due.wakeAt == LiveActor.wakeOnStart ? 0 : due.wakeAt
@@ -136,7 +146,9 @@ final class Shard: @unchecked Sendable {
     private func fireTimers() {
         // A bounded share of a round, so that requests get through while thousands of actors wake.
         for key in timers.popDue(reading.wall.rawValue, limit: 64) {
-            if let actor = liveIDs[key] {
+            if key.actor == .partition {
+                mailTimerFired(key.partition)
+            } else if let actor = liveIDs[key] {
                 actor.timerFired()
             } else {
                 wake(key)
@@ -167,6 +179,7 @@ final class Shard: @unchecked Sendable {
         guard let log = partitions[partition] else {
             preconditionFailure("shard \(index) does not own partition \(partition.rawValue)")
         }
+        trimMail(log, &body)
         let record = log.seal(body, reading)
         outgoing.append(record)
         counters.records += 1
@@ -192,10 +205,12 @@ final class Shard: @unchecked Sendable {
             guard let log = partitions[mark.partition] else { continue }
             log.commit(mark.position)
             while let release = log.popReleased() { release.perform() }
+            noteCommit(of: log)
         }
     }
 
     private func flush() {
+        if !mailDue.isEmpty { shipMail() }
         if !outgoing.isEmpty {
             store.append(outgoing)
             outgoing.removeAll(keepingCapacity: true)
@@ -309,6 +324,7 @@ final class Shard: @unchecked Sendable {
         counters.hibernations += 1
         returnMemory()
         for request in actor.takeParkedRequests() { handle(request) }
+        for body in actor.takeParkedMessages() { body() }
     }
 
     private var hibernationsAtTrim: UInt64 = 0
