@@ -12,6 +12,11 @@ extension ActorHost {
         shard.executor.post { shard.receive(batch, done) }
     }
 
+    /// Somebody has begun to serve a partition: what waits for it is sent without further delay.
+    public func retryMessages(to partition: PartitionID) {
+        for shard in shards { shard.executor.post { shard.retryMail(to: partition) } }
+    }
+
     /// Carries a batch to its partition, here or elsewhere.
     func carry(
         _ batch: MessageBatch, by carrier: (any PartitionCarrier)?,

@@ -50,6 +50,7 @@ public final class ActorHost: ActorService {
                 guard let self else { return done(.unavailable) }
                 carry(batch, by: carrier, done)
             }
+            shard.onServing = { [weak self] partition in self?.retryMessages(to: partition) }
             shard.ask = { [weak self] request, reply in
                 guard let self else { return reply(.failure(.stopping)) }
                 (router() ?? self).submit(request, reply: reply)

@@ -113,6 +113,13 @@ extension Shard {
         mailDue.insert(partition)
     }
 
+    func retryMail(to destination: PartitionID) {
+        for (partition, log) in partitions where !log.mail.outbox.isEmpty {
+            log.mail.outbox.retry(to: destination)
+            mailDue.insert(partition)
+        }
+    }
+
     /// Makes sure that the shard wakes when something is to be sent again.
     private func armMail(_ log: PartitionLog) {
         let key = TimerKey(partition: log.id, actor: .partition)

@@ -47,6 +47,8 @@ final class Shard: @unchecked Sendable {
     var ask: (ActorRequest, @escaping @Sendable (Result<ActorReply, ActorError>) -> Void) -> Void = {
         $1(.failure(.stopping))
     }
+    /// Tells the other shards that a partition is served here from now on.
+    var onServing: (PartitionID) -> Void = { _ in }
     /// Partitions with messages that may be sent.
     var mailDue: Set<PartitionID> = []
     var isStopping = false
@@ -106,6 +108,7 @@ final class Shard: @unchecked Sendable {
             logger.error("partition \(partition.rawValue) cannot be read: \(error)")
         }
         startsLeft.subtract(1, ordering: .relaxed)
+        onServing(partition)
     }
 
     private func noteStarted(_ key: TimerKey) {

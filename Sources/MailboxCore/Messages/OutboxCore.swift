@@ -201,6 +201,16 @@ public struct OutboxCore: Sendable {
         return lost
     }
 
+    /// The destination has come to be served anew: what waits for it is sent again at once.
+    public mutating func retry(to destination: PartitionID) {
+        for flow in MessageFlow.allCases {
+            let stream = Stream(destination: destination, flow: flow)
+            guard var state = streams[stream] else { continue }
+            (state.attempt, state.failures, state.retryAt) = (nil, 0, 0)
+            streams[stream] = state
+        }
+    }
+
     /// When `ship` must be called at the latest, if nothing happens before.
     public var nextDue: UInt64? {
         busy.lazy.compactMap { [streams] stream in
