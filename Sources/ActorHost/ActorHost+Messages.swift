@@ -25,6 +25,7 @@ extension ActorHost {
         let shard = shard(of: batch.destination)
         shard.executor.post {
             if shard.partitions[batch.destination] != nil {
+                // Or is about to be served, and then asks for it again.
                 shard.receive(batch, done)
             } else if let carrier {
                 carrier.carry(batch, done)

@@ -57,29 +57,27 @@ public final class ActorHost: ActorService {
             }
         }
         store.setOnApplied { marks in
-            Self.share(marks, shards) { shard, marks in shard.applied(marks) }
+            Self.share(marks, shards, \.partition) { shard, marks in shard.applied(marks) }
         }
-        store.start(
-            onDurable: { marks in
-                // One node is all replicas there are: durable here is committed.
-                store.commit(marks)
-                Self.share(marks, shards) { shard, marks in shard.committed(marks) }
-            }, onFailure: onFailure)
         for shard in shards { shard.start() }
-        for partition in 0..<store.identity.ring.partitionCount {
-            let id = PartitionID(partition)
-            let shard = shards[partition % shards.count]
-            shard.startsLeft.add(1, ordering: .relaxed)
-            shard.executor.post { shard.activate(id) }
-        }
+        store.start(
+            onEvents: { events in
+                for case .lead(let partition, _, _) in events {
+                    shards[Int(partition.rawValue) % shards.count].startsLeft.add(1, ordering: .relaxed)
+                }
+                Self.share(events, shards, \.partition) { shard, events in shard.handle(events) }
+            }, onFailure: onFailure)
     }
 
-    private static func share(
-        _ marks: [DurableMark], _ shards: [Shard], _ body: @escaping @Sendable (Shard, [DurableMark]) -> Void
+    /// Hands each shard those that are about its partitions.
+    private static func share<Item: Sendable>(
+        _ items: [Item], _ shards: [Shard], _ partition: (Item) -> PartitionID,
+        _ body: @escaping @Sendable (Shard, [Item]) -> Void
     ) {
-        for (index, shard) in shards.enumerated() {
-            let own = marks.filter { Int($0.partition.rawValue) % shards.count == index }
-            if !own.isEmpty { shard.executor.post { body(shard, own) } }
+        var shares = [[Item]](repeating: [], count: shards.count)
+        for item in items { shares[Int(partition(item).rawValue) % shards.count].append(item) }
+        for (shard, own) in zip(shards, shares) where !own.isEmpty {
+            shard.executor.post { body(shard, own) }
         }
     }
 
@@ -139,11 +137,7 @@ public final class ActorHost: ActorService {
 
     public func abandon(_ token: RequestToken) {
         let shard = shards[Int(token.rawValue % UInt64(shards.count))]
-        shard.executor.post {
-            for actor in shard.live.values where !actor.waiters.isEmpty || actor.phase == .departing {
-                actor.abandon(token)
-            }
-        }
+        shard.executor.post { shard.abandon(token) }
     }
 
     public func subscribe(
@@ -175,10 +169,12 @@ public final class ActorHost: ActorService {
         var total = HostCounters()
         var live = 0
         var timers = 0
+        var served = 0
         for shard in shards {
-            let (counters, count, due) = await shard.executor.run {
-                (shard.counters, shard.live.count, shard.timers.count)
+            let (counters, count, due, own) = await shard.executor.run {
+                (shard.counters, shard.live.count, shard.timers.count, shard.served.count)
             }
+            served += own
             total.add(counters)
             live += count
             timers += due
@@ -191,6 +187,7 @@ public final class ActorHost: ActorService {
             json.member("store") { $0.string(identity.store.description) }
             json.member("incarnation") { $0.raw(String(identity.incarnation.rawValue)) }
             json.member("partitions") { $0.raw(String(identity.ring.partitionCount)) }
+            json.member("partitionsServed") { $0.raw(String(served)) }
             json.member("startedAt") { $0.time(startedAt.rawValue) }
             json.member("kinds") { json in
                 json.array { json in for kind in kinds { json.element { $0.string(kind) } } }
@@ -212,10 +209,11 @@ public final class ActorHost: ActorService {
 
     public func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload {
         let limit = min(max(1, limit), 1_000)
+        let partitions = await servedPartitions()
         var found: [StoredActor] = []
         do {
-            for partition in 0..<store.identity.ring.partitionCount {
-                found += try stored(in: PartitionID(partition), kind: kind, limit: limit + 1, after: after)
+            for partition in partitions {
+                found += try stored(in: partition, kind: kind, limit: limit + 1, after: after)
                 await Task.yield()
             }
         } catch {
@@ -223,7 +221,8 @@ public final class ActorHost: ActorService {
             throw .internalError
         }
         found.sort { $0.address < $1.address }
-        let awake = await descriptions(ofAwake: found.prefix(limit).map(\.address))
+        let awake = try await descriptions(ofAwake: found.prefix(limit).map(\.address))
+        guard await confirmReads(partitions) else { throw .moved }
         var json = JSONText()
         json.object { json in
             json.member("actors") { json in
@@ -239,6 +238,24 @@ public final class ActorHost: ActorService {
             json.member("more") { $0.raw(found.count > limit ? "true" : "false") }
         }
         return Payload(json.bytes)
+    }
+
+    /// The partitions in which turns run on this node, in order.
+    package func servedPartitions() async -> [PartitionID] {
+        var served: [PartitionID] = []
+        for shard in shards { served += await shard.executor.run { shard.served } }
+        return served.sorted()
+    }
+
+    /// Whether nobody else can have owned any of the partitions since the call.
+    private func confirmReads(_ partitions: [PartitionID]) async -> Bool {
+        for partition in partitions {
+            let isConfirmed = await withUnsafeContinuation { continuation in
+                store.confirmRead(partition) { continuation.resume(returning: $0) }
+            }
+            guard isConfirmed else { return false }
+        }
+        return true
     }
 
     /// The first actors after an address in one partition; what destroyed ones have left is passed over.
@@ -257,12 +274,14 @@ public final class ActorHost: ActorService {
     }
 
     /// How those of the actors that are in memory stand now; told once it is committed (A12).
-    private func descriptions(ofAwake addresses: [ActorAddress]) async -> [ActorAddress: Payload] {
+    private func descriptions(
+        ofAwake addresses: [ActorAddress]
+    ) async throws(ActorError) -> [ActorAddress: Payload] {
         var all: [ActorAddress: Payload] = [:]
         for shard in shards {
             let own = addresses.filter { self.shard(of: $0).0 === shard }
             guard !own.isEmpty else { continue }
-            let found = await withUnsafeContinuation { continuation in
+            let found: [ActorAddress: Payload]? = await withUnsafeContinuation { continuation in
                 shard.executor.post {
                     var found: [ActorAddress: Payload] = [:]
                     for address in own {
@@ -270,9 +289,10 @@ public final class ActorHost: ActorService {
                         found[address] = ActorDescription.of(actor)
                     }
                     let told = found
-                    shard.whenAllCommitted { continuation.resume(returning: told) }
+                    shard.whenAllCommitted { continuation.resume(returning: $0 ? told : nil) }
                 }
             }
+            guard let found else { throw .moved }
             all.merge(found) { first, _ in first }
         }
         return all
@@ -289,7 +309,7 @@ public final class ActorHost: ActorService {
         for shard in shards { await shard.executor.run { shard.beginStop() } }
         for shard in shards {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                shard.executor.post { shard.whenAllCommitted { continuation.resume() } }
+                shard.executor.post { shard.whenAllCommitted { _ in continuation.resume() } }
             }
         }
         try store.close()
@@ -307,15 +327,33 @@ extension ShardExecutor {
 }
 
 extension Shard {
-    /// Calls `then` when everything that was appended so far is committed, in all partitions.
-    func whenAllCommitted(_ then: @escaping @Sendable () -> Void) {
-        let open = partitions.values.filter { !$0.isCommitted }.map(\.id)
-        guard !open.isEmpty else { return then() }
+    /// The partitions in which turns run, in order.
+    var served: [PartitionID] { partitions.values.filter(\.isServing).map(\.id).sorted() }
+
+    /// Calls `then` when everything that was appended so far is committed, in all partitions in which turns
+    /// run; with false, if one of them was given up before.
+    func whenAllCommitted(_ then: @escaping @Sendable (Bool) -> Void) {
+        let open = partitions.values.filter { $0.isServing && !$0.isCommitted }
+        guard !open.isEmpty else { return then(true) }
         var left = open.count
-        for partition in open {
-            whenCommitted(partition) {
+        var areCommitted = true
+        for log in open {
+            let release = Release.told { isCommitted in
                 left -= 1
-                if left == 0 { then() }
+                areCommitted = areCommitted && isCommitted
+                if left == 0 { then(areCommitted) }
+            }
+            whenCommitted(log, release)
+        }
+    }
+
+    func abandon(_ token: RequestToken) {
+        for actor in live.values where !actor.waiters.isEmpty || actor.phase == .departing {
+            actor.abandon(token)
+        }
+        for log in partitions.values {
+            log.arrivals.removeAll { arrival in
+                if case .request(let request) = arrival { request.token == token } else { false }
             }
         }
     }

@@ -8,6 +8,9 @@ public struct HostSettings: Sendable {
     public var backlogBytesMax: Int
     /// Requests that may wait for the completion of their message at one actor.
     public var waitersMax: Int
+    /// Requests and subscriptions that may wait at one partition until turns may run there; one more is
+    /// refused as `node.overloaded`.
+    public var arrivalsMax: Int
     /// In place of each kind's own time until hibernation.
     public var idleOverride: Duration?
 
@@ -19,7 +22,7 @@ public struct HostSettings: Sendable {
 
     public init(
         shards: Int = 2, liveActorsMax: Int = 50_000, backlogBytesMax: Int = 512 << 20,
-        waitersMax: Int = 10_000,
+        waitersMax: Int = 10_000, arrivalsMax: Int = 1_000,
         idleOverride: Duration? = nil, blockedLimit: Duration = .seconds(3),
         fullQueuePatience: Duration = .seconds(60)
     ) {
@@ -27,6 +30,7 @@ public struct HostSettings: Sendable {
         self.liveActorsMax = max(1, liveActorsMax)
         self.backlogBytesMax = backlogBytesMax
         self.waitersMax = waitersMax
+        self.arrivalsMax = arrivalsMax
         self.idleOverride = idleOverride
         self.blockedLimit = blockedLimit
         self.fullQueuePatience = fullQueuePatience

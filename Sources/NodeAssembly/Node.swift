@@ -64,8 +64,8 @@ public final class Node: Sendable {
         let kinds = try RegistryReader.kinds(of: registry)
         let store = try PartitionStore.open(StoreConfiguration(directory: configuration.dataDirectory))
         let host = ActorHost(
-            kinds: kinds, store: store, settings: configuration.settings, logger: logger, onFailure: onFailure
-        )
+            kinds: kinds, store: SingleNodeStore(store), settings: configuration.settings, logger: logger,
+            onFailure: onFailure)
         do {
             await host.ready()
             let gateway = try await ClientGateway.start(

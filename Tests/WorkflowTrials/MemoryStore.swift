@@ -24,7 +24,7 @@ package final class MemoryStore: HostStore {
         var records = 0
         var crashAfter: Int?
         var isCrashed = false
-        var onDurable: (@Sendable ([DurableMark]) -> Void)?
+        var onEvents: (@Sendable ([PartitionEvent]) -> Void)?
         var onApplied: (@Sendable ([DurableMark]) -> Void)?
         var onCrash: [@Sendable () -> Void] = []
     }
@@ -91,10 +91,26 @@ package final class MemoryStore: HostStore {
         live.withLock { $0.tables.ends[partition] ?? .empty }
     }
 
+    package var startsEmptyLogs: Bool { false }
+
     package func start(
-        onDurable: @escaping @Sendable ([DurableMark]) -> Void,
+        onEvents: @escaping @Sendable ([PartitionEvent]) -> Void,
         onFailure: @escaping @Sendable (StoreError) -> Void
-    ) { live.withLock { $0.onDurable = onDurable } }
+    ) {
+        live.withLock { $0.onEvents = onEvents }
+        onEvents(
+            (0..<identity.ring.partitionCount).flatMap { number -> [PartitionEvent] in
+                let end = logEnd(of: PartitionID(number))
+                let epoch = Epoch(rawValue: end.epoch.rawValue + 1)
+                return [
+                    .lead(PartitionID(number), epoch, after: end), .serve(PartitionID(number), epoch),
+                ]
+            })
+    }
+
+    package func confirmRead(_ partition: PartitionID, _ reply: @escaping @Sendable (Bool) -> Void) {
+        reply(true)
+    }
 
     package func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void) {
         live.withLock { $0.onApplied = handler }
@@ -115,18 +131,17 @@ package final class MemoryStore: HostStore {
                     kept.append(DurableMark(partition: record.partition, position: record.position))
                 }
             }
-            return (kept, live.onDurable, crashed)
+            return (kept, live.onEvents, crashed)
         }
-        if !kept.isEmpty { tell?(kept) }
+        if !kept.isEmpty {
+            tell?(kept.map { .committed($0.partition, $0.position) })
+            live.withLock { $0.onApplied }?(kept)
+        }
         for body in crashed { body() }
     }
 
     private static func isTurn(_ record: SealedRecord) -> Bool {
         record.bytes[1] == JournalRecord.Kind.turn.rawValue
-    }
-
-    package func commit(_ marks: [DurableMark]) {
-        live.withLock { $0.onApplied }?(marks)
     }
 
     package func appliedPosition(of partition: PartitionID) -> LogPosition { logEnd(of: partition).position }

@@ -15,7 +15,10 @@ extension LiveActor: RunDriver {
         _ start: @escaping @Sendable (@escaping @Sendable (Result<Value, any Error>) -> Void) -> Void
     ) async throws -> Value {
         try await withUnsafeThrowingContinuation { continuation in
-            shard.executor.perform { start { continuation.resume(with: $0) } }
+            shard.executor.perform {
+                let call = OpenOperation(continuation, of: self)
+                start { call.resume($0) }
+            }
         }
     }
 

@@ -23,7 +23,7 @@ extension LiveActor {
         guard posts.reduce(0, { $0 + $1.body.count }) <= RecordedValue.bytesMax else {
             throw ActorError.tooLarge("what one turn sends", limit: RecordedValue.bytesMax)
         }
-        try shard.checkRoom(for: posts.map { ($0.target, message($0).byteCount) }, in: partition)
+        try shard.checkRoom(for: posts.map { ($0.target, message($0).byteCount) }, in: log)
         return posts
     }
 
@@ -35,7 +35,7 @@ extension LiveActor {
 
     /// What sends a turn's messages; belongs into the next record.
     func sending(_ posts: [OutgoingPost]) -> [TurnOperation] {
-        posts.map { shard.post(message($0), from: partition).operation }
+        posts.map { shard.post(message($0), from: log).operation }
     }
 
     private func message(_ post: OutgoingPost) -> ActorMessage {
@@ -47,8 +47,7 @@ extension LiveActor {
 
     private func message(_ content: ActorMessage.Content, to target: ActorAddress) -> ActorMessage {
         // The record that creates an actor names its life.
-        let next = shard.partitions[partition]?.position.next.rawValue ?? 0
-        let life = id == .partition ? ActorID(rawValue: next) : id
+        let life = id == .partition ? ActorID(rawValue: log.position.next.rawValue) : id
         return ActorMessage(sender: address, target: target, life: life, content: content)
     }
 
@@ -112,16 +111,16 @@ extension LiveActor {
         _ message: ActorMessage, at node: WorkflowCore.Node, close: @escaping () -> Void,
         _ then: @escaping ((message: SentMessage, operation: TurnOperation)) -> Void
     ) {
-        do { try shard.checkRoom(for: [(message.target, message.byteCount)], in: partition) } catch {
+        do { try shard.checkRoom(for: [(message.target, message.byteCount)], in: log) } catch {
             return addWait(
                 RunWait(
                     goal: .room(target: message.target), since: core.lastVisitedAt,
                     deadline: (now + Self.roomWait).rawValue,
                     due: { [self] in send(message, at: node, close: close, then) }, close: close))
         }
-        let (place, operation) = shard.post(message, from: partition)
+        let (destination, number, operation) = shard.post(message, from: log)
         let sent = SentMessage(
-            target: message.target.description, partition: place.partition.rawValue, number: place.number)
+            target: message.target.description, partition: destination.rawValue, number: number)
         then((sent, operation))
     }
 
@@ -186,7 +185,7 @@ extension LiveActor {
             RequestIdentityID.message(queue: queue, key: $0, isAwaited: false)
         }
         if let identity, deduplication.check(identity) != .new {
-            shard.recordOfPartition(partition, [shard.note(place)])
+            shard.record([shard.note(place)], in: log)
             return true
         }
         expireMessages(in: [queue])
@@ -223,14 +222,14 @@ extension LiveActor {
                 shard.note(place), shard.answer(message, at: place, .success(.output(Payload(output)))),
             ]
             if isQuery {
-                shard.recordOfPartition(partition, operations)
+                shard.record(operations, in: log)
             } else {
                 record(turn, also: operations) {}
             }
         } catch {
             let told = publicError(error, of: "action \(action)")
-            shard.recordOfPartition(
-                partition, [shard.note(place), shard.answer(message, at: place, .failure(told))])
+            shard.record(
+                [shard.note(place), shard.answer(message, at: place, .failure(told))], in: log)
         }
     }
 

@@ -89,7 +89,7 @@ extension LiveActor {
     /// The last number of the messages before the record that comes next. Numbers come from the log's
     /// position, so that they never repeat in any life of the actor.
     private var reservedNumber: UInt64 {
-        ((shard.partitions[partition]?.position.rawValue ?? 0) + 1) << Self.messageNumberBits
+        (log.position.rawValue + 1) << Self.messageNumberBits
     }
 
     /// How many messages the record that comes next can still take.
@@ -144,7 +144,7 @@ extension LiveActor {
         phase = .departing
         shard.parkedRuns.remove(timerKey)
         endActions(.destroyed(address))
-        shard.whenCommitted(partition) { [self] in failWaiters(.destroyed(address)) }
+        whenCommitted { [self] in failWaiters(.destroyed(address)) }
         leave()
     }
 }

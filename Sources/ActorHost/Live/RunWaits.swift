@@ -4,7 +4,9 @@ import TimeAndChance
 import WorkflowCore
 
 /// A step whose effect runs, or waits for its next attempt.
-final class StepExecution {
+///
+/// Sound to share: touched on the thread of its actor's shard only.
+final class StepExecution: OpenCall, @unchecked Sendable {
     let request: StepRequest
     let node: WorkflowCore.Node
     private let continuation: StepContinuation
@@ -20,9 +22,8 @@ final class StepExecution {
     let ticket: UInt64
 
     init(
-        request: StepRequest, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64,
-        failures: [AttemptRecord],
-        startedAt: UInt64, continuation: StepContinuation
+        request: StepRequest, of actor: LiveActor, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64,
+        failures: [AttemptRecord], startedAt: UInt64, continuation: StepContinuation
     ) {
         self.request = request
         self.node = node
@@ -31,10 +32,15 @@ final class StepExecution {
         self.failures = failures
         self.startedAt = startedAt
         self.continuation = continuation
+        super.init(of: actor)
     }
 
-    /// Lets the run go on; called once.
-    func resume(_ result: Result<OperationResult, any Error>) { continuation.resume(with: result) }
+    /// Lets the run go on, once.
+    func resume(_ result: Result<OperationResult, any Error>) {
+        if end() { continuation.resume(with: result) }
+    }
+
+    override func lose() { resume(.failure(RunClosed())) }
 }
 
 typealias StepContinuation = UnsafeContinuation<OperationResult, any Error>

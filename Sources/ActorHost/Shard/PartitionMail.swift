@@ -22,11 +22,10 @@ final class PartitionMail {
     var held: [PartitionID: (number: UInt64, since: UInt64)] = [:]
 }
 
-/// The place of a message in the stream that it came in.
+/// The place of a message in the stream that it came in, and the log in which it is performed.
 struct MessagePlace {
+    var log: PartitionLog
     var source: PartitionID
-    /// Where it goes.
-    var partition: PartitionID
     var flow: MessageFlow
     var number: UInt64
 }

@@ -24,16 +24,15 @@ extension Shard {
 
     /// Performs a batch, and answers when that is committed.
     func receive(_ batch: MessageBatch, _ done: @escaping @Sendable (BatchResult) -> Void) {
-        guard !isStopping, let mail = partitions[batch.destination]?.mail, !mail.isDamaged,
+        guard !isStopping, let log = partitions[batch.destination], log.isServing, !log.mail.isDamaged,
             store.backlogBytes <= settings.backlogBytesMax
         else { return done(.unavailable) }
-        noteLoss(batch, mail)
+        noteLoss(batch, log.mail)
         var isHeld = false
-        if case .perform(let start) = mail.inbox.verdict(on: batch) {
+        if case .perform(let start) = log.mail.inbox.verdict(on: batch) {
             for index in start..<batch.messages.count where !isHeld {
                 let place = MessagePlace(
-                    source: batch.source, partition: batch.destination, flow: batch.flow,
-                    number: batch.first + UInt64(index))
+                    log: log, source: batch.source, flow: batch.flow, number: batch.first + UInt64(index))
                 switch perform(batch.messages[index], place) {
                 case .performed: counters.messagesReceived += 1
                 case .held: isHeld = true
@@ -43,9 +42,9 @@ extension Shard {
                 }
             }
         }
-        let performed = mail.inbox.performed(from: batch.source, batch.flow)
+        let performed = log.mail.inbox.performed(from: batch.source, batch.flow)
         let result = BatchResult.received(through: performed, isHeld: isHeld)
-        whenCommitted(batch.destination) { done(result) }
+        whenCommitted(log, .told { isCommitted in done(isCommitted ? result : .unavailable) })
     }
 
     private func noteLoss(_ batch: MessageBatch, _ mail: PartitionMail) {
@@ -77,12 +76,8 @@ extension Shard {
 
     /// Notes that a message was performed; belongs into the record of its effect.
     func note(_ place: MessagePlace) -> TurnOperation {
-        guard let mail = partitions[place.partition]?.mail else {
-            // Only the owner of a partition performs its messages.
-            preconditionFailure("shard \(index) does not own partition \(place.partition.rawValue)")
-        }
-        mail.held[place.source] = nil
-        return mail.inbox.note(place.number, from: place.source, place.flow)
+        place.log.mail.held[place.source] = nil
+        return place.log.mail.inbox.note(place.number, from: place.source, place.flow)
     }
 
     // MARK: Requests
@@ -102,10 +97,10 @@ extension Shard {
         case .answer, .returned: break
         }
         let actor: LiveActor
-        switch try find(address, in: place.partition) {
+        switch try find(address, in: place.log.id) {
         case .actor(let found): actor = found
         case .none(let tombstone):
-            actor = try create(address, in: place.partition, input: nil, replacing: tombstone)
+            actor = try create(address, in: place.log.id, input: nil, replacing: tombstone)
         }
         guard actor.phase == .awake else { return .departing(actor) }
         switch message.content {
@@ -120,10 +115,9 @@ extension Shard {
 
     /// A queue that is full holds its stream up, for a while.
     private func hold(_ message: ActorMessage, _ place: MessagePlace) throws(ActorError) -> Reception {
-        guard let mail = partitions[place.partition]?.mail else { return .failed }
         let now = reading.monotonic
-        guard let held = mail.held[place.source], held.number == place.number else {
-            mail.held[place.source] = (place.number, now)
+        guard let held = place.log.mail.held[place.source], held.number == place.number else {
+            place.log.mail.held[place.source] = (place.number, now)
             return .held
         }
         guard now - held.since >= UInt64(clamping: settings.fullQueuePatience.wholeMicroseconds) else {
@@ -136,11 +130,11 @@ extension Shard {
 
     /// A message that can never be performed: who sent it is told, and what follows goes on.
     private func refuse(_ message: ActorMessage, _ place: MessagePlace, _ error: ActorError) {
-        recordOfPartition(place.partition, [note(place), answer(message, at: place, .failure(error))])
+        record([note(place), answer(message, at: place, .failure(error))], in: place.log)
     }
 
     /// Sends back what became of a message.
-    /// - Returns: what belongs into the partition's next record.
+    /// - Returns: what belongs into the log's next record.
     func answer(
         _ message: ActorMessage, at place: MessagePlace, _ result: Result<ActorReply, ActorError>
     ) -> TurnOperation {
@@ -153,13 +147,13 @@ extension Shard {
             }
         let answer = ActorMessage(
             sender: message.target, target: message.sender, life: message.life, content: content)
-        return post(answer, from: place.partition).operation
+        return post(answer, from: place.log).operation
     }
 
     // MARK: Answers
 
     private func takeAnswer(_ message: ActorMessage, _ place: MessagePlace) throws -> Reception {
-        if case .actor(let actor) = try find(message.target, in: place.partition), actor.id == message.life {
+        if case .actor(let actor) = try find(message.target, in: place.log.id), actor.id == message.life {
             guard actor.phase == .awake else { return .departing(actor) }
             switch message.content {
             case .answer(let number, let reply):
@@ -185,7 +179,7 @@ extension Shard {
                 and its sender is gone
                 """)
         }
-        recordOfPartition(place.partition, [note(place)])
+        record([note(place)], in: place.log)
         return .performed
     }
 }

@@ -15,31 +15,32 @@ extension Shard {
     private static let trimCount: UInt64 = 256
     private static let trimMicros: UInt64 = 1_000_000
 
-    /// Takes up what an earlier owner of the partition has left.
-    func loadMail(of partition: PartitionID) {
-        guard let mail = partitions[partition]?.mail else { return }
+    /// Takes up what an earlier owner of the partition has left; called when the tables have all of it.
+    func loadMail(of log: PartitionLog) {
+        let mail = log.mail
         do {
-            for item in try store.items(of: .partition, in: partition, space: .outbox) {
+            for item in try store.items(of: .partition, in: log.id, space: .outbox) {
                 try mail.outbox.restore(id: item.id, value: item.body)
             }
-            for item in try store.items(of: .partition, in: partition, space: .inbox) {
+            for item in try store.items(of: .partition, in: log.id, space: .inbox) {
                 try mail.inbox.restore(id: item.id, value: item.body)
             }
         } catch {
             mail.isDamaged = true
             logger.error(
-                "the messages between partition \(partition.rawValue) and others cannot be read: \(error)")
+                "the messages between partition \(log.id.rawValue) and others cannot be read: \(error)")
         }
-        if !mail.outbox.isEmpty { mailDue.insert(partition) }
+        if !mail.outbox.isEmpty { mailDue.insert(log.id) }
     }
 
     // MARK: Sending
 
     /// Whether messages to other actors may be sent from a partition.
     func checkRoom(
-        for messages: [(target: ActorAddress, byteCount: Int)], in partition: PartitionID
+        for messages: [(target: ActorAddress, byteCount: Int)], in log: PartitionLog
     ) throws(ActorError) {
-        guard !messages.isEmpty, let mail = partitions[partition]?.mail else { return }
+        guard !messages.isEmpty else { return }
+        let mail = log.mail
         guard !mail.isDamaged else { throw .internalError }
         var wanted: [PartitionID: (count: Int, bytes: Int)] = [:]
         for message in messages {
@@ -53,21 +54,14 @@ extension Shard {
     }
 
     /// Takes a message into the outbox.
-    /// - Returns: its place, and what belongs into the partition's next record.
+    /// - Returns: its number in the stream to its destination, and what belongs into the log's next record.
     func post(
-        _ message: ActorMessage, from partition: PartitionID
-    ) -> (place: MessagePlace, operation: TurnOperation) {
-        guard let log = partitions[partition] else {
-            // Only turns send, and only the owner of a partition has turns.
-            preconditionFailure("shard \(index) does not own partition \(partition.rawValue)")
-        }
+        _ message: ActorMessage, from log: PartitionLog
+    ) -> (destination: PartitionID, number: UInt64, operation: TurnOperation) {
         let destination = ring.partition(of: message.target)
         let (number, operation) = log.mail.outbox.post(message, to: destination, at: log.position.next)
         counters.messagesSent += 1
-        let flow: MessageFlow = message.isAnswer ? .answer : .request
-        return (
-            MessagePlace(source: partition, partition: destination, flow: flow, number: number), operation
-        )
+        return (destination, number, operation)
     }
 
     /// Something was committed: what of it goes to others leaves at the end of the round.
@@ -81,7 +75,7 @@ extension Shard {
         mailDue.removeAll(keepingCapacity: true)
         guard !isStopping else { return }
         for partition in due {
-            guard let log = partitions[partition], !log.mail.isDamaged else { continue }
+            guard let log = partitions[partition], log.isServing, !log.mail.isDamaged else { continue }
             let shipments = log.mail.outbox.ship(
                 from: partition, committed: log.committed, now: reading.monotonic)
             for shipment in shipments {
@@ -95,7 +89,8 @@ extension Shard {
 
     private func noteResult(_ result: BatchResult, of shipment: OutboxCore.Shipment) {
         let partition = shipment.batch.source
-        guard !isStopping, let mail = partitions[partition]?.mail else { return }
+        guard !isStopping, let log = partitions[partition], log.isServing else { return }
+        let mail = log.mail
         let lost = mail.outbox.noteResult(
             result, of: shipment.stream, attempt: shipment.attempt, now: reading.monotonic)
         if lost > 0 {
@@ -106,7 +101,7 @@ extension Shard {
                 """)
         }
         if mail.outbox.untrimmed >= Self.trimCount {
-            recordOfPartition(partition, [])
+            record([], in: log)
         } else if mail.outbox.untrimmed > 0, mail.trimAt == nil {
             mail.trimAt = reading.monotonic + Self.trimMicros
         }
@@ -131,10 +126,10 @@ extension Shard {
         timers.schedule(key, at: reading.wall.rawValue + wait)
     }
 
-    func mailTimerFired(_ partition: PartitionID) {
-        guard !isStopping, let mail = partitions[partition]?.mail else { return }
-        if let trimAt = mail.trimAt, trimAt <= reading.monotonic { recordOfPartition(partition, []) }
-        mailDue.insert(partition)
+    func mailTimerFired(_ log: PartitionLog) {
+        guard !isStopping else { return }
+        if let trimAt = log.mail.trimAt, trimAt <= reading.monotonic { record([], in: log) }
+        mailDue.insert(log.id)
     }
 
     // MARK: Records
@@ -147,10 +142,10 @@ extension Shard {
     }
 
     /// Records what concerns no actor of the partition, and deletes what has arrived.
-    func recordOfPartition(_ partition: PartitionID, _ operations: [TurnOperation]) {
+    func record(_ operations: [TurnOperation], in log: PartitionLog) {
         var body = TurnBody(actor: nil)
         for operation in operations { body.append(operation) }
-        _ = append(body, to: partition)
+        _ = append(body, to: log)
     }
 }
 
