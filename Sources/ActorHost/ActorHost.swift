@@ -3,6 +3,7 @@ import CAllocator
 import ClientProtocol
 import Identifiers
 import Logging
+import MailboxCore
 import PartitionStore
 import Synchronization
 import TimeAndChance
@@ -12,19 +13,24 @@ import TimerCore
 /// when they are committed, and hibernates what has nothing to do.
 public final class ActorHost: ActorService {
     private let store: any HostStore
-    private let shards: [Shard]
+    let shards: [Shard]
+    let ring: HashRing
     private let definitions: [String: any ActorKindDefinition]
     private let nextToken = Atomic<UInt64>(1)
     private let logger: Logger
     private let startedAt: Timestamp
     /// Which actor a subscription belongs to, to find its shard again.
     private let subscriptions = Mutex<[SubscriptionID: ActorAddress]>([:])
+    /// Answers what asynchronous actions ask other actors, in place of this host.
+    private let service = Mutex<(any ActorService)?>(nil)
 
-    /// - Parameter onFailure: the journal has failed; nothing is acknowledged any more, and the process
-    ///   should end (R14). Called once, on any thread.
+    /// - Parameters:
+    ///   - carrier: brings messages to partitions that other nodes own; nil: there are no others.
+    ///   - onFailure: the journal has failed; nothing is acknowledged any more, and the process should end
+    ///     (R14). Called once, on any thread.
     package init(
         kinds: [any ActorKindDefinition], store: any HostStore, clock: any HostClock = SystemClock(),
-        settings: HostSettings = HostSettings(), logger: Logger,
+        settings: HostSettings = HostSettings(), carrier: (any PartitionCarrier)? = nil, logger: Logger,
         onFailure: @escaping @Sendable (StoreError) -> Void
     ) {
         apus_allocator_configure()
@@ -38,6 +44,18 @@ public final class ActorHost: ActorService {
                 index: $0, store: store, clock: clock, kinds: definitions, settings: settings, logger: logger)
         }
         self.shards = shards
+        ring = store.identity.ring
+        for shard in shards {
+            shard.carry = { [weak self] batch, done in
+                guard let self else { return done(.unavailable) }
+                carry(batch, by: carrier, done)
+            }
+            shard.onServing = { [weak self] partition in self?.retryMessages(to: partition) }
+            shard.ask = { [weak self] request, reply in
+                guard let self else { return reply(.failure(.stopping)) }
+                (router() ?? self).submit(request, reply: reply)
+            }
+        }
         store.setOnApplied { marks in
             Self.share(marks, shards, \.partition) { shard, marks in shard.applied(marks) }
         }
@@ -63,6 +81,11 @@ public final class ActorHost: ActorService {
         }
     }
 
+    /// Sets who answers what asynchronous actions ask other actors: in a cluster, what finds their owners.
+    package func setRouter(_ router: any ActorService) { service.withLock { $0 = router } }
+
+    private func router() -> (any ActorService)? { service.withLock { $0 } }
+
     /// Returns when every partition is served. Actors that are due wake after that, a few at a time.
     public func ready() async {
         for shard in shards { await shard.executor.run {} }
@@ -77,9 +100,11 @@ public final class ActorHost: ActorService {
     }
 
     private func shard(of address: ActorAddress) -> (Shard, PartitionID) {
-        let partition = store.identity.ring.partition(of: address)
-        return (shards[Int(partition.rawValue) % shards.count], partition)
+        let partition = ring.partition(of: address)
+        return (shard(of: partition), partition)
     }
+
+    func shard(of partition: PartitionID) -> Shard { shards[Int(partition.rawValue) % shards.count] }
 
     // MARK: ActorService
 
@@ -172,6 +197,9 @@ public final class ActorHost: ActorService {
                 ("requests", total.requests), ("steps", total.steps), ("wakes", total.wakes),
                 ("creations", total.creations), ("hibernations", total.hibernations),
                 ("runsEnded", total.runsEnded), ("repliesRepeated", total.repliesRepeated),
+                ("messagesSent", total.messagesSent), ("messagesReceived", total.messagesReceived),
+                ("messagesUndelivered", total.messagesUndelivered),
+                ("answersDropped", total.answersDropped),
                 ("backlogBytes", UInt64(store.backlogBytes)),
             ]
             for (name, value) in figures { json.member(name) { $0.raw(String(value)) } }
@@ -200,7 +228,7 @@ public final class ActorHost: ActorService {
             json.member("actors") { json in
                 json.array { json in
                     for actor in found.prefix(limit) {
-                        let stored = try? ActorDescription.of(actor, messages: [])
+                        let stored = try? ActorDescription.of(actor, messages: [], undelivered: [])
                         if let text = awake[actor.address] ?? stored {
                             json.element { $0.raw(text.bytes) }
                         }
@@ -341,5 +369,9 @@ extension HostCounters {
         steps += other.steps
         repliesRepeated += other.repliesRepeated
         runsEnded += other.runsEnded
+        messagesSent += other.messagesSent
+        messagesReceived += other.messagesReceived
+        messagesUndelivered += other.messagesUndelivered
+        answersDropped += other.answersDropped
     }
 }

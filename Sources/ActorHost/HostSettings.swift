@@ -16,11 +16,15 @@ public struct HostSettings: Sendable {
 
     /// How long user code may hold a shard's thread before the log says so.
     public var blockedLimit: Duration
+    /// How long a message from another actor waits for room in its queue, before it is sent back as
+    /// undelivered. Those behind it wait, too.
+    public var fullQueuePatience: Duration
 
     public init(
         shards: Int = 2, liveActorsMax: Int = 50_000, backlogBytesMax: Int = 512 << 20,
         waitersMax: Int = 10_000, arrivalsMax: Int = 1_000,
-        idleOverride: Duration? = nil, blockedLimit: Duration = .seconds(3)
+        idleOverride: Duration? = nil, blockedLimit: Duration = .seconds(3),
+        fullQueuePatience: Duration = .seconds(60)
     ) {
         self.shards = max(1, shards)
         self.liveActorsMax = max(1, liveActorsMax)
@@ -29,6 +33,7 @@ public struct HostSettings: Sendable {
         self.arrivalsMax = arrivalsMax
         self.idleOverride = idleOverride
         self.blockedLimit = blockedLimit
+        self.fullQueuePatience = fullQueuePatience
     }
 }
 
@@ -42,4 +47,11 @@ struct HostCounters: Sendable {
     var steps: UInt64 = 0
     var repliesRepeated: UInt64 = 0
     var runsEnded: UInt64 = 0
+    /// Messages and answers to other actors.
+    var messagesSent: UInt64 = 0
+    var messagesReceived: UInt64 = 0
+    /// Messages that came back, because they could not be delivered.
+    var messagesUndelivered: UInt64 = 0
+    /// Answers, and messages that came back, for which nobody is there.
+    var answersDropped: UInt64 = 0
 }

@@ -10,8 +10,6 @@ enum ClusterFrames {
     static let answer = FrameKind(rawValue: 33)
     static let messages = FrameKind(rawValue: 34)
     static let messagesAnswer = FrameKind(rawValue: 35)
-    static let subscription = FrameKind(rawValue: 36)
-    static let event = FrameKind(rawValue: 37)
     static let snapshot = FrameKind(rawValue: 40)
     static let snapshotAnswer = FrameKind(rawValue: 41)
 
@@ -24,8 +22,6 @@ enum ClusterFrames {
         FrameCatalog.Entry(answer, "call.answer", on: [.data]),
         FrameCatalog.Entry(messages, "messages", on: [.data]),
         FrameCatalog.Entry(messagesAnswer, "messages.answer", on: [.data]),
-        FrameCatalog.Entry(subscription, "subscription", on: [.data]),
-        FrameCatalog.Entry(event, "event", on: [.data]),
         FrameCatalog.Entry(snapshot, "snapshot", on: [.bulk]),
         FrameCatalog.Entry(snapshotAnswer, "snapshot.answer", on: [.bulk]),
     ]

@@ -1,4 +1,5 @@
 import ActorHost
+import ClientProtocol
 import ClusterMembership
 import ConsensusStore
 import Identifiers
@@ -25,6 +26,7 @@ public struct MemberConfiguration: Sendable {
     public var controller: Controller.Settings? = Controller.Settings()
     public var replication = ReplicationSettings()
     public var mesh = MeshSettings()
+    public var service = ClusterService.Limits()
     /// How long a stop waits for what is under way.
     public var stopTimeout: Duration = .seconds(10)
     /// For tests: the rules that the replicas keep.
@@ -44,18 +46,24 @@ public struct MemberConfiguration: Sendable {
 
 /// What runs the actors of the partitions that this node owns.
 package protocol PartitionHost: Sendable {
+    /// Where requests for them go.
+    var actors: any ActorService { get }
     /// Settles what is under way and closes the store.
     func stop() async throws
     /// Forgets everything, like a crash.
     func abandon()
 }
 
-extension ActorHost: PartitionHost {}
+extension ActorHost: PartitionHost {
+    package var actors: any ActorService { self }
+}
 
 /// One process of a cluster: its mesh, its part of the control plane, its replicas and its host, wired
 /// together.
 public final class ClusterMember: Sendable {
     public let control: ControlDriver
+    /// Takes requests for any actor of the cluster.
+    public let service: ClusterService
     /// Where the mesh listens.
     public let meshAddress: MeshAddress
     let transport: MeshTransport
@@ -66,10 +74,11 @@ public final class ClusterMember: Sendable {
     private let stopTimeout: Duration
 
     private init(
-        control: ControlDriver, meshAddress: MeshAddress, replicas: ReplicaLoop, store: ReplicationDriver,
+        control: ControlDriver, service: ClusterService, meshAddress: MeshAddress, replicas: ReplicaLoop, store: ReplicationDriver,
         host: any PartitionHost, switchboard: Switchboard, stopTimeout: Duration
     ) {
         self.control = control
+        self.service = service
         self.meshAddress = meshAddress
         transport = control.transport
         self.replicas = replicas
@@ -114,11 +123,21 @@ public final class ClusterMember: Sendable {
                 logger: logger, onFailure: { failure.tell($0) })
             let driver = ReplicationDriver(replicas)
             let host = makeHost(driver)
-            switchboard.connect(control, replicas)
+            let exchange = PeerExchange(
+                transport, maps: control.maps, host: host.actors,
+                seed: generator.next(upperBound: 1 << 32), logger: logger)
+            let service = ClusterService(
+                host: host.actors, me: ReplicaID(node: identity.node, store: identity.store),
+                ring: identity.ring, maps: control.maps, exchange: exchange, limits: configuration.service,
+                logger: logger)
+            switchboard.connect(control, replicas, service)
+            await transport.schedule(after: ClusterService.tick, every: ClusterService.tick) { _ in
+                switchboard.ticked()
+            }
             await replicas.start()
             await control.start()
             return ClusterMember(
-                control: control, meshAddress: address, replicas: replicas, store: driver, host: host,
+                control: control, service: service, meshAddress: address, replicas: replicas, store: driver, host: host,
                 switchboard: switchboard, stopTimeout: configuration.stopTimeout)
         } catch {
             await transport.close()
@@ -179,6 +198,8 @@ public final class ClusterMember: Sendable {
     }
 
     private func leave() async {
+        service.stop()
+        await service.exchange.stop()
         await replicas.stop()
         await control.stop()
         await transport.close()

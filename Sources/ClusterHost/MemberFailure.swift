@@ -18,6 +18,9 @@ public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
+        case .refused(.staleLife), .refused(.notUp):
+            "the cluster has ended this life of the node: it was declared down, or another process runs with "
+                + "its directory; if there is no other one, start again to go on in the next life"
         case .refused(let refusal): "\(refusal)"
         case .contradiction(let reason):
             "the control plane contradicts what this node knows (\(reason)); do not restart it before the "

@@ -10,6 +10,8 @@ final class Switchboard: Sendable {
     private struct Lines {
         var control: ControlDriver
         var replicas: ReplicaLoop
+        var exchange: PeerExchange
+        var service: ClusterService
     }
 
     private let lines = Mutex<Lines?>(nil)
@@ -17,8 +19,10 @@ final class Switchboard: Sendable {
 
     init(_ logger: Logger) { self.logger = logger }
 
-    func connect(_ control: ControlDriver, _ replicas: ReplicaLoop) {
-        lines.withLock { $0 = Lines(control: control, replicas: replicas) }
+    func connect(_ control: ControlDriver, _ replicas: ReplicaLoop, _ service: ClusterService) {
+        let connected = Lines(
+            control: control, replicas: replicas, exchange: service.exchange, service: service)
+        lines.withLock { $0 = connected }
     }
 
     /// Nobody hears anything any more.
@@ -32,11 +36,15 @@ final class Switchboard: Sendable {
         case .frame(let frame, let peer): handle(frame, from: peer, lines)
         case .connected(let peer):
             logger.debug("connected to node \(peer.node.rawValue) on lane \(peer.lane)")
-            if peer.lane == .data { lines.replicas.assumeIsolated { $0.linkChanged(peer.node) } }
+            guard peer.lane == .data else { return }
+            lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
+            lines.service.retry()
         case .disconnected(let peer, let reason):
             logger.info("lane \(peer.lane) to node \(peer.node.rawValue) ended: \(reason)")
             if peer.lane == .control { lines.control.assumeIsolated { $0.disconnected(peer.node) } }
-            if peer.lane == .data { lines.replicas.assumeIsolated { $0.linkChanged(peer.node) } }
+            guard peer.lane == .data else { return }
+            lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
+            lines.exchange.assumeIsolated { $0.disconnected(peer.node) }
         case .dialFailed(let node, let address, let lane, let reason, _):
             let name = node.map { "node \($0.rawValue)" } ?? "somebody"
             logger.debug("\(name) cannot be reached at \(address) on lane \(lane): \(reason)")
@@ -52,8 +60,16 @@ final class Switchboard: Sendable {
             lines.control.assumeIsolated { $0.received(frame, from: peer) }
         case ClusterFrames.replication:
             lines.replicas.assumeIsolated { $0.received(frame, from: peer) }
+        case ClusterFrames.call, ClusterFrames.answer:
+            lines.exchange.assumeIsolated { $0.received(frame, from: peer.node) }
         default: break
         }
+    }
+
+    func ticked() {
+        guard let lines = connected else { return }
+        lines.exchange.assumeIsolated { $0.ticked() }
+        lines.service.retry()
     }
 
     func registered(_ life: NodeLife) {
@@ -61,6 +77,8 @@ final class Switchboard: Sendable {
     }
 
     func mapChanged(_ map: ClusterMap) {
-        connected?.replicas.assumeIsolated { $0.follow(map) }
+        guard let lines = connected else { return }
+        lines.replicas.assumeIsolated { $0.follow(map) }
+        lines.service.retry()
     }
 }

@@ -40,49 +40,41 @@ extension Controller {
         if let lost = group.members.first(where: { isLost($0) && $0 != me }), group.voters != [lost] {
             return .changeVoters(.remove(lost))
         }
-        func mayVote(_ member: ReplicaID) -> Bool { !isLost(member) && map[member.node]?.isDraining == false }
-        let wanted = wantedVoters(map)
-        let candidate = candidate(map, group)
-        // Somebody who has been away for long gives way, but only to somebody who is there.
-        if candidate != nil, let absent = group.members.first(where: { isAbsent($0, map) }),
-            group.voters != [absent]
-        {
-            return .changeVoters(.remove(absent))
+        func mayStay(_ member: ReplicaID) -> Bool {
+            !isLost(member) && map[member.node]?.isDraining == false && !isAbsent(member, map)
         }
-        let voters = group.voters.filter(mayVote)
-        let learners = group.learners.filter { mayVote($0) && map.isLive($0) }
-        if voters.count < wanted {
+        let voters = group.voters.filter(mayStay)
+        let learners = group.learners.filter { mayStay($0) && map.isLive($0) }
+        let candidate = candidate(map, group)
+        let isFull = group.voters.count >= VoterList.votersMax
+        if voters.count < wantedVoters(map), !isFull {
             // All learners first, so that the group is of an even size for a moment only.
-            if voters.count + learners.count < wanted, group.voters.count < VoterList.votersMax,
-                let candidate
-            {
+            if voters.count + learners.count < wantedVoters(map), let candidate {
                 return .changeVoters(.addLearner(candidate))
             }
-            if group.voters.count < VoterList.votersMax, let learner = learners.first {
-                return .changeVoters(.promote(learner))
-            }
+            if let learner = learners.first { return .changeVoters(.promote(learner)) }
         }
-        return shrink(map, group, mayStay: voters, wanted: wanted)
+        let makesRoom = isFull && (candidate != nil || !learners.isEmpty)
+        return shrink(map, group, staying: voters, makesRoom: makesRoom)
     }
 
-    /// Whom the group does without.
+    /// Whom the group does without. Whoever leaves does so after somebody else has come, except where there
+    /// is no room: of three voters, one away and one about to fail, the other two could not decide on a
+    /// removal, and the one that is away would not be asked any more.
     private func shrink(
-        _ map: ClusterMap, _ group: Group, mayStay: [ReplicaID], wanted: Int
+        _ map: ClusterMap, _ group: Group, staying: [ReplicaID], makesRoom: Bool
     ) -> Decision? {
-        if mayStay.count >= wanted, let learner = group.learners.first {
+        // Nodes that are down count here: they come back.
+        let enough = Self.odd(min(target(map), usable(map).count))
+        guard staying.count >= enough || makesRoom && !staying.isEmpty else { return nil }
+        if staying.count >= enough, let learner = group.learners.first {
             return .changeVoters(.remove(learner))
         }
-        let leaving = group.voters.filter { !mayStay.contains($0) }
-        let isFull = group.voters.count >= VoterList.votersMax
-        if mayStay.count >= wanted || isFull && !mayStay.isEmpty {
-            if let voter = leaving.first(where: { $0 != me }) { return .changeVoters(.remove(voter)) }
-            if !leaving.isEmpty, let other = mayStay.first(where: map.isLive) { return .handOver(to: other) }
-        }
-        // Nodes that are down count here: they come back.
-        guard leaving.isEmpty, mayStay.count > Self.odd(min(target(map), usable(map).count)) else {
-            return nil
-        }
-        let others = mayStay.filter { $0 != me }
+        let leaving = group.voters.filter { !staying.contains($0) }
+        if let voter = leaving.first(where: { $0 != me }) { return .changeVoters(.remove(voter)) }
+        if !leaving.isEmpty { return staying.first(where: map.isLive).map { .handOver(to: $0) } }
+        guard staying.count > enough else { return nil }
+        let others = staying.filter { $0 != me }
         return (others.first { !map.isLive($0) } ?? others.last).map { .changeVoters(.remove($0)) }
     }
 

@@ -80,15 +80,9 @@ extension ClusterMap {
         return candidates.map(\.life)
     }
 
-    /// The command that grants the partition, and drops members that are down: their acknowledgements would
-    /// only be waited for. One that just starts again stays.
+    /// The command that grants the partition. The in-sync set stays: which of its members are gone for good is
+    /// for the new owner to say, which has its own log before its eyes (R19).
     public func promotion(of id: PartitionID, to life: NodeLife) -> Command? {
-        guard let partition = self[id] else { return nil }
-        return .promote(
-            id, partition.revision, to: life,
-            inSync: partition.inSync.filter {
-                guard let node = self[$0.node], node.store == $0.store else { return false }
-                return node.liveness != .down || $0 == life.replica
-            })
+        self[id].map { .promote(id, $0.revision, to: life) }
     }
 }

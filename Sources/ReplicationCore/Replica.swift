@@ -86,7 +86,12 @@ public struct Replica: Sendable {
     private mutating func configure(
         _ new: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
-        if let old = configuration, (new.epoch, new.revision) <= (old.epoch, old.revision) { return }
+        if let old = configuration {
+            guard (new.epoch, new.revision) >= (old.epoch, old.revision) else { return }
+            if (new.epoch, new.revision) == (old.epoch, old.revision) {
+                return learn(leaving: new.leaving, now, &effects)
+            }
+        }
         let isFirst = configuration == nil
         configuration = new
         if isFirst, !rules.contains(.truncateByMatch), log.end.position > committed {

@@ -1,5 +1,6 @@
 import ActorHost
 import ByteCoding
+import ClientProtocol
 import Foundation
 import Identifiers
 import PartitionStore
@@ -137,6 +138,27 @@ final class RecordingHost: PartitionHost {
         ])
     }
 
+    var actors: any ActorService { NoActors() }
     func stop() async throws { try store.close() }
     func abandon() {}
+}
+
+/// Nobody asks this host for actors.
+private struct NoActors: ActorService {
+    var kinds: [String] { [] }
+    func submit(
+        _ request: ActorRequest, reply: @escaping @Sendable (Result<ActorReply, ActorError>) -> Void
+    ) -> RequestToken {
+        reply(.failure(.notOwner))
+        return RequestToken(rawValue: 0)
+    }
+    func abandon(_ token: RequestToken) {}
+    func subscribe(
+        to event: String, of actor: ActorAddress, deliver: @escaping @Sendable (EventDelivery) -> Void
+    ) throws(ActorError) -> SubscriptionID { throw .notOwner }
+    func unsubscribe(_ subscription: SubscriptionID) {}
+    func status() async -> Payload { Payload("{}") }
+    func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload {
+        Payload("{}")
+    }
 }

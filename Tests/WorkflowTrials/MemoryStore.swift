@@ -15,6 +15,8 @@ package final class MemoryStore: HostStore {
     struct Tables {
         var ends: [PartitionID: LogEnd] = [:]
         var rows: [PartitionID: [ActorID: Row]] = [:]
+        /// What belongs to a partition as a whole.
+        var own: [PartitionID: [ItemSpace: [[UInt8]: [UInt8]]]] = [:]
     }
 
     private struct Live {
@@ -155,7 +157,10 @@ package final class MemoryStore: HostStore {
 
     package func items(of actor: ActorID, in partition: PartitionID, space: ItemSpace) -> [StoredItem] {
         live.withLock { live in
-            (live.tables.rows[partition]?[actor]?.items[space] ?? [:])
+            let items =
+                actor == .partition
+                ? live.tables.own[partition] : live.tables.rows[partition]?[actor]?.items
+            return (items?[space] ?? [:])
                 .map { StoredItem(id: $0.key, body: $0.value) }
                 .sorted { $0.id.lexicographicallyPrecedes($1.id) }
         }
@@ -225,14 +230,30 @@ extension MemoryStore.Tables {
         case .wake(let time): rows[partition]?[id]?.stored.wakeAt = time
         case .put(let space, let item, let value):
             rows[partition]?[id]?.items[space, default: [:]][item] = value
-        case .delete(let space, let item): rows[partition]?[id]?.items[space]?[item] = nil
-        case .deleteRange(let space, let from, let through):
-            let items = rows[partition]?[id]?.items[space] ?? [:]
-            for item in items.keys
-            where !item.lexicographicallyPrecedes(from) && !through.lexicographicallyPrecedes(item) {
-                rows[partition]?[id]?.items[space]?[item] = nil
+        case .delete, .deleteRange:
+            if var items = rows[partition]?[id]?.items {
+                Self.delete(operation, from: &items)
+                rows[partition]?[id]?.items = items
             }
         case .destroy: rows[partition]?[id] = nil
+        case .ofPartition(.put(let space, let item, let value)):
+            own[partition, default: [:]][space, default: [:]][item] = value
+        case .ofPartition(let deletion):
+            Self.delete(deletion, from: &own[partition, default: [:]])
+        }
+    }
+
+    private static func delete(
+        _ operation: TurnOperation, from items: inout [ItemSpace: [[UInt8]: [UInt8]]]
+    ) {
+        switch operation {
+        case .delete(let space, let item): items[space]?[item] = nil
+        case .deleteRange(let space, let from, let through):
+            for item in (items[space] ?? [:]).keys
+            where !item.lexicographicallyPrecedes(from) && !through.lexicographicallyPrecedes(item) {
+                items[space]?[item] = nil
+            }
+        default: preconditionFailure("\(operation) deletes no item")
         }
     }
 }

@@ -61,6 +61,26 @@ final class ActionExecution: ActionDriver, @unchecked Sendable {
         }
     }
 
+    @concurrent func call(_ outgoing: OutgoingCall) async throws -> [UInt8] {
+        let reply: ActorReply = try await withUnsafeThrowingContinuation { continuation in
+            actor.shard.executor.perform { [self] in
+                let call = OpenOperation(continuation, of: actor, lost: CancellationError())
+                guard actor.phase != .lost, !isOver else { return call.lose() }
+                let now = actor.now.rawValue
+                let request = ActorRequest(
+                    target: outgoing.target,
+                    operation: .action(outgoing.action, input: Payload(outgoing.input)),
+                    timeLeftMillis: deadline > now ? (deadline - now) / 1_000 : 0)
+                let executor = actor.shard.executor
+                actor.shard.ask(request) { result in
+                    executor.perform { call.resume(result.mapError { $0 }) }
+                }
+            }
+        }
+        guard case .output(let output) = reply else { throw ActorError.internalError }
+        return output.bytes
+    }
+
     /// Names the next turn; nil if the action has used the name already.
     func nextTurn(_ name: String?) -> ActionTurn.Name? {
         guard let name else {

@@ -180,7 +180,7 @@ extension LiveActor {
     }
 
     /// Stores a message; if the run waits for it, storing and taking it is one record.
-    private func store(_ message: QueuedMessage, _ memory: [TurnOperation], _ then: @escaping () -> Void) {
+    func store(_ message: QueuedMessage, _ memory: [TurnOperation], _ then: @escaping () -> Void) {
         let waiting = waits.sorted { $0.key < $1.key }.first { _, wait in
             if case .message(let queues, _) = wait.goal { return queues.contains(message.queue) }
             return false

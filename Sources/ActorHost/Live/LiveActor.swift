@@ -55,6 +55,8 @@ final class LiveActor: @unchecked Sendable {
     var mailbox = MailboxCore()
     var deduplication = DeduplicationCore()
     var retainedEvents = RetainedEvents()
+    /// nil: not read from storage yet.
+    var undeliveredMessages: UndeliveredMessages?
 
     /// How the run stands, and what of it is stored.
     var run: RunRecord
@@ -78,6 +80,8 @@ final class LiveActor: @unchecked Sendable {
     var actionTurns: [[UInt8]: [UInt8]]?
     var waiters: [ReplyWaiter] = []
     private(set) var parked: [ShardRequest] = []
+    /// Messages that wait until the actor is gone.
+    private var parkedMessages: [() -> Void] = []
     var lastActivity: UInt64
     private var armed: UInt64?
     var wakeAfterDeparture: UInt64?
@@ -176,6 +180,7 @@ final class LiveActor: @unchecked Sendable {
         let (_, waking) = try performTurn { ((), try instance.wake(now: time)) }
         turn.operations += waking.operations
         turn.broadcasts += waking.broadcasts
+        let posts = try checked(turn.posts + waking.posts)
         guard !turn.destroys, !waking.destroys else {
             throw ActorError("destroyed", "the actor \(address) ended itself at its creation", group: "actor")
         }
@@ -192,7 +197,7 @@ final class LiveActor: @unchecked Sendable {
         body.append(.set(.run, run.encoded()))
         body.append(.wake(at: 0))
         storedWake = 0
-        for operation in turn.operations { body.append(operation) }
+        for operation in turn.operations + sending(posts) { body.append(operation) }
         if let identity {
             // A client that lost the reply asks again, and is no second creator (A13).
             for operation in remember(identity.identityInActor, .reply(ReplyRecord.creation)) {
@@ -379,6 +384,7 @@ final class LiveActor: @unchecked Sendable {
     func lose() {
         phase = .lost
         for request in takeParkedRequests() { request.reply(.failure(.notOwner)) }
+        for body in takeParkedMessages() { body() }
         closeRun()
         for execution in actions.values {
             execution.isOver = true
@@ -400,6 +406,14 @@ final class LiveActor: @unchecked Sendable {
     func takeParkedRequests() -> [ShardRequest] {
         defer { parked = [] }
         return parked
+    }
+
+    /// Calls `body` when the actor is out of memory.
+    func whenGone(_ body: @escaping () -> Void) { parkedMessages.append(body) }
+
+    func takeParkedMessages() -> [() -> Void] {
+        defer { parkedMessages = [] }
+        return parkedMessages
     }
 
     // MARK: Timers

@@ -1,4 +1,5 @@
 import Apus
+import Identifiers
 import TimeAndChance
 import WorkflowCore
 
@@ -50,6 +51,10 @@ struct RunWait {
         case sleep
         case retry(step: String)
         case message(queues: [String], limit: Int)
+        /// The answer of another actor, to the call that is recorded there.
+        case answer(node: WorkflowCore.Node, target: String)
+        /// Room for a message to another actor.
+        case room(target: ActorAddress)
     }
 
     var goal: Goal
@@ -61,6 +66,8 @@ struct RunWait {
     var due: () -> Void
     /// Messages have come and were taken.
     var taken: (([TakenMessage]) -> Void)?
+    /// The answer has come and is committed.
+    var answered: (([UInt8]) -> Void)?
     /// The run's code is not to go on.
     var close: () -> Void
 }

@@ -34,6 +34,7 @@ final class PartitionLog {
     private(set) var hash: UInt64
     private(set) var committed: LogPosition
     private var clock: PartitionClock
+    let mail = PartitionMail()
     /// What may happen only after the record at that position is committed, in the order of the positions.
     private var gate = Deque<(position: LogPosition, release: Release)>()
     /// Requests that were begun and are not answered.

@@ -58,8 +58,10 @@ extension Shard {
             return
         }
         log.phase = .serving
+        loadMail(of: log)
         scheduleDue(log)
         startsLeft.subtractOne()
+        onServing(log.id)
         let arrivals = log.arrivals
         log.arrivals = []
         for arrival in arrivals {

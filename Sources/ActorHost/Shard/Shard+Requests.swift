@@ -120,7 +120,8 @@ extension Shard {
                 of: stored, items: store.items(of: stored.id, in: request.partition, space: .history),
                 in: store.identity)
             : ActorDescription.of(
-                stored, messages: store.items(of: stored.id, in: request.partition, space: .message))
+                stored, messages: store.items(of: stored.id, in: request.partition, space: .message),
+                undelivered: store.items(of: stored.id, in: request.partition, space: .undelivered))
         answerRead(request, with: .success(.document(payload)), at: .zero)
     }
 

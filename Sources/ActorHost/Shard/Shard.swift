@@ -4,6 +4,7 @@ import CAllocator
 import ClientProtocol
 import Identifiers
 import Logging
+import MailboxCore
 import PartitionStore
 import Synchronization
 import TimeAndChance
@@ -40,6 +41,16 @@ final class Shard: @unchecked Sendable {
     /// Runs that stalled in this process; only other code can continue them, and that comes with another
     /// process.
     var parkedRuns: Set<TimerKey> = []
+    /// Brings messages to another partition, wherever it is.
+    var carry: (MessageBatch, @escaping @Sendable (BatchResult) -> Void) -> Void = { $1(.unavailable) }
+    /// Asks any actor of the cluster, like a client.
+    var ask: (ActorRequest, @escaping @Sendable (Result<ActorReply, ActorError>) -> Void) -> Void = {
+        $1(.failure(.stopping))
+    }
+    /// Tells the other shards that a partition is served here from now on.
+    var onServing: (PartitionID) -> Void = { _ in }
+    /// Partitions with messages that may be sent.
+    var mailDue: Set<PartitionID> = []
     var isStopping = false
     var outgoing: [SealedRecord] = []
     /// For encoding one thing at a time without new memory.
@@ -111,7 +122,13 @@ final class Shard: @unchecked Sendable {
         // A bounded share of a round, so that requests get through while thousands of actors wake.
         for key in timers.popDue(reading.wall.rawValue, limit: 64) {
             guard let log = partitions[key.partition], log.isServing else { continue }
-            if let actor = log.actors[key.actor] { actor.timerFired() } else { wake(key, in: log) }
+            if key.actor == .partition {
+                mailTimerFired(log)
+            } else if let actor = log.actors[key.actor] {
+                actor.timerFired()
+            } else {
+                wake(key, in: log)
+            }
         }
     }
 
@@ -135,6 +152,7 @@ final class Shard: @unchecked Sendable {
     /// What comes after the end of the epoch is dropped.
     func append(_ body: consuming TurnBody, to log: PartitionLog) -> LogPosition {
         guard !log.isOver else { return log.position }
+        trimMail(log, &body)
         let record = log.seal(body, reading)
         outgoing.append(record)
         counters.records += 1
@@ -162,9 +180,11 @@ final class Shard: @unchecked Sendable {
         guard let log = partitions[partition] else { return }
         log.commit(position)
         while let release = log.popReleased() { release.perform() }
+        noteCommit(of: log)
     }
 
     private func flush() {
+        if !mailDue.isEmpty { shipMail() }
         if !outgoing.isEmpty {
             store.append(outgoing)
             outgoing.removeAll(keepingCapacity: true)
@@ -282,6 +302,7 @@ final class Shard: @unchecked Sendable {
         counters.hibernations += 1
         returnMemory()
         for request in actor.takeParkedRequests() { handle(request) }
+        for body in actor.takeParkedMessages() { body() }
     }
 
     private var hibernationsAtTrim: UInt64 = 0
