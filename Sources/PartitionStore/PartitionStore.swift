@@ -13,7 +13,8 @@ public final class PartitionStore: Sendable {
     public let identity: StoreIdentity
     private let ends: [LogEnd]
     let lane: Lane
-    private let applier: Applier
+    let applier: Applier
+    let snapshots: SnapshotWork
     let stopping: Stopping
     private let lock: DirectoryLock
     let life: Mutex<Life>
@@ -27,13 +28,14 @@ public final class PartitionStore: Sendable {
 
     init(
         identity: StoreIdentity, ends: [LogEnd], logs: [RecoveredLog], lane: Lane, applier: Applier,
-        stopping: Stopping, lock: DirectoryLock
+        snapshots: SnapshotWork, stopping: Stopping, lock: DirectoryLock
     ) {
         self.identity = identity
         self.ends = ends
         life = Mutex(Life(logs: logs))
         self.lane = lane
         self.applier = applier
+        self.snapshots = snapshots
         self.stopping = stopping
         self.lock = lock
     }
@@ -137,6 +139,7 @@ public final class PartitionStore: Sendable {
         if !isStarted { applier.run() }
         applier.waitForEnd()
         applier.tables.end()
+        snapshots.end()
         defer { lock.release() }
         try lane.close()
         if let error = stopping.error { throw error }
