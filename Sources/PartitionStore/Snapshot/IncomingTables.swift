@@ -27,12 +27,12 @@ final class IncomingTables: Sendable {
 
     // MARK: Imports under way
 
-    /// - Returns: false if the partition has an import already.
-    func begin(_ partition: PartitionID) -> Bool {
-        state.withLock { state in
-            guard state.imports[partition] == nil, !state.isClosed else { return false }
+    /// - Throws: `.busy` if the partition has an import already.
+    func begin(_ partition: PartitionID) throws(SnapshotError) {
+        try state.withLock { (state) throws(SnapshotError) in
+            guard !state.isClosed else { throw .store(.closed) }
+            guard state.imports[partition] == nil else { throw .busy }
             state.imports.updateValue(nil, forKey: partition)
-            return true
         }
     }
 

@@ -62,7 +62,7 @@ extension PartitionStore {
         }
         let applied = appliedPosition(of: header.partition)
         guard header.mark.position > applied || isDamaged else { throw .older(than: applied) }
-        guard snapshots.incoming.begin(header.partition) else { throw .busy }
+        try snapshots.incoming.begin(header.partition)
         return SnapshotWriter(
             header: header, incoming: snapshots.incoming, lane: lane, queue: snapshots.queue)
     }

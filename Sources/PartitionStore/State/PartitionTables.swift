@@ -102,8 +102,8 @@ final class PartitionTables: Sendable {
     /// Keeps the file as it is now, with everything applied so far in it, or as somebody keeps it already.
     func holdImage(template: [UInt8], pins: JournalPins) throws(StoreError) -> TableImage {
         try contents.withLock { (contents) throws(StoreError) in
-            if let image = contents.image, image.addUser() { return image }
             guard !contents.isEnded else { throw .closed }
+            if let image = contents.image, image.addUser() { return image }
             try create(template, &contents)
             guard let file = try opened(&contents), try settle(file, &contents) else {
                 throw .io(
