@@ -138,8 +138,9 @@ let package = Package(
         .target(
             name: "NodeAssembly",
             dependencies: [
-                "ActorHost", "Apus", "ClientGateway", "ClusterMembership", "HTTPCalls", "ClientProtocol",
-                "PartitionStore", "PlacementCore", "TimeAndChance", "Identifiers", logging,
+                "ActorHost", "Apus", "ClientGateway", "ClusterMembership", "HTTPCalls", "MeshProtocol",
+                "PartitionStore", "PlacementCore", "Identifiers", logging,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: house),
 
@@ -151,7 +152,10 @@ let package = Package(
 
         // Floor 7: programs
         .target(
-            name: "ApusNode", dependencies: ["ActorHost", "Apus", "NodeAssembly", logging, arguments],
+            name: "ApusNode",
+            dependencies: [
+                "ActorHost", "Apus", "ClusterMembership", "MeshProtocol", "NodeAssembly", logging, arguments,
+            ],
             swiftSettings: house),
 
         .target(

@@ -5,6 +5,9 @@ import NIOHTTP1
 
 /// One HTTP request on its way through a connection.
 struct HTTPExchange {
+    /// What an operator or a new node says is short.
+    static let clusterBodyBytesMax = 64 << 10
+
     let number: UInt64
     let method: HTTPMethod
     let requestID: String
@@ -37,6 +40,7 @@ struct HTTPExchange {
             self.route = .success(route)
             switch route {
             case .actor(_, .action), .actor(_, .getOrCreate): bodyBytesMax = configuration.inputBytesMax
+            case .cluster: bodyBytesMax = min(configuration.bodyBytesMax, Self.clusterBodyBytesMax)
             default: bodyBytesMax = configuration.bodyBytesMax
             }
         } catch {
@@ -58,7 +62,7 @@ struct HTTPExchange {
     }
 
     /// The body as one JSON value; nil if there is none.
-    private func payload(field: String) throws(ActorError) -> Payload? {
+    func payload(field: String) throws(ActorError) -> Payload? {
         let bytes = Array(body.readableBytesView)
         guard !bytes.isEmpty else { return nil }
         do throws(JSONError) {

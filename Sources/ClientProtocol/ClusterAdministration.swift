@@ -32,7 +32,7 @@ public struct NoCluster: ClusterAdministration {
         }
         var text = JSONText()
         text.object {
-            $0.member("member") { $0.raw(Array("false".utf8)) }
+            $0.member("member") { $0.raw("false") }
             $0.member("message") { $0.string(Self.sentence) }
         }
         return Payload(text.bytes)

@@ -140,8 +140,8 @@ public struct TokensDocument: Hashable, Sendable, Codable {
     public init(tokens: [Token]) { self.tokens = tokens }
 }
 
-/// What the `POST` paths below `/cluster` take, and the short answers that some give.
-public enum ClusterCommand {
+/// What the `POST` paths below `/cluster` take.
+public enum ClusterRequest {
     /// `POST /cluster/init`; answered by a `ClusterDocument`.
     public struct Initialize: Hashable, Sendable, Codable {
         public var partitions: Int?
@@ -220,11 +220,11 @@ public enum ClusterCommand {
             self.nodes = nodes
         }
     }
+}
 
-    /// The answer to `down`, `promote` and `move`, and to the revocation of a token.
-    public struct Done: Hashable, Sendable, Codable {
-        public var message: String
+/// The answer to `POST` of `down`, `promote` and `move`, and to `DELETE` of a token: what was done.
+public struct DoneDocument: Hashable, Sendable, Codable {
+    public var message: String
 
-        public init(message: String) { self.message = message }
-    }
+    public init(message: String) { self.message = message }
 }

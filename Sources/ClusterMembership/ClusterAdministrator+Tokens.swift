@@ -10,7 +10,7 @@ extension ClusterAdministrator {
     static let tokenUsesStandard = 1
 
     func createToken(
-        _ wanted: ClusterCommand.CreateToken, _ admission: Admission
+        _ wanted: ClusterRequest.CreateToken, _ admission: Admission
     ) async throws(ActorError) -> TokensDocument.Token {
         let seconds = wanted.validSeconds ?? Self.tokenSecondsStandard
         let uses = wanted.uses ?? Self.tokenUsesStandard
@@ -33,13 +33,13 @@ extension ClusterAdministrator {
 
     func revoke(
         _ id: String, _ admission: Admission
-    ) async throws(ActorError) -> ClusterCommand.Done {
+    ) async throws(ActorError) -> DoneDocument {
         guard let bytes = Self.bytes(hex: id), try await admission.revoke(bytes) else {
             throw ActorError(
                 "unknown_token", "there is no such join token: see `apus cluster token list`",
                 group: "cluster")
         }
-        return ClusterCommand.Done(message: "the join token lets nobody in any more")
+        return DoneDocument(message: "the join token lets nobody in any more")
     }
 
     private static func document(_ entry: TokenBook.Entry) -> TokensDocument.Token {

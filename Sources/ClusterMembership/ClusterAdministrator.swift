@@ -12,14 +12,13 @@ import TimeAndChance
 /// part, and then hands over its access to the control plane by `attach`.
 public final class ClusterAdministrator: ClusterAdministration {
     public let directory: MemberDirectory
-    /// What the node says about itself when it founds or joins.
-    public let profile: NodeProfile
     let caller: any SeedCaller
     private let clock: @Sendable () -> Timestamp
     var now: Timestamp { clock() }
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
+        var profile: NodeProfile
         var control: (any ControlPlane)?
         var waiters: [UInt64: CheckedContinuation<Membership?, Never>] = [:]
         var waitersMade: UInt64 = 0
@@ -30,9 +29,17 @@ public final class ClusterAdministrator: ClusterAdministration {
         clock: @escaping @Sendable () -> Timestamp
     ) {
         self.directory = directory
-        self.profile = profile
+        state = Mutex(State(profile: profile))
         self.caller = caller
         self.clock = clock
+    }
+
+    /// What the node says about itself when it founds or joins, and in every registration.
+    public var profile: NodeProfile { state.withLock { $0.profile } }
+
+    /// Where clients reach the node, if the system chose the port.
+    public func advertise(clientAddress: String) {
+        state.withLock { $0.profile.clientAddress = clientAddress }
     }
 
     /// Returns once the node is a member; nil if the task was cancelled before.
@@ -139,7 +146,7 @@ public final class ClusterAdministrator: ClusterAdministration {
         return document
     }
 
-    private func initialize(_ wanted: ClusterCommand.Initialize) throws(ActorError) {
+    private func initialize(_ wanted: ClusterRequest.Initialize) throws(ActorError) {
         var founding = Founding()
         founding.partitions = wanted.partitions ?? founding.partitions
         founding.settings.replicationFactor =
@@ -149,7 +156,7 @@ public final class ClusterAdministrator: ClusterAdministration {
         do throws(MembershipError) { _ = try found(founding) } catch { throw ActorError(error) }
     }
 
-    private func join(_ wanted: ClusterCommand.Join) async throws(ActorError) {
+    private func join(_ wanted: ClusterRequest.Join) async throws(ActorError) {
         do throws(MembershipError) {
             let token = try certified { () throws(CertificateError) in try JoinToken(text: wanted.token) }
             _ = try await join(wanted.seed, with: token)
@@ -157,12 +164,12 @@ public final class ClusterAdministrator: ClusterAdministration {
     }
 
     private func admit(
-        _ wanted: ClusterCommand.Admission, _ admission: Admission
-    ) async throws(ActorError) -> ClusterCommand.Admission {
+        _ wanted: ClusterRequest.Admission, _ admission: Admission
+    ) async throws(ActorError) -> ClusterRequest.Admission {
         guard let data = Data(base64Encoded: wanted.data) else {
             throw .invalidCommand("the join request is not base64")
         }
         let answer = try await admission.admit(Array(data), at: clock())
-        return ClusterCommand.Admission(data: Data(answer).base64EncodedString())
+        return ClusterRequest.Admission(data: Data(answer).base64EncodedString())
     }
 }

@@ -18,7 +18,7 @@ struct MapCommands: Sendable {
     func partitions() async throws(ActorError) -> PartitionsDocument { PartitionsDocument(try await map()) }
 
     /// The operator knows that the node is gone; the controller then grants its partitions to others.
-    func down(_ wanted: ClusterCommand.Down) async throws(ActorError) -> ClusterCommand.Done {
+    func down(_ wanted: ClusterRequest.Down) async throws(ActorError) -> DoneDocument {
         let id = NodeID(rawValue: wanted.node)
         return try await change { (map) throws(ActorError) in
             guard let node = map[id] else { throw Self.unknown(id) }
@@ -41,7 +41,7 @@ struct MapCommands: Sendable {
     }
 
     /// Grants a partition to a node with a copy in sync, or, with the loss of records, to any other one.
-    func promote(_ wanted: ClusterCommand.Promote) async throws(ActorError) -> ClusterCommand.Done {
+    func promote(_ wanted: ClusterRequest.Promote) async throws(ActorError) -> DoneDocument {
         let (id, target) = (PartitionID(rawValue: wanted.partition), NodeID(rawValue: wanted.node))
         return try await change { (map) throws(ActorError) in
             guard let partition = map[id] else { throw Self.unknown(id, in: map) }
@@ -67,7 +67,7 @@ struct MapCommands: Sendable {
     }
 
     /// Says where the copies of a partition should be; the controller brings them there.
-    func move(_ wanted: ClusterCommand.Move) async throws(ActorError) -> ClusterCommand.Done {
+    func move(_ wanted: ClusterRequest.Move) async throws(ActorError) -> DoneDocument {
         let id = PartitionID(rawValue: wanted.partition)
         let targets = wanted.nodes.map { NodeID(rawValue: $0) }
         return try await change { (map) throws(ActorError) in
@@ -109,18 +109,18 @@ struct MapCommands: Sendable {
     /// Makes a command from the newest map, again if the map has changed in the meantime.
     private func change(
         _ make: (ClusterMap) throws(ActorError) -> Step
-    ) async throws(ActorError) -> ClusterCommand.Done {
+    ) async throws(ActorError) -> DoneDocument {
         for attempt in 1... {
             let command: Command
             let sentence: String
             switch try make(try await map()) {
-            case .done(let sentence): return ClusterCommand.Done(message: sentence)
+            case .done(let sentence): return DoneDocument(message: sentence)
             case .propose(let made, let text): (command, sentence) = (made, text)
             }
             let outcome: Outcome?
             do { outcome = try await control.propose([command]).first } catch { throw .unknownOutcome }
             switch outcome {
-            case .accepted, .registered: return ClusterCommand.Done(message: sentence)
+            case .accepted, .registered: return DoneDocument(message: sentence)
             case .refused(.staleVersion), .refused(.staleRevision), .refused(.staleEpoch):
                 guard attempt < Self.attemptsMax else {
                     throw .refused("\(Refusal.staleVersion(MapVersion(rawValue: 0)))")

@@ -71,7 +71,7 @@ extension MemberDirectory {
     ) async throws(MembershipError) -> JoinAnswer {
         let reply: SeedReply
         do {
-            let body = ClusterCommand.Admission(data: Data(request.encoded).base64EncodedString())
+            let body = ClusterRequest.Admission(data: Data(request.encoded).base64EncodedString())
             reply = try await caller.post(
                 Array(try JSONEncoder().encode(body)), to: "/cluster/admit", at: seed)
         } catch { throw .seed(seed, reason: Self.printable("\(error)")) }
@@ -83,7 +83,7 @@ extension MemberDirectory {
             guard reply.status < 500, reply.status != 429 else { throw .unavailable(seed, reason: sentence) }
             throw .refused(sentence)
         }
-        guard let body = try? JSONDecoder().decode(ClusterCommand.Admission.self, from: Data(reply.body)),
+        guard let body = try? JSONDecoder().decode(ClusterRequest.Admission.self, from: Data(reply.body)),
             let data = Data(base64Encoded: body.data)
         else { throw .seed(seed, reason: "its answer cannot be read") }
         do throws(WireError) { return try JoinAnswer(decoding: Array(data)) } catch {
@@ -110,6 +110,9 @@ extension MemberDirectory {
 
     /// What a stranger says goes into logs and to terminals: no control characters, and not endless.
     private static func printable(_ text: String) -> String {
-        String(text.prefix(600).map { $0.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F } ? " " : $0 })
+        String(
+            text.prefix(600).map {
+                $0.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F } ? " " : $0
+            })
     }
 }

@@ -17,11 +17,13 @@ public struct NodeConfiguration: Sendable {
     public var gateway: GatewayConfiguration
     /// How long a stop waits for replies that are under way.
     public var stopTimeout: Duration
+    /// Nil for a node alone.
+    public var cluster: ClusterConfiguration?
 
     public init(
         dataDirectory: String = "./apus-data", host: String = "127.0.0.1", port: Int = 7420,
         settings: HostSettings = HostSettings(), gateway: GatewayConfiguration = GatewayConfiguration(),
-        stopTimeout: Duration = .seconds(10)
+        stopTimeout: Duration = .seconds(10), cluster: ClusterConfiguration? = nil
     ) {
         self.dataDirectory = dataDirectory
         self.host = host
@@ -29,6 +31,7 @@ public struct NodeConfiguration: Sendable {
         self.settings = settings
         self.gateway = gateway
         self.stopTimeout = stopTimeout
+        self.cluster = cluster
     }
 }
 
@@ -61,6 +64,7 @@ public final class Node: Sendable {
         _ registry: some Registry, configuration: NodeConfiguration, logger: Logger,
         onFailure: @escaping @Sendable (StoreError) -> Void
     ) async throws -> Node {
+        guard configuration.cluster == nil else { throw ClusterModeMissing() }
         let kinds = try RegistryReader.kinds(of: registry)
         let store = try PartitionStore.open(StoreConfiguration(directory: configuration.dataDirectory))
         let host = ActorHost(

@@ -12,7 +12,9 @@ package enum CredentialFile {
         case open = 0o644
     }
 
-    package static func replace(_ path: String, with bytes: [UInt8], _ access: Access) throws(CertificateError) {
+    package static func replace(
+        _ path: String, with bytes: [UInt8], _ access: Access
+    ) throws(CertificateError) {
         let temporary = path + ".new"
         // What an interrupted attempt left may have another mode.
         unlink(temporary)

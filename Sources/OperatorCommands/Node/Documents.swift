@@ -17,12 +17,16 @@ package struct Instant: Hashable, Comparable, Sendable, Decodable {
             return
         }
         let text = try container.decode(String.self)
-        do {
-            seconds = try Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(text)
-                .timeIntervalSince1970
-        } catch {
+        guard let instant = Instant(text) else {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "\"\(text)\" is no time")
         }
+        self = instant
+    }
+
+    package init?(_ text: String) {
+        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+        guard let date = try? style.parse(text) else { return nil }
+        seconds = date.timeIntervalSince1970
     }
 
     package static func < (a: Self, b: Self) -> Bool { a.seconds < b.seconds }

@@ -59,7 +59,8 @@ package enum IdentityFile {
             let ring = HashRing(partitionCount: partitions, seed: (seed.high, seed.low))
         else { throw broken("a line cannot be read") }
         let identity = StoreIdentity(
-            found == version(of: .member) ? .member : .alone, cluster: cluster, node: NodeID(rawValue: node), store: store,
+            found == version(of: .member) ? .member : .alone, cluster: cluster, node: NodeID(rawValue: node),
+            store: store,
             incarnation: Incarnation(rawValue: incarnation), ring: ring)
         // Numbers have more forms than the one that is written here, such as "+7".
         guard encode(identity) == bytes else { throw broken("a line has another form than ours") }
