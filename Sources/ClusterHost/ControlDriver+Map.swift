@@ -52,27 +52,16 @@ extension ControlDriver {
 
     func decide() {
         guard let map = server.state.map else { return }
-        let members = server.raft.configuration
-        let group = Controller.Group(voters: members.voters, learners: members.learners)
-        let decisions = controller?.tick(map, group: group, isLeader: server.isLeader && client.life != nil)
+        let decisions = controller?.tick(
+            map, group: server.group, isLeader: server.isLeader && client.life != nil)
         for decision in decisions ?? [] {
             setup.logger.info("the control plane's leader decides: \(decision)")
             switch decision {
             // What becomes of it shows in the map, and what does not is decided again.
             case .propose(let commands): propose(commands) { _ in }
             case .changeVoters(let change): changeVoters(Raft.Change(change)) { _ in }
-            case .handOver: break
+            case .handOver(let voter): handOver(to: voter)
             }
-        }
-    }
-}
-
-extension Raft.Change {
-    init(_ change: VoterChange) {
-        switch change {
-        case .addLearner(let member): self = .addLearner(member)
-        case .promote(let member): self = .promote(member)
-        case .remove(let member): self = .remove(member)
         }
     }
 }

@@ -157,6 +157,11 @@ public actor ControlDriver: ControlPlane {
         settle()
     }
 
+    func handOver(to voter: ReplicaID) {
+        take(server.handle(.handOver(to: voter), time: time))
+        settle()
+    }
+
     private func takeToken() -> UInt64 {
         defer { nextToken += 1 }
         return nextToken

@@ -123,7 +123,7 @@ actor ReplicaLoop {
         for (number, state) in map.partitions.enumerated() {
             let configuration = PartitionConfiguration(
                 epoch: state.epoch, revision: state.revision.rawValue, owner: state.owner,
-                inSync: state.inSync, learners: state.learners)
+                inSync: state.inSync, learners: state.learners, leaving: map.leaving(state))
             let partition = PartitionID(number)
             guard configured[partition] != configuration else { continue }
             configured[partition] = configuration
@@ -217,6 +217,7 @@ actor ReplicaLoop {
                 transport.assumeIsolated { _ = $0.send(frame, to: node, on: .data) }
             }
             for (partition, effect) in round.actions { perform(effect, of: partition) }
+            propose(round.actions.compactMap { if case .propose(let request) = $1 { request } else { nil } })
         }
         guard !events.isEmpty else { return }
         let told = events
@@ -251,7 +252,6 @@ actor ReplicaLoop {
         case .standDown(let epoch):
             logger.info("this node no longer owns partition \(partition.rawValue), epoch \(epoch.rawValue)")
             events.append(.standDown(partition, epoch))
-        case .propose(let request): propose(request)
         case .readLog(let replica, let position, let bytesMax):
             store.readLog(of: partition, after: position, bytesMax: bytesMax) { [inbox] records in
                 inbox.logRead(partition, .logRead(for: replica, after: position, records: records))
@@ -262,34 +262,36 @@ actor ReplicaLoop {
         case .damaged(let reason):
             logger.critical(
                 "partition \(partition.rawValue) of this node is damaged (\(reason)) and waits for a snapshot")
-        case .persist, .send: break
+        case .installSnapshot, .discardSnapshot: break
+        case .persist, .send, .propose: break
         }
     }
 
-    private func propose(_ request: MembershipRequest) {
-        let change: InSyncChange =
-            switch request.change {
-            case .drop(let replica): .drop(replica)
-            case .add(let life): .add(life)
-            }
-        logger.info("this node proposes \(request.change) for partition \(request.partition.rawValue)")
-        let command = Command.changeInSync(
-            request.partition, request.epoch, Revision(rawValue: request.revision), change)
+    /// What the replicas ask for in one round goes into one entry.
+    private func propose(_ requests: [MembershipRequest]) {
+        guard !requests.isEmpty else { return }
+        let commands = requests.map { request in
+            logger.info("this node proposes \(request.change) for partition \(request.partition.rawValue)")
+            return Command.changeInSync(
+                request.partition, request.epoch, Revision(rawValue: request.revision), request.change)
+        }
         control.assumeIsolated { control in
-            control.propose([command]) { [weak self] outcomes in
-                self?.assumeIsolated { $0.proposed(request, outcomes) }
+            control.propose(commands) { [weak self] outcomes in
+                self?.assumeIsolated { $0.proposed(requests, outcomes ?? []) }
             }
         }
     }
 
-    private func proposed(_ request: MembershipRequest, _ outcomes: [Outcome]?) {
-        switch outcomes?.first {
-        // Only a life that was up is asked for, and one that is no longer up never is again.
-        case .refused(.staleLife), .refused(.notUp):
-            replication?.handle(.changeRefused(request), of: request.partition, now: now)
-            finishSoon()
-        default: break
+    private func proposed(_ requests: [MembershipRequest], _ outcomes: [Outcome]) {
+        for (request, outcome) in zip(requests, outcomes) {
+            switch outcome {
+            // Only a life that was up is asked for, and one that is no longer up never is again.
+            case .refused(.staleLife), .refused(.notUp):
+                replication?.handle(.changeRefused(request), of: request.partition, now: now)
+            default: break
+            }
         }
+        finishSoon()
     }
 
     /// Snapshots between nodes are not sent by this version: what a replica needs is tried again later.

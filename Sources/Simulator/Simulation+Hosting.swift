@@ -38,7 +38,8 @@ extension Simulation {
             guard let read = process.hosts[partition]?.reads.removeValue(forKey: id) else { return }
             answer(SimulatedAnswer(call: read.call, result: nil), from: index)
         case .damaged(let reason): checker.fail("m\(index) p\(partition.rawValue) is damaged: \(reason)")
-        case .persist, .send, .propose: break
+        // The simulation asks `wantsSnapshot` itself, and puts a snapshot in place in one step.
+        case .persist, .send, .propose, .installSnapshot, .discardSnapshot: break
         }
     }
 

@@ -22,7 +22,8 @@ import Testing
 
     @Test func `The bytes of a journal row of version 2 never change`() throws {
         var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + [1, 2, 3]
-        let header = BatchHeader.seal(&row, entryCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
+        let header = BatchHeader.seal(
+            &row, version: 2, entryCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
         #expect(
             row == [
                 2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 171, 236, 59, 53, 5, 0, 0, 0, 0, 0, 0, 0,

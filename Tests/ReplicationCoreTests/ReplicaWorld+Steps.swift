@@ -40,8 +40,12 @@ extension ReplicaWorld {
     private mutating func persistNext(_ index: Int) {
         guard let write = nodes[index].process?.pending.first else { return }
         nodes[index].process?.pending.removeFirst()
-        nodes[index].disk.apply(write.write)
-        perform(.persisted(ticket: write.ticket), at: index)
+        nodes[index].disk.apply(write)
+        switch write {
+        case .log(let ticket, _): perform(.persisted(ticket: ticket), at: index)
+        case .snapshot(let mark, let epochs, let epoch):
+            perform(.snapshotInstalled(mark, epochs: epochs, epoch: epoch), at: index)
+        }
     }
 
     private mutating func deliver() {
@@ -59,18 +63,9 @@ extension ReplicaWorld {
         switch packet {
         case .message(let message, let sender): perform(.received(message, from: sender), at: index)
         case .snapshot(let mark, let epochs, let epoch):
-            guard process.replica.wantsSnapshot(mark, epoch: epoch) else { return }
-            // It replaces everything, in the order of the disk's writes.
-            for (_, write) in process.pending { nodes[index].disk.apply(write) }
-            let last = process.pending.last?.ticket
-            nodes[index].process?.pending = []
-            nodes[index].disk.base = mark
-            nodes[index].disk.baseEpochs = epochs
-            nodes[index].disk.records = []
-            nodes[index].disk.applied = mark.position
-            note("\(process.life) installs a snapshot up to \(mark)")
-            if let last { perform(.persisted(ticket: last), at: index) }
-            perform(.snapshotInstalled(mark, epochs: epochs, epoch: epoch), at: index)
+            guard !process.replica.isInstalling else { return }
+            nodes[index].process?.arrived = .snapshot(mark, epochs, epoch)
+            perform(.snapshotReady(mark, epoch: epoch), at: index)
         }
     }
 

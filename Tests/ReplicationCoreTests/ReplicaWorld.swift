@@ -26,11 +26,13 @@ struct ReplicaWorld {
             return tail
         }
 
-        mutating func apply(_ write: LogWrite) {
+        mutating func apply(_ write: DiskWrite) {
             switch write {
-            case .adopt(let epoch): promised = max(promised, epoch)
-            case .truncate(let position): records.removeAll { $0.mark.position > position }
-            case .append(let new): records += new
+            case .log(_, .adopt(let epoch)): promised = max(promised, epoch)
+            case .log(_, .truncate(let position)): records.removeAll { $0.mark.position > position }
+            case .log(_, .append(let new)): records += new
+            case .snapshot(let mark, let epochs, _):
+                (base, baseEpochs, records, applied) = (mark, epochs, [], mark.position)
             }
         }
 
@@ -42,10 +44,18 @@ struct ReplicaWorld {
         }
     }
 
+    /// On its way to the disk; a snapshot replaces everything in the order of the other writes.
+    enum DiskWrite {
+        case log(ticket: UInt64, LogWrite)
+        case snapshot(LogMark, [EpochStart], Epoch)
+    }
+
     struct Process {
         var replica: Replica
         var life: NodeLife
-        var pending: [(ticket: UInt64, write: LogWrite)] = []
+        var pending: [DiskWrite] = []
+        /// Came in, and waits for the replica's word.
+        var arrived: DiskWrite?
         var serving: Epoch?
         var isLeading = false
         /// The version of the map that it knows.
@@ -167,7 +177,7 @@ struct ReplicaWorld {
         guard let process = nodes[index].process else { return }
         // What was on its way to the disk may or may not have got there, in order.
         let survivors = Int.random(in: 0...process.pending.count, using: &random)
-        for (_, write) in process.pending.prefix(survivors) { nodes[index].disk.apply(write) }
+        for write in process.pending.prefix(survivors) { nodes[index].disk.apply(write) }
         nodes[index].process = nil
         note("\(process.life) crashes; \(survivors) of \(process.pending.count) writes had arrived")
         linksChanged(Self.id(index))
@@ -197,7 +207,12 @@ struct ReplicaWorld {
     private mutating func perform(_ effect: ReplicaEffect, at index: Int) {
         guard let process = nodes[index].process else { return }
         switch effect {
-        case .persist(let ticket, let write): nodes[index].process?.pending.append((ticket, write))
+        case .persist(let ticket, let write):
+            let isAdoption = if case .adopt = write { true } else { false }
+            if process.replica.isInstalling, !isAdoption {
+                failures.append("\(process.life) writes \(write) over a snapshot")
+            }
+            nodes[index].process?.pending.append(.log(ticket: ticket, write))
         case .send(let message, let node):
             guard network.count < settings.packetsMax else { return }
             network.append((Self.index(node), .message(message, from: process.life)))
@@ -220,6 +235,11 @@ struct ReplicaWorld {
         case .readLog(let replica, let position, _):
             perform(.logRead(for: replica, after: position, records: read(index, after: position)), at: index)
         case .sendSnapshot(let replica): snapshot(from: index, to: replica)
+        case .installSnapshot(let mark):
+            guard let snapshot = process.arrived else { return }
+            note("\(process.life) installs a snapshot up to \(mark)")
+            nodes[index].process?.pending.append(snapshot)
+        case .discardSnapshot: nodes[index].process?.arrived = nil
         case .readConfirmed, .readLost: break
         case .damaged(let reason): failures.append("\(process.life) is damaged: \(reason)")
         }
