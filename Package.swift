@@ -136,11 +136,19 @@ let package = Package(
                 "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers", "TimeAndChance",
             ], exclude: ["README.md"], swiftSettings: house),
         .target(
+            name: "ClusterHost",
+            dependencies: [
+                "ActorHost", "ConsensusCore", "ConsensusStore", "ControlCore", "PlacementCore",
+                "ReplicationCore", "PartitionStore", "MeshProtocol", "MeshTransport", "ClusterMembership",
+                "ClientProtocol", "MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance", logging, deque,
+            ], swiftSettings: house),
+        .target(
             name: "HTTPCalls", dependencies: nio, exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "NodeAssembly",
             dependencies: [
-                "ActorHost", "Apus", "ClientGateway", "ClusterMembership", "HTTPCalls", "MeshProtocol",
+                "ActorHost", "Apus", "ClientGateway", "ClientProtocol", "ClusterHost", "ClusterMembership",
+                "HTTPCalls", "MeshProtocol",
                 "PartitionStore", "PlacementCore", "Identifiers", logging,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],

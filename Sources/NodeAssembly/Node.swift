@@ -67,7 +67,6 @@ public final class Node: Sendable {
         _ registry: some Registry, configuration: NodeConfiguration, logger: Logger,
         onFailure: @escaping @Sendable (StoreError) -> Void
     ) async throws -> Node {
-        guard configuration.cluster == nil else { throw ClusterModeMissing() }
         let kinds = try RegistryReader.kinds(of: registry)
         let store = try PartitionStore.open(StoreConfiguration(directory: configuration.dataDirectory))
         let host = ActorHost(
