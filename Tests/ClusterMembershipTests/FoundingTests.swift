@@ -140,6 +140,23 @@ import Testing
         try again.close()
     }
 
+    @Test("Data whose identity was lost is not cleared away, even by an interrupted attempt")
+    func damagedAlone() throws {
+        let scratch = try Scratch()
+        try PartitionStore.open(StoreConfiguration(directory: scratch.sub("n1"))).close()
+        let path = scratch.sub("n1")
+        try FileManager.default.removeItem(atPath: path + "/identity")
+        try FileManager.default.createDirectory(
+            atPath: path + "/parts/00c7", withIntermediateDirectories: true)
+        for hasDraft in [false, true] {
+            if hasDraft {
+                try Data("apus-draft 1\n".utf8).write(to: URL(filePath: path + "/cluster/draft"))
+            }
+            expectError("actors' data") { _ = try MemberDirectory.open(path) }
+        }
+        #expect(FileManager.default.fileExists(atPath: path + "/parts/00c7"))
+    }
+
     @Test("A founding that a crash interrupted anywhere can be done again", arguments: 0..<7)
     func crash(_ lost: Int) throws {
         let scratch = try Scratch()

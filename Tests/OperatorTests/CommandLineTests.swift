@@ -1,5 +1,6 @@
 import ArgumentParser
 import ClientProtocol
+import HTTPCalls
 import OperatorCommands
 import Testing
 
