@@ -336,7 +336,7 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "OperatorTests",
-            dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
+            dependencies: ["OperatorCommands", "HTTPCalls", "Identifiers", "ClientProtocol", arguments],
             swiftSettings: house),
         .testTarget(
             name: "LoadVerifierTests",
@@ -350,7 +350,7 @@ let package = Package(
             name: "NodeTests",
             dependencies: [
                 "NodeAssembly", "ActorHost", "Apus", "ApusClient", "PartitionStore", "ClientProtocol",
-                "Identifiers", logging,
+                "Identifiers", "MeshProtocol", "PlacementCore", logging,
             ],
             swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),

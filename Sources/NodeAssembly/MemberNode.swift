@@ -62,7 +62,7 @@ public final class MemberNode: Sendable {
     ) async throws -> MemberNode {
         let kinds = try RegistryReader.kinds(of: registry)
         let directory = try MemberDirectory.open(configuration.dataDirectory)
-        let service = ServiceInWaiting(directory.membership == nil ? .notMember : .notReady)
+        let service = ServiceInWaiting(directory.membership == nil ? .notMember : .startingInCluster)
         func profile(_ port: Int) -> MeshAddress {
             MeshAddress(host: configuration.host, port: UInt16(clamping: port))
         }
@@ -102,7 +102,7 @@ public final class MemberNode: Sendable {
             } catch { throw NodeFailure(error) }
         }
         guard let membership = await administrator.membership() else { return }
-        service.wait(for: .notReady)
+        service.wait(for: .startingInCluster)
         let member: ClusterMember
         do { member = try await start(membership) } catch { throw NodeFailure(error) }
         let isStopped = phase.withLock { phase in
