@@ -132,7 +132,7 @@ extension ReplicaWorld {
         guard let life = candidates.randomElement(using: &random),
             config.owner == nil || chance(40)
         else { return }
-        let settings = settings
+        let isAlone = settings.promotesAlone
         decide { map in
             map.epoch = Epoch(rawValue: map.epoch.rawValue + 1)
             map.owner = life
@@ -140,7 +140,7 @@ extension ReplicaWorld {
             let others = map.inSync.filter { $0.node != life.node }
             map.inSync = [life.replica]
             map.learners.removeAll { $0 == life.replica }
-            if settings.promotesAlone { map.learners += others } else { map.inSync += others }
+            if isAlone { map.learners += others } else { map.inSync += others }
         }
     }
 
