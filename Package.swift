@@ -308,7 +308,7 @@ let package = Package(
             name: "ActorHostTests",
             dependencies: [
                 "ActorHost", "Apus", "WorkflowTrials", "PartitionStore", "ByteCoding", "Identifiers",
-                "ClientProtocol", "TimeAndChance", "WorkflowCore", logging,
+                "ClientProtocol", "MailboxCore", "TimeAndChance", "WorkflowCore", logging,
             ], swiftSettings: house),
         .testTarget(
             name: "ClientGatewayTests",
