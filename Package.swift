@@ -326,7 +326,7 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "OperatorTests",
-            dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
+            dependencies: ["OperatorCommands", "HTTPCalls", "Identifiers", "ClientProtocol", arguments],
             swiftSettings: house),
         .testTarget(
             name: "LoadVerifierTests",
@@ -340,7 +340,7 @@ let package = Package(
             name: "NodeTests",
             dependencies: [
                 "NodeAssembly", "ActorHost", "Apus", "ApusClient", "PartitionStore", "ClientProtocol",
-                "Identifiers", logging,
+                "Identifiers", "MeshProtocol", "PlacementCore", logging,
             ],
             swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),

@@ -40,7 +40,7 @@ public enum ApusNode {
         logger.logLevel = command.logLevel
         var configuration = NodeConfiguration(
             dataDirectory: command.data, host: command.listen.host, port: command.listen.port,
-            cluster: command.cluster)
+            cluster: command.membership.configuration)
         if let seconds = command.idleSeconds { configuration.settings.idleOverride = .seconds(seconds) }
         // Before the node starts, so that an early signal is not lost.
         let signals = StopSignals()

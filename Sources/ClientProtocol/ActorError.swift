@@ -125,6 +125,9 @@ extension ActorError {
         "not_member",
         "this node is not a member of a cluster yet: found one with `apus cluster init`, or let the node "
             + "join one with `apus cluster join`", group: "node")
+    /// The node is a member, and on its way into its cluster; nothing was done.
+    public static let startingInCluster = ActorError(
+        "starting", "the node takes part in its cluster in a moment; try again", group: "node")
     /// Any error of user code that is not an `ActorError`. The log has the detail under the same request.
     public static let internalError = ActorError(
         "internal_error", "the actor's code failed; the node's log says how", group: "internal")

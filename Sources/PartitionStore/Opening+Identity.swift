@@ -77,13 +77,18 @@ extension Opening {
         _ = try format { (_) throws(StoreError) in member }
     }
 
+    /// Whether anything was ever appended.
+    func holdsRecords() throws(StoreError) -> Bool {
+        let used = try DurableFile.names(in: partsPath).contains { Int($0, radix: 16) != nil }
+        let witness = try DurableFile.read(lanePath + "/witness").flatMap { Witness($0) }
+        return used || witness?.sequence ?? 0 > 0
+    }
+
     /// Lays out a new directory. The identity comes last: a directory without one was never in use.
     private func format(
         _ identity: (HashRing) throws(StoreError) -> StoreIdentity
     ) throws(StoreError) -> StoreIdentity {
-        let used = try DurableFile.names(in: partsPath).contains { Int($0, radix: 16) != nil }
-        let witness = try DurableFile.read(lanePath + "/witness").flatMap { Witness($0) }
-        guard !used, witness?.sequence ?? 0 == 0 else {
+        guard try !holdsRecords() else {
             throw .damaged(what: "the data directory \(directory)", detail: "the file identity is missing")
         }
         for path in [directory + "/lanes", lanePath, partsPath] { try DurableFile.createDirectory(path) }

@@ -23,6 +23,11 @@ extension PartitionStore {
         return try IdentityFile.decode(bytes)
     }
 
+    /// Whether the directory holds data, whether it has an identity or lost it.
+    public static func holdsRecords(in directory: String) throws(StoreError) -> Bool {
+        try Opening(StoreConfiguration(directory: directory)).holdsRecords()
+    }
+
     /// Makes the incarnation that the control plane issued durable, before anything is done in it (R15).
     /// Waits for the disk: not for the thread of an event loop. After an error the process must stop (R14).
     ///

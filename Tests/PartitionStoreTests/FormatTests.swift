@@ -172,9 +172,36 @@ import Testing
         }
     }
 
+    @Test func `The text of a member's identity never changes, and is not a node's alone`() throws {
+        let ring = try #require(HashRing(partitionCount: 256, seed: (1, 2)))
+        let identity = StoreIdentity(
+            .member, cluster: ClusterID(high: 3, low: 4), node: NodeID(rawValue: 9),
+            store: StoreID(high: 5, low: 6), incarnation: Incarnation(rawValue: 0), ring: ring)
+        let bytes = IdentityFile.encode(identity)
+        #expect(
+            String(decoding: bytes, as: UTF8.self) == """
+                apus-store 2
+                cluster 00000000-0000-0003-0000-000000000004
+                node 9
+                store 00000000-0000-0005-0000-000000000006
+                incarnation 0
+                partitions 256
+                seed 00000000-0000-0001-0000-000000000002
+                crc32c 639483847
+
+                """)
+        #expect(try IdentityFile.decode(bytes) == identity)
+        for index in bytes.indices {
+            var broken = bytes
+            broken[index] ^= 1
+            #expect(throws: StoreError.self) { try IdentityFile.decode(broken) }
+            #expect(throws: StoreError.self) { try IdentityFile.decode(Array(bytes[..<index])) }
+        }
+    }
+
     @Test func `An identity of a newer version is refused as such`() {
-        #expect(throws: StoreError.newerFormat(what: "the file identity", found: 2, newest: 1)) {
-            try IdentityFile.decode(Array("apus-store 2\nwhatever\n".utf8))
+        #expect(throws: StoreError.newerFormat(what: "the file identity", found: 3, newest: 2)) {
+            try IdentityFile.decode(Array("apus-store 3\nwhatever\n".utf8))
         }
     }
 

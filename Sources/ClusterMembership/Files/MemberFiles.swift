@@ -84,7 +84,15 @@ struct MemberFiles {
                         + "cluster/member is missing"
                 throw .inUse(directory: data, what: what)
             }
-        } else if DurableFile.exists(control + "/control.db"), !DurableFile.exists(draftPath) {
+        }
+        // No attempt writes a record, so none may clear one away.
+        let holdsRecords = try stored { () throws(StoreError) in
+            try PartitionStore.holdsRecords(in: data)
+        }
+        guard !holdsRecords else {
+            throw .inUse(directory: data, what: "actors' data, whose membership or identity is missing")
+        }
+        if DurableFile.exists(control + "/control.db"), !DurableFile.exists(draftPath) {
             throw .inUse(directory: data, what: "a voter's log, whose file cluster/member is missing")
         }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ClientProtocol
 import Foundation
+import NIOHTTP1
 
 extension ClusterCommand {
     struct TokenCommand: AsyncParsableCommand {

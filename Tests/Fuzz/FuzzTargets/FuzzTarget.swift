@@ -31,6 +31,7 @@ public struct FuzzTarget: Sendable {
         .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
         .consensusSeal, .controlRequest, .controlReply,
-        .meshStream, .meshHandshake, .joinExchange,
+        .meshStream, .meshHandshake, .membershipFile, .peersFile, .tokenBook, .joinDetails,
+        .joinExchange,
     ]
 }

@@ -98,7 +98,8 @@ extension FuzzTarget {
         HashRing(partitionCount: count, seed: (1, .max)).map { ring in
             IdentityFile.encode(
                 StoreIdentity(
-                    cluster: ClusterID(high: 3, low: 4), node: NodeID(rawValue: 1),
+                    count == 1 ? .alone : .member, cluster: ClusterID(high: 3, low: 4),
+                    node: NodeID(rawValue: 1),
                     store: StoreID(high: 5, low: 6), incarnation: Incarnation(rawValue: 7), ring: ring))
         }
     }
