@@ -318,7 +318,7 @@ let package = Package(
             name: "ActorHostTests",
             dependencies: [
                 "ActorHost", "Apus", "WorkflowTrials", "PartitionStore", "ByteCoding", "Identifiers",
-                "ClientProtocol", "TimeAndChance", "WorkflowCore", logging,
+                "ClientProtocol", "MailboxCore", "TimeAndChance", "WorkflowCore", logging,
             ], swiftSettings: house),
         .testTarget(
             name: "ClientGatewayTests",

@@ -114,6 +114,7 @@ extension ActionContext {
     /// let total = try await context.call(\Shop.counter, "a") { $0.increment(4) }
     /// ```
     /// - Throws: what the other actor throws, or what says that there is no answer.
+    @discardableResult
     public func call<R: Registry, Other: DurableActor, Output: Codable & Sendable>(
         _ kind: KeyPath<R, Other>, _ key: String..., action: (ActionsOf<Other>) -> ActionCall<Output>
     ) async throws -> Output {

@@ -4,6 +4,7 @@ import ClusterMembership
 import ConsensusStore
 import Identifiers
 import Logging
+import MailboxCore
 import MeshProtocol
 import MeshTransport
 import PartitionStore
@@ -48,6 +49,12 @@ public struct MemberConfiguration: Sendable {
 package protocol PartitionHost: Sendable {
     /// Where requests for them go.
     var actors: any ActorService { get }
+    /// Sets who answers what its actors ask others.
+    func setRouter(_ router: any ActorService)
+    /// Performs messages of another partition's actors.
+    func deliver(_ batch: MessageBatch, _ done: @escaping @Sendable (BatchResult) -> Void)
+    /// Somebody owns the partition now: messages that wait for it may go.
+    func retryMessages(to partition: PartitionID)
     /// Settles what is under way and closes the store.
     func stop() async throws
     /// Forgets everything, like a crash.
@@ -66,6 +73,7 @@ public final class ClusterMember: Sendable {
     public let service: ClusterService
     /// Where the mesh listens.
     public let meshAddress: MeshAddress
+    private let carrier: MeshCarrier
     let transport: MeshTransport
     let replicas: ReplicaLoop
     private let store: ReplicationDriver
@@ -75,8 +83,9 @@ public final class ClusterMember: Sendable {
 
     private init(
         control: ControlDriver, service: ClusterService, meshAddress: MeshAddress, replicas: ReplicaLoop, store: ReplicationDriver,
-        host: any PartitionHost, switchboard: Switchboard, stopTimeout: Duration
+        host: any PartitionHost, carrier: MeshCarrier, switchboard: Switchboard, stopTimeout: Duration
     ) {
+        self.carrier = carrier
         self.control = control
         self.service = service
         self.meshAddress = meshAddress
@@ -96,7 +105,7 @@ public final class ClusterMember: Sendable {
     ///   - onFailure: called once, on any thread: nothing is acknowledged any more, and the process must end.
     package static func start(
         _ configuration: MemberConfiguration, store: PartitionStore, logger: Logger,
-        makeHost: (ReplicationDriver) -> any PartitionHost,
+        makeHost: (ReplicationDriver, any PartitionCarrier) -> any PartitionHost,
         onFailure: @escaping @Sendable (MemberFailure) -> Void
     ) async throws -> ClusterMember {
         let identity = store.identity
@@ -122,7 +131,11 @@ public final class ClusterMember: Sendable {
                 store, control: control, settings: configuration.replication, rules: configuration.rules,
                 logger: logger, onFailure: { failure.tell($0) })
             let driver = ReplicationDriver(replicas)
-            let host = makeHost(driver)
+            let carrier = MeshCarrier(
+                transport, maps: control.maps, me: identity.node, seed: generator.next(upperBound: 1 << 32),
+                logger: logger)
+            let host = makeHost(driver, carrier)
+            await carrier.begin(host)
             let exchange = PeerExchange(
                 transport, maps: control.maps, host: host.actors,
                 seed: generator.next(upperBound: 1 << 32), logger: logger)
@@ -130,7 +143,8 @@ public final class ClusterMember: Sendable {
                 host: host.actors, me: ReplicaID(node: identity.node, store: identity.store),
                 ring: identity.ring, maps: control.maps, exchange: exchange, limits: configuration.service,
                 logger: logger)
-            switchboard.connect(control, replicas, service)
+            host.setRouter(service)
+            switchboard.connect(control, replicas, service, carrier)
             await transport.schedule(after: ClusterService.tick, every: ClusterService.tick) { _ in
                 switchboard.ticked()
             }
@@ -138,7 +152,7 @@ public final class ClusterMember: Sendable {
             await control.start()
             return ClusterMember(
                 control: control, service: service, meshAddress: address, replicas: replicas, store: driver, host: host,
-                switchboard: switchboard, stopTimeout: configuration.stopTimeout)
+                carrier: carrier, switchboard: switchboard, stopTimeout: configuration.stopTimeout)
         } catch {
             await transport.close()
             throw error
@@ -200,6 +214,7 @@ public final class ClusterMember: Sendable {
     private func leave() async {
         service.stop()
         await service.exchange.stop()
+        await carrier.stop()
         await replicas.stop()
         await control.stop()
         await transport.close()

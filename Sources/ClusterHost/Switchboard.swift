@@ -12,6 +12,7 @@ final class Switchboard: Sendable {
         var replicas: ReplicaLoop
         var exchange: PeerExchange
         var service: ClusterService
+        var carrier: MeshCarrier
     }
 
     private let lines = Mutex<Lines?>(nil)
@@ -19,9 +20,12 @@ final class Switchboard: Sendable {
 
     init(_ logger: Logger) { self.logger = logger }
 
-    func connect(_ control: ControlDriver, _ replicas: ReplicaLoop, _ service: ClusterService) {
+    func connect(
+        _ control: ControlDriver, _ replicas: ReplicaLoop, _ service: ClusterService, _ carrier: MeshCarrier
+    ) {
         let connected = Lines(
-            control: control, replicas: replicas, exchange: service.exchange, service: service)
+            control: control, replicas: replicas, exchange: service.exchange, service: service,
+            carrier: carrier)
         lines.withLock { $0 = connected }
     }
 
@@ -45,6 +49,7 @@ final class Switchboard: Sendable {
             guard peer.lane == .data else { return }
             lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
             lines.exchange.assumeIsolated { $0.disconnected(peer.node) }
+            lines.carrier.assumeIsolated { $0.disconnected(peer.node) }
         case .dialFailed(let node, let address, let lane, let reason, _):
             let name = node.map { "node \($0.rawValue)" } ?? "somebody"
             logger.debug("\(name) cannot be reached at \(address) on lane \(lane): \(reason)")
@@ -62,6 +67,8 @@ final class Switchboard: Sendable {
             lines.replicas.assumeIsolated { $0.received(frame, from: peer) }
         case ClusterFrames.call, ClusterFrames.answer:
             lines.exchange.assumeIsolated { $0.received(frame, from: peer.node) }
+        case ClusterFrames.messages, ClusterFrames.messagesAnswer:
+            lines.carrier.assumeIsolated { $0.received(frame, from: peer.node) }
         default: break
         }
     }
@@ -79,6 +86,7 @@ final class Switchboard: Sendable {
     func mapChanged(_ map: ClusterMap) {
         guard let lines = connected else { return }
         lines.replicas.assumeIsolated { $0.follow(map) }
+        lines.carrier.assumeIsolated { $0.follow(map) }
         lines.service.retry()
     }
 }

@@ -44,12 +44,13 @@ extension Simulation {
         return true
     }
 
-    /// An image of the life that ran last cannot be told from the disk itself, and is not promised to be
-    /// (R15). Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises,
+    /// An image of the last life that was confirmed cannot be told from the disk itself, and is not promised to
+    /// be (R15). Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises,
     /// and it votes before anybody can refuse it.
     private func rollBack(_ machine: SimulatedMachine) -> Bool {
-        guard var image = machine.image, image.store == machine.disk.store,
-            image.incarnation < machine.disk.incarnation, maySpare(machine.index)
+        guard var image = machine.image, let node = checker.decided?[Self.node(machine.index)],
+            image.store == machine.disk.store, image.store == node.store,
+            image.incarnation < node.disk.persisted, maySpare(machine.index)
         else { return false }
         stop(machine.index, "its disk goes back to an earlier state")
         image.raft = machine.disk.raft

@@ -104,7 +104,7 @@ final class ClusterLab: Sendable {
     func start(
         _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
         rules: ReplicationRules = .all, peers: [Peer]? = nil,
-        host: (ReplicationDriver) -> any PartitionHost
+        host: (ReplicationDriver, any PartitionCarrier) -> any PartitionHost
     ) async throws -> ClusterMember {
         let node = Self.node(number)
         let credentials = try authority.credentials(for: node, at: SystemClock().reading().wall)

@@ -3,6 +3,7 @@ import ByteCoding
 import ClientProtocol
 import Foundation
 import Identifiers
+import MailboxCore
 import PartitionStore
 import Synchronization
 import TimeAndChance
@@ -139,6 +140,11 @@ final class RecordingHost: PartitionHost {
     }
 
     var actors: any ActorService { NoActors() }
+    func deliver(_ batch: MessageBatch, _ done: @escaping @Sendable (BatchResult) -> Void) {
+        done(.unavailable)
+    }
+    func setRouter(_ router: any ActorService) {}
+    func retryMessages(to partition: PartitionID) {}
     func stop() async throws { try store.close() }
     func abandon() {}
 }

@@ -22,7 +22,7 @@ struct ReplicationTests {
         init(_ lab: ClusterLab) { self.lab = lab }
 
         func start(_ number: Int, replication: ReplicationSettings = ClusterLab.replication) async throws {
-            members[number] = try await lab.start(number, replication: replication) { store in
+            members[number] = try await lab.start(number, replication: replication) { store, _ in
                 let host = RecordingHost(store)
                 hosts[number] = host
                 return host

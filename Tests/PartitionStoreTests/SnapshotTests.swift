@@ -214,3 +214,141 @@ import Testing
         #expect(throws: SnapshotError.store(.closed)) { try replica.store.importSnapshot(reader.header) }
     }
 }
+
+/// How long the owner keeps what a replica will need, and what that may cost.
+@Suite struct SnapshotLimitTests {
+    private let scratch = Scratch()
+
+    private var configuration: StoreConfiguration {
+        var configuration = StoreConfiguration.snapshots(scratch.sub("owner"))
+        configuration.journalBytesMax = 256 << 10
+        configuration.journalLogBytesMax = 128 << 10
+        configuration.stateLogBytesMax = 64 << 10
+        return configuration
+    }
+
+    /// Appends until the journal could have been cut back several times.
+    private func write(_ owner: TestReplica) { for _ in 0..<150 { owner.fill(1, bytes: 4_000) } }
+
+    @Test func `What the log has behind a snapshot is kept until the replica is fed from it (D22)`() throws {
+        let owner = try TestReplica(configuration)
+        owner.fill(5)
+        let mark = owner.mark
+        let reader = try owner.export()
+        let chunks = try reader.chunks()
+        write(owner)
+        #expect(try reader.chunks() == chunks)
+        reader.end()
+        write(owner)
+        #expect(try owner.log(after: mark.position).count == 300)
+        #expect(reader.journal.isHeld)
+        reader.journal.release()
+        #expect(!reader.journal.isHeld)
+        write(owner)
+        #expect(try owner.log(after: mark.position).isEmpty, "nobody needs it")
+        try owner.store.close()
+    }
+
+    @Test func `A forgotten snapshot holds nothing`() throws {
+        let owner = try TestReplica(configuration)
+        owner.fill(5)
+        let mark = owner.mark
+        do {
+            let reader = try owner.export()
+            _ = try reader.chunk(0)
+            #expect(owner.store.snapshots.pins.floors == [owner.partition: mark.position])
+        }
+        // The reader goes with the last answer, on the thread that gives it.
+        owner.store.snapshots.queue.sync {}
+        #expect(owner.store.snapshots.pins.floors.isEmpty)
+        write(owner)
+        #expect(try owner.log(after: mark.position).isEmpty)
+        try owner.store.close()
+    }
+
+    @Test func `A journal that grows too large breaks the snapshot, says so, and shrinks`() throws {
+        var configuration = configuration
+        configuration.pinnedJournalBytesMax = 128 << 10
+        let owner = try TestReplica(configuration)
+        owner.fill(5)
+        let mark = owner.mark
+        let reader = try owner.export()
+        let pin = owner.store.pinJournal(of: owner.partition, after: mark.position)
+        let other = owner.store.pinJournal(of: PartitionID(3), after: .zero)
+        write(owner)
+        write(owner)
+        #expect(!reader.journal.isHeld)
+        #expect(!pin.isHeld)
+        #expect(other.isHeld, "it holds nothing that is in the way")
+        #expect(throws: SnapshotError.outgrown) { try reader.chunk(0) }
+        #expect(try owner.log(after: mark.position).isEmpty)
+        try owner.store.close()
+    }
+
+    @Test func `A tables' log that grows too large breaks the snapshot, and is cut back`() throws {
+        var configuration = configuration
+        configuration.pinnedStateLogBytesMax = 256 << 10
+        let owner = try TestReplica(configuration)
+        owner.fill(5)
+        let reader = try owner.export()
+        _ = try reader.chunk(0)
+        write(owner)
+        #expect(throws: SnapshotError.outgrown) { try reader.chunk(0) }
+        #expect(reader.journal.isHeld, "the log itself is there")
+        let again = try owner.export()
+        #expect(again.header.mark == owner.mark)
+        _ = try again.chunks()
+        try owner.store.close()
+    }
+
+    @Test func `Two replicas are sent one image, which is let go of with the second`() throws {
+        let owner = try TestReplica(configuration)
+        owner.fill(5)
+        let first = try owner.export()
+        owner.fill(5)
+        let second = try owner.export()
+        #expect(second.header.mark == first.header.mark)
+        #expect(second.header.id != first.header.id)
+        first.end()
+        write(owner)
+        #expect(try second.chunks().map(\.bytes) == second.chunks().map(\.bytes))
+        second.end()
+        #expect(throws: SnapshotError.ended) { try second.chunk(0) }
+        owner.fill(1)
+        #expect(try owner.export().header.mark == owner.mark)
+        try owner.store.close()
+    }
+
+    @Test func `What a snapshot has replaced pins the journal no more, and the row that says so stays`()
+        throws
+    {
+        var configuration = configuration
+        let owner = try TestReplica(configuration)
+        owner.fill(20)
+        let reader = try owner.export()
+        configuration.directory = scratch.sub("replica")
+        let replica = try TestReplica(configuration)
+        // Never committed, so it could not leave the journal before.
+        var fork = replica.log
+        let dead = (0..<40).map { _ in
+            fork.turn(
+                nil, .create(address("B", "x"), time: 1), .set(.state, [UInt8](repeating: 1, count: 4_000)))
+        }
+        replica.replica.append([(replica.partition, .append(dead.map(\.logRecord)))])
+        let writer = try replica.store.importSnapshot(reader.header, replacingDamaged: true)
+        try writer.write(try reader.chunks())
+        try writer.install()
+        replica.follow(owner)
+        write(replica)
+        scratch.copy("replica", to: "crash")
+        configuration.directory = scratch.sub("crash")
+        let again = try PartitionStore.open(configuration)
+        let found = again.recoveredLog(of: replica.partition)
+        #expect(found.tail.end == replica.mark)
+        #expect(found.tail.base.position > reader.header.mark.position, "rows were deleted")
+        #expect(found.tail.epochs == reader.header.epochs)
+        try again.close()
+        try replica.store.close()
+        try owner.store.close()
+    }
+}

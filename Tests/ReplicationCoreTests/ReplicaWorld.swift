@@ -160,9 +160,13 @@ struct ReplicaWorld {
             let voids: ReplicationRules = former.store == life.store ? .oneLifePerEpoch : .grantNamesStore
             if map.owner?.node == life.node, rules.contains(voids) { map.owner = nil }
             guard former.store != life.store else { return }
-            map.inSync.removeAll { $0 == former.replica }
             map.learners.removeAll { $0 == former.replica }
-            map.learners.append(life.replica)
+            // The old disk stays in sync until the owner lets it go (R19); then the new one may learn.
+            if map.inSync.contains(where: { $0.node == life.node }) {
+                map.leaving.append(former.replica)
+            } else {
+                map.learners.append(life.replica)
+            }
         }
         var replica = Replica(
             partition: PartitionID(0), me: life, log: disk.tail,
@@ -181,6 +185,22 @@ struct ReplicaWorld {
         nodes[index].process = nil
         note("\(process.life) crashes; \(survivors) of \(process.pending.count) writes had arrived")
         linksChanged(Self.id(index))
+    }
+
+    func isThere(_ replica: ReplicaID) -> Bool { nodes[Self.index(replica.node)].disk.store == replica.store }
+
+    /// Whether another disk is left in the in-sync set, also if what was asked for is decided: whoever asks
+    /// to drop a member says that the others' disks are enough.
+    func maySpare(_ index: Int) -> Bool {
+        let dropped = requests.compactMap { request -> ReplicaID? in
+            guard case .drop(let replica) = request.change, request.revision == config.revision else {
+                return nil
+            }
+            return replica
+        }
+        return (dropped.map(Optional.init) + [nil]).allSatisfy { dropped in
+            config.inSync.contains { $0 != dropped && $0.node != Self.id(index) && isThere($0) }
+        }
     }
 
     mutating func wipe(_ index: Int) {
@@ -321,6 +341,9 @@ struct ReplicaWorld {
     /// (I2); nobody serves twice in an epoch (I3).
     func check() throws {
         if let failure = failures.first { throw Violation(description: failure) }
+        guard config.inSync.contains(where: isThere) else {
+            throw Violation(description: "no disk of the in-sync set \(config.inSync) is there any more")
+        }
         for member in config.inSync {
             let node = nodes[Self.index(member.node)]
             guard node.disk.store == member.store, acknowledgedEnd > .zero else { continue }
@@ -357,6 +380,8 @@ struct WorldSettings {
     var checksRequests = true
     /// R4 taken away: whoever is registered may be promoted.
     var promotesAnybody = false
+    /// R19 taken away: a promotion drops everybody else.
+    var promotesAlone = false
     var replication = ReplicationSettings()
 
     init() {

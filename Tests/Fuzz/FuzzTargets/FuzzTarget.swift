@@ -25,6 +25,7 @@ public struct FuzzTarget: Sendable {
     public static let all: [FuzzTarget] = [
         .journalRecord, .recordRun, .turnBody, .actorKeyPath, .uuidText, .checksumFraming,
         .historyEntry, .runRecord, .clientFrame, .serverFrame, .replicationFrame,
+        .snapshotMessage, .snapshotAnswer,
         .queuedMessage, .retainedEvents, .actionTurn, .deduplicationEntry, .requestIdentity, .replyRecord,
         .batchHeader, .controlEntry, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,

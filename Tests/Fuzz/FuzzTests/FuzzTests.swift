@@ -24,6 +24,8 @@ struct FuzzTests {
         "ByteCoding/Records/JournalRecord": "JournalRecord",
         "ByteCoding/Records/JournalRecord+Header": "JournalRecord",
         "ReplicationCore/ReplicationFrame": "ReplicationFrame",
+        "ReplicationCore/Snapshot/SnapshotHeader": "SnapshotMessage",
+        "ReplicationCore/Snapshot/SnapshotMessage": "SnapshotMessage",
         "MeshProtocol/Refusal": "MeshHandshake",
         "MeshProtocol/Handshake": "MeshHandshake",
         "MeshProtocol/Hello": "MeshHandshake",
