@@ -141,7 +141,7 @@ let package = Package(
                 "ActorHost", "ConsensusCore", "ConsensusStore", "ControlCore", "PlacementCore",
                 "ReplicationCore", "PartitionStore", "MeshProtocol", "MeshTransport", "ClusterMembership",
                 "ClientProtocol", "MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance", logging, deque,
-            ], swiftSettings: house),
+            ], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "HTTPCalls", dependencies: nio, exclude: ["README.md"], swiftSettings: house),
         .target(
@@ -300,6 +300,14 @@ let package = Package(
                 "ClusterMembership", "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore",
                 "ConsensusStore", "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers",
                 "TimeAndChance",
+            ], swiftSettings: house),
+        .testTarget(
+            name: "ClusterHostTests",
+            dependencies: [
+                "ClusterHost", "ClusterMembership", "ActorHost", "Apus", "ClientProtocol", "ControlCore",
+                "ConsensusCore", "ConsensusStore", "PlacementCore", "ReplicationCore", "MailboxCore",
+                "PartitionStore", "MeshProtocol", "MeshTransport", "ByteCoding", "Identifiers",
+                "TimeAndChance", logging,
             ], swiftSettings: house),
         .testTarget(
             name: "PartitionStoreTests",
