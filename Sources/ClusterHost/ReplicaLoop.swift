@@ -23,6 +23,7 @@ actor ReplicaLoop {
 
     let transport: MeshTransport
     let control: ControlDriver
+    nonisolated let snapshots: SnapshotDriver
     let logger: Logger
     private let onFailure: @Sendable (MemberFailure) -> Void
     var replication: NodeReplication?
@@ -30,7 +31,7 @@ actor ReplicaLoop {
     private var logs: [RecoveredLog]
     /// By partition, the latest time of any record that was ever in its log here. Records that were cut off
     /// count too: an owner's time only must not go back behind the last record's.
-    private var times: [UInt64]
+    var times: [UInt64]
     private var configured: [PartitionID: PartitionConfiguration] = [:]
     /// Who waits for which confirmation of an epoch.
     private var reads: [UInt64: [@Sendable (Bool) -> Void]] = [:]
@@ -58,6 +59,7 @@ actor ReplicaLoop {
         transport = control.transport
         loop = control.loop
         inbox = ReplicaInbox(on: loop)
+        snapshots = SnapshotDriver(store, transport: control.transport, logger: logger)
         let partitions = (0..<store.identity.ring.partitionCount).map { PartitionID($0) }
         logs = partitions.map { store.recoveredLog(of: $0) }
         times = partitions.map { store.logEnd(of: $0).time }
@@ -74,6 +76,7 @@ actor ReplicaLoop {
     nonisolated func failed(_ error: StoreError) { onFailure(.store(error)) }
 
     func start() {
+        listenToSnapshots()
         timer = transport.assumeIsolated { transport in
             transport.schedule(after: Self.tick, every: Self.tick) { [weak self] _ in
                 self?.assumeIsolated { $0.ticked() }
@@ -86,6 +89,7 @@ actor ReplicaLoop {
         if let timer { transport.assumeIsolated { $0.cancel(timer) } }
         timer = nil
         replication = nil
+        snapshots.assumeIsolated { $0.stop() }
         inbox.close()
         for id in reads.keys.sorted() { answer(id, false) }
     }
@@ -114,7 +118,7 @@ actor ReplicaLoop {
         replication?.replicas[partition]?.committed ?? .zero
     }
 
-    private var now: UInt64 { UInt64(max(0, EventLoop.now.wholeMicroseconds)) }
+    var now: UInt64 { UInt64(max(0, EventLoop.now.wholeMicroseconds)) }
 
     // MARK: What happens
 
@@ -150,6 +154,7 @@ actor ReplicaLoop {
 
     private func ticked() {
         replication?.handleAll(.tick, now: now)
+        snapshots.assumeIsolated { $0.ticked() }
         finishRound()
     }
 
@@ -200,7 +205,7 @@ actor ReplicaLoop {
     // MARK: Rounds
 
     /// Ends the round after everything else that the loop has read together.
-    private func finishSoon() {
+    func finishSoon() {
         guard !isRoundPosted else { return }
         isRoundPosted = true
         loop.post { [weak self] in self?.assumeIsolated { $0.finishRound() } }
@@ -252,6 +257,7 @@ actor ReplicaLoop {
         case .standDown(let epoch):
             logger.info("this node no longer owns partition \(partition.rawValue), epoch \(epoch.rawValue)")
             events.append(.standDown(partition, epoch))
+            snapshots.assumeIsolated { $0.standDown(partition) }
         case .readLog(let replica, let position, let bytesMax):
             store.readLog(of: partition, after: position, bytesMax: bytesMax) { [inbox] records in
                 inbox.logRead(partition, .logRead(for: replica, after: position, records: records))
@@ -262,7 +268,8 @@ actor ReplicaLoop {
         case .damaged(let reason):
             logger.critical(
                 "partition \(partition.rawValue) of this node is damaged (\(reason)) and waits for a snapshot")
-        case .installSnapshot, .discardSnapshot: break
+        case .installSnapshot: snapshots.assumeIsolated { $0.install(partition) }
+        case .discardSnapshot: snapshots.assumeIsolated { $0.discard(partition) }
         case .persist, .send, .propose: break
         }
     }
@@ -291,21 +298,6 @@ actor ReplicaLoop {
             default: break
             }
         }
-        finishSoon()
-    }
-
-    /// Snapshots between nodes are not sent by this version: what a replica needs is tried again later.
-    private func sendSnapshot(to replica: ReplicaID, of partition: PartitionID) {
-        logger.warning("\(replica) needs a snapshot of partition \(partition.rawValue)")
-        transport.assumeIsolated { transport in
-            _ = transport.schedule(after: .seconds(5)) { [weak self] _ in
-                self?.assumeIsolated { $0.snapshotEnded(replica, of: partition) }
-            }
-        }
-    }
-
-    func snapshotEnded(_ replica: ReplicaID, of partition: PartitionID) {
-        replication?.handle(.snapshotEnded(replica), of: partition, now: now)
         finishSoon()
     }
 }

@@ -10,6 +10,7 @@ final class Switchboard: Sendable {
     private struct Lines {
         var control: ControlDriver
         var replicas: ReplicaLoop
+        var snapshots: SnapshotDriver { replicas.snapshots }
         var exchange: PeerExchange
         var service: ClusterService
         var carrier: MeshCarrier
@@ -40,12 +41,14 @@ final class Switchboard: Sendable {
         case .frame(let frame, let peer): handle(frame, from: peer, lines)
         case .connected(let peer):
             logger.debug("connected to node \(peer.node.rawValue) on lane \(peer.lane)")
+            if peer.lane == .bulk { lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: true) } }
             guard peer.lane == .data else { return }
             lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
             lines.service.retry()
         case .disconnected(let peer, let reason):
             logger.info("lane \(peer.lane) to node \(peer.node.rawValue) ended: \(reason)")
             if peer.lane == .control { lines.control.assumeIsolated { $0.disconnected(peer.node) } }
+            if peer.lane == .bulk { lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: false) } }
             guard peer.lane == .data else { return }
             lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
             lines.exchange.assumeIsolated { $0.disconnected(peer.node) }
@@ -65,6 +68,8 @@ final class Switchboard: Sendable {
             lines.control.assumeIsolated { $0.received(frame, from: peer) }
         case ClusterFrames.replication:
             lines.replicas.assumeIsolated { $0.received(frame, from: peer) }
+        case ClusterFrames.snapshot, ClusterFrames.snapshotAnswer:
+            lines.snapshots.assumeIsolated { $0.received(frame, from: peer.node) }
         case ClusterFrames.call, ClusterFrames.answer:
             lines.exchange.assumeIsolated { $0.received(frame, from: peer.node) }
         case ClusterFrames.messages, ClusterFrames.messagesAnswer:

@@ -103,7 +103,7 @@ final class ClusterLab: Sendable {
     /// Starts a process on a node's directory.
     func start(
         _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
-        rules: ReplicationRules = .all, peers: [Peer]? = nil,
+        rules: ReplicationRules = .all, journalBytesMax: Int? = nil,
         host: (ReplicationDriver, any PartitionCarrier) -> any PartitionHost
     ) async throws -> ClusterMember {
         let node = Self.node(number)
@@ -111,7 +111,7 @@ final class ClusterLab: Sendable {
         var configuration = MemberConfiguration(
             credentials: credentials, listen: MeshAddress(host: "127.0.0.1", port: 0),
             profile: NodeProfile(meshAddress: "", clientAddress: "c\(number)"),
-            peers: peers ?? seeds.withLock { $0 }.filter { $0.node != node },
+            peers: seeds.withLock { $0 }.filter { $0.node != node },
             consensusDirectory: path(number) + "/control")
         configuration.controller?.planTicks = 2
         configuration.controller?.awaitTicks = 20
@@ -119,8 +119,9 @@ final class ClusterLab: Sendable {
         configuration.replication = replication
         configuration.rules = rules
         configuration.stopTimeout = .seconds(20)
-        let store = try PartitionStore.open(
-            StoreConfiguration(directory: path(number), member: identity(number)))
+        var disk = StoreConfiguration(directory: path(number), member: identity(number))
+        if let journalBytesMax { disk.journalBytesMax = journalBytesMax }
+        let store = try PartitionStore.open(disk)
         var logger = Self.logger
         logger[metadataKey: "node"] = "\(number)"
         let member = try await ClusterMember.start(
@@ -134,9 +135,10 @@ final class ClusterLab: Sendable {
         return member
     }
 
-    /// Whether that many nodes are up, and everything is where the planner wants it.
+    /// Whether that many nodes are up, everything is where the planner wants it, and each has something.
     static func isSettled(_ map: ClusterMap, nodes: Int) -> Bool {
         map.nodes.count(where: \.isUp) == nodes
+            && Set(map.partitions.flatMap { $0.inSync.map(\.node) }).count == nodes
             && map.partitions.allSatisfy { partition in
                 partition.learners.isEmpty && partition.owner?.node == partition.targets.first
                     && partition.targets.count == map.settings.replicationFactor

@@ -21,8 +21,13 @@ struct ReplicationTests {
 
         init(_ lab: ClusterLab) { self.lab = lab }
 
-        func start(_ number: Int, replication: ReplicationSettings = ClusterLab.replication) async throws {
-            members[number] = try await lab.start(number, replication: replication) { store, _ in
+        func start(
+            _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
+            journalBytesMax: Int? = nil
+        ) async throws {
+            members[number] = try await lab.start(
+                number, replication: replication, journalBytesMax: journalBytesMax
+            ) { store, _ in
                 let host = RecordingHost(store)
                 hosts[number] = host
                 return host
@@ -46,6 +51,20 @@ struct ReplicationTests {
             try await map("\(count) nodes with all copies in place") { ClusterLab.isSettled($0, nodes: count) }
         }
 
+        /// The process ends without a word, and an operator says so.
+        func lose(_ node: NodeState) async throws {
+            await members.removeValue(forKey: Int(node.id.rawValue))?.abandon()
+            let survivor = try #require(members.values.first)
+            try await within("the operator's command") {
+                while true {
+                    let outcomes = try? await survivor.control.propose([
+                        .nodeDown(node.id, node.incarnation, .operator)
+                    ])
+                    if outcomes == [.accepted] || outcomes == [.refused(.notUp)] { return }
+                }
+            }
+        }
+
         func serves(_ partition: PartitionID, _ life: NodeLife, _ epoch: Epoch) async throws {
             let host = try #require(hosts[Int(life.node.rawValue)])
             try await within("partition \(partition.rawValue) is served") {
@@ -67,10 +86,12 @@ struct ReplicationTests {
     }
 
     private func cluster(
-        replication: ReplicationSettings = ClusterLab.replication
+        replication: ReplicationSettings = ClusterLab.replication, journalBytesMax: Int? = nil
     ) async throws -> Running {
         let running = Running(try ClusterLab())
-        for number in 1...3 { try await running.start(number, replication: replication) }
+        for number in 1...3 {
+            try await running.start(number, replication: replication, journalBytesMax: journalBytesMax)
+        }
         return running
     }
 
@@ -140,17 +161,8 @@ struct ReplicationTests {
         }
         #expect(!owned.isEmpty, "the planner gives every node something")
 
-        await running.members.removeValue(forKey: dying)?.abandon()
-        let survivor = try #require(running.members.values.first)
         let dead = try #require(map[ClusterLab.node(dying)])
-        try await within("the operator's command") {
-            while true {
-                let outcomes = try? await survivor.control.propose([
-                    .nodeDown(dead.id, dead.incarnation, .operator)
-                ])
-                if outcomes == [.accepted] || outcomes == [.refused(.notUp)] { return }
-            }
-        }
+        try await running.lose(dead)
         let after = try await running.settled(2)
         for id in owned {
             let partition = try #require(after[id])
@@ -171,12 +183,7 @@ struct ReplicationTests {
             // Whoever owns or follows it has all that was ever acknowledged.
             for member in partition.inSync {
                 let store = try #require(running.hosts[Int(member.node.rawValue)]).store
-                try await within("tables with everything") {
-                    while store.appliedPosition(of: id) < end {
-                        store.requestApply([id])
-                        await Task.yield()
-                    }
-                }
+                try await applied(id, end, at: store)
                 for name in owned.contains(id) ? ["before", "after", "again"] : ["before", "again"] {
                     let address = try ActorAddress(kind: ActorKind("note"), key: ActorKey([name]))
                     #expect(try store.actor(at: address, in: id)?.state == Array(name.utf8))
@@ -184,5 +191,62 @@ struct ReplicationTests {
             }
         }
         await running.stop()
+    }
+
+    @Test("D22: a node that was away for longer than the journal reaches back gets the tables themselves")
+    func snapshots() async throws {
+        let running = try await cluster(journalBytesMax: 64 << 10)
+        let map = try await running.settled(3)
+        let dead = try #require(map[ClusterLab.node(3)])
+        try await running.lose(dead)
+        let without = try await running.settled(2)
+        // Until the journals of both others no longer have the beginning.
+        let filling = [UInt8](repeating: 7, count: 20 << 10)
+        var ends: [PartitionID: LogPosition] = [:]
+        for (number, partition) in without.partitions.enumerated() {
+            let id = PartitionID(number)
+            let owner = try #require(partition.owner)
+            try await running.serves(id, owner, partition.epoch)
+            let host = try #require(running.hosts[Int(owner.node.rawValue)])
+            for name in 0..<20 {
+                let address = try ActorAddress(kind: ActorKind("note"), key: ActorKey(["f\(name)"]))
+                let outcome = try await within("a commit") { await host.write(address, filling, to: id) }
+                guard case .committed(let position) = outcome else { throw ClusterLab.Failure.stopped }
+                ends[id] = position
+                if name % 5 == 4 { try await applied(id, position, at: host.store) }
+            }
+        }
+        try await running.start(3, journalBytesMax: 64 << 10)
+        let again = try await running.settled(3)
+        let back = try #require(running.hosts[3]).store
+        var copies = 0
+        for (number, partition) in again.partitions.enumerated()
+        where partition.inSync.contains(ClusterLab.replica(3)) {
+            let id = PartitionID(number)
+            copies += 1
+            let owner = try #require(partition.owner)
+            try await running.serves(id, owner, partition.epoch)
+            let end = try await running.write("again", to: id, at: owner)
+            try await applied(id, end, at: back)
+            for name in 0..<20 {
+                let address = try ActorAddress(kind: ActorKind("note"), key: ActorKey(["f\(name)"]))
+                #expect(try back.actor(at: address, in: id)?.state == filling)
+            }
+        }
+        #expect(copies > 0)
+        let received = await running.members[3]?.replicas.snapshots.receivedCount
+        #expect(received ?? 0 > 0, "the journal reached back far enough, and nothing was shown")
+        await running.stop()
+    }
+
+    private func applied(
+        _ partition: PartitionID, _ end: LogPosition, at store: ReplicationDriver
+    ) async throws {
+        try await within("tables with everything") {
+            while store.appliedPosition(of: partition) < end {
+                store.requestApply([partition])
+                await Task.yield()
+            }
+        }
     }
 }
