@@ -219,7 +219,7 @@ let package = Package(
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
                 "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "ConsensusStore",
-                "MeshProtocol", "MeshTransport", "ClusterMembership",
+                "MeshProtocol", "MeshTransport", "ClusterMembership", "ClusterHost",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",

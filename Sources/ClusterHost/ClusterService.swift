@@ -25,9 +25,9 @@ public final class ClusterService: ActorService {
     private static let stripes = 16
 
     private let host: any ActorService
-    private let me: ReplicaID
+    let me: ReplicaID
     private let ring: HashRing
-    private let maps: MapBoard
+    let maps: MapBoard
     let loop: EventLoop
     let exchange: PeerExchange
     private let limits: Limits
@@ -185,12 +185,6 @@ public final class ClusterService: ActorService {
         isStopped.store(true, ordering: .relaxed)
         for call in waiting.withLock({ $0 }) { finish(call, .failure(call.surrender)) }
         waiting.withLock { $0 = [] }
-    }
-
-    public func status() async -> Payload { await host.status() }
-
-    public func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload {
-        try await host.list(kind: kind, after: after, limit: limit)
     }
 }
 

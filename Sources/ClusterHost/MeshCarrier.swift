@@ -9,10 +9,7 @@ import PlacementCore
 
 /// Brings messages of one partition to another one that another node owns, and takes in those for partitions
 /// of this node. Lives on the event loop of the mesh.
-///
-///     frame "messages": version u8 | id varint | batch; "messages.answer": version u8 | id varint | result
 actor MeshCarrier: PartitionCarrier {
-    static let version: UInt8 = 1
     /// Batches under way to one node.
     static let batchesMax = 4_096
 
@@ -57,8 +54,7 @@ actor MeshCarrier: PartitionCarrier {
             counts[node, default: 0] < Self.batchesMax
         else { return done(.unavailable) }
         nextID += 1
-        let payload = Self.payload(nextID, batch.encoded())
-        let frame = Frame(ClusterFrames.messages, payload)
+        let frame = Frame(ClusterFrames.messages, MailFrame(id: nextID, batch.encoded()).encoded())
         let outcome = transport.assumeIsolated { $0.send(frame, to: node, on: .data) }
         if case .invalid(let reason) = outcome { logger.error("messages cannot be carried: \(reason)") }
         guard outcome == .queued else { return done(.unavailable) }
@@ -76,11 +72,11 @@ actor MeshCarrier: PartitionCarrier {
 
     func received(_ frame: Frame, from node: NodeID) {
         do throws(WireError) {
-            let (id, bytes) = try Self.read(frame.payload)
+            let mail = try MailFrame.decode(frame.payload)
             if frame.kind == ClusterFrames.messages {
-                deliver(try MessageBatch.decode(bytes), id, from: node)
+                deliver(try MessageBatch.decode(mail.bytes), mail.id, from: node)
             } else {
-                finish(id, try BatchResult.decode(bytes))
+                finish(mail.id, try BatchResult.decode(mail.bytes))
             }
         } catch {
             logger.error("node \(node.rawValue) sent messages that cannot be read: \(error)")
@@ -95,7 +91,7 @@ actor MeshCarrier: PartitionCarrier {
     }
 
     private func answer(_ id: UInt64, _ result: BatchResult, to node: NodeID) {
-        let frame = Frame(ClusterFrames.messagesAnswer, Self.payload(id, result.encoded()))
+        let frame = Frame(ClusterFrames.messagesAnswer, MailFrame(id: id, result.encoded()).encoded())
         guard transport.assumeIsolated({ $0.send(frame, to: node, on: .data) }) == .full else { return }
         // Whoever waits would wait for ever.
         transport.assumeIsolated { transport in
@@ -121,25 +117,5 @@ actor MeshCarrier: PartitionCarrier {
     func stop() {
         host = nil
         for id in pending.keys.sorted() { finish(id, .unavailable) }
-    }
-
-    // MARK: Bytes
-
-    static func payload(_ id: UInt64, _ bytes: [UInt8]) -> [UInt8] {
-        var writer = ByteWriter(capacity: bytes.count + 12)
-        writer.byte(version)
-        writer.varint(id)
-        writer.raw(bytes)
-        return writer.bytes
-    }
-
-    static func read(_ payload: [UInt8]) throws(WireError) -> (id: UInt64, bytes: [UInt8]) {
-        var reader = ByteReader(payload)
-        let found = try reader.byte()
-        guard found == version else {
-            throw .version(what: "messages between nodes", found: UInt64(found), newest: UInt64(version))
-        }
-        let id = try reader.varint()
-        return (id, Array(payload[reader.offset...]))
     }
 }

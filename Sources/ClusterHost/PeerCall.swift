@@ -6,8 +6,8 @@ import PlacementCore
 /// What a node asks of the one that owns an actor, and no node passes on.
 ///
 ///     version u8 | id varint | kind u8 | what the kind has
-struct PeerCall {
-    enum Body {
+package struct PeerCall: Sendable {
+    package enum Body: Sendable {
         /// The asker's map has that version.
         case request(ActorRequest, map: MapVersion)
         /// Nobody waits for the answer to the call of this id any more.
@@ -18,14 +18,19 @@ struct PeerCall {
         case unsubscribe
     }
 
-    static let version: UInt8 = 1
+    package static let version: UInt8 = 1
     static let listMax = 1_000
 
     /// Chosen by the asker, never twice in a process.
-    var id: UInt64
-    var body: Body
+    package var id: UInt64
+    package var body: Body
 
-    func encoded() -> [UInt8] {
+    package init(id: UInt64, body: Body) {
+        self.id = id
+        self.body = body
+    }
+
+    package func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)
         writer.byte(Self.version)
         writer.varint(id)
@@ -50,7 +55,7 @@ struct PeerCall {
         return writer.bytes
     }
 
-    static func decode(_ bytes: [UInt8]) throws(WireError) -> PeerCall {
+    package static func decode(_ bytes: [UInt8]) throws(WireError) -> PeerCall {
         var reader = ByteReader(bytes)
         let id = try reader.beginning("call between nodes", newest: version)
         let body: Body
@@ -78,8 +83,8 @@ struct PeerCall {
 /// What the owner says to the asker.
 ///
 ///     version u8 | id varint | map version varint | kind u8 | what the kind has
-struct PeerAnswer {
-    enum Body {
+package struct PeerAnswer: Sendable {
+    package enum Body: Sendable {
         case reply(ActorReply)
         case failure(ActorError)
         /// An event of a subscription.
@@ -88,14 +93,20 @@ struct PeerAnswer {
         case ending(ActorError)
     }
 
-    static let version: UInt8 = 1
+    package static let version: UInt8 = 1
 
-    var id: UInt64
+    package var id: UInt64
     /// The owner's map has that version: whoever was refused waits for one that is no older.
-    var map: MapVersion
-    var body: Body
+    package var map: MapVersion
+    package var body: Body
 
-    func encoded() -> [UInt8] {
+    package init(id: UInt64, map: MapVersion, body: Body) {
+        self.id = id
+        self.map = map
+        self.body = body
+    }
+
+    package func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)
         writer.byte(Self.version)
         writer.varint(id)
@@ -117,7 +128,7 @@ struct PeerAnswer {
         return writer.bytes
     }
 
-    static func decode(_ bytes: [UInt8]) throws(WireError) -> PeerAnswer {
+    package static func decode(_ bytes: [UInt8]) throws(WireError) -> PeerAnswer {
         var reader = ByteReader(bytes)
         let id = try reader.beginning("answer between nodes", newest: version)
         let map = MapVersion(rawValue: try reader.varint())

@@ -128,6 +128,17 @@ struct ActorClusterTests {
         return Int(output.text) ?? -1
     }
 
+    private static func list(_ service: ClusterService) async throws -> [String] {
+        var keys: [String] = []
+        var page = ActorPage()
+        repeat {
+            let after = page.actors.last?.address
+            page = try ActorPage(try await service.list(kind: "counter", after: after, limit: 7))
+            keys += page.actors.flatMap(\.address.key.parts)
+        } while page.hasMore
+        return keys
+    }
+
     private static let keys = (0..<24).map { "k\($0)" }
 
     @Test("A request at any node reaches the owner of its actor")
@@ -144,6 +155,13 @@ struct ActorClusterTests {
         }
         let owners = Set(map.partitions.compactMap(\.owner?.node))
         #expect(owners.count == 3)
+        // The whole list at every node, in pages; new actors come into it when they are applied.
+        for number in 1...3 {
+            let service = try #require(running.members[number]).service
+            try await within("the whole list") {
+                while try await Self.list(service) != Self.keys.sorted() { await Task.yield() }
+            }
+        }
         await running.stop()
     }
 

@@ -32,6 +32,6 @@ public struct FuzzTarget: Sendable {
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
         .consensusSeal, .controlRequest, .controlReply,
         .meshStream, .meshHandshake, .membershipFile, .peersFile, .tokenBook, .joinDetails,
-        .joinExchange,
+        .joinExchange, .peerCall, .peerAnswer, .mailFrame,
     ]
 }
