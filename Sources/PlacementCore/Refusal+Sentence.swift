@@ -28,7 +28,7 @@ extension Refusal: CustomStringConvertible {
         case .notLearner: "the node does not copy the partition: see `apus cluster partitions`"
         case .alreadyReplica: "the node has a copy of the partition already: see `apus cluster partitions`"
         case .isOwner:
-            "the node owns the partition: give it to another one first, with `apus cluster promote`"
+            "the node owns the partition: give it to another one first, by `apus cluster promote`"
         case .lastInSync: "this is the last copy in sync, which is never removed: wait until there is another"
         case .notOffline:
             "a copy in sync is there or just starts, so nothing need be lost: promote its node, see `apus "
