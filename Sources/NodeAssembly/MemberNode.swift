@@ -8,6 +8,7 @@ import Identifiers
 import Logging
 import MeshProtocol
 import PartitionStore
+import PlacementCore
 import Synchronization
 
 /// One running node of a cluster. Until it is a member it only waits, with a port at which operators can make
@@ -111,7 +112,7 @@ public final class MemberNode: Sendable {
             return false
         }
         guard !isStopped else { return await member.stop() }
-        administrator.attach(member)
+        administrator.attach(MemberControl(member.control))
         service.begin(member.service)
         keepsPeers.withLock { $0 = Task { [self] in await rememberPeers(member) } }
     }
@@ -127,10 +128,10 @@ public final class MemberNode: Sendable {
         let settings = settings
         return try await ClusterMember.start(
             member, store: store, logger: settings.logger,
-            makeHost: { driver in
+            makeHost: { driver, carrier in
                 ActorHost(
                     kinds: settings.kinds, store: driver, settings: settings.configuration.settings,
-                    logger: settings.logger, onFailure: { settings.onFailure(.member(.store($0))) })
+                    carrier: carrier, logger: settings.logger, onFailure: { settings.onFailure(.member(.store($0))) })
             }, onFailure: { settings.onFailure(.member($0)) })
     }
 
@@ -163,4 +164,15 @@ public final class MemberNode: Sendable {
         case .stopped: break
         }
     }
+}
+
+/// The control plane as operators' commands need it.
+private struct MemberControl: ControlPlane {
+    let driver: ControlDriver
+
+    init(_ driver: ControlDriver) { self.driver = driver }
+
+    func currentMap() async -> ClusterMap? { driver.maps.map }
+    func propose(_ commands: [Command]) async throws -> [Outcome] { try await driver.propose(commands) }
+    func leader() async -> NodeID? { await driver.leader() }
 }

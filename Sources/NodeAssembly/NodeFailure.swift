@@ -1,6 +1,7 @@
 import ClusterHost
 import ClusterMembership
 import PartitionStore
+import PlacementCore
 
 /// Why a node has stopped by itself, so that its process must end.
 public enum NodeFailure: Error, Sendable, CustomStringConvertible {

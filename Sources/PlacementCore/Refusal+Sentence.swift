@@ -23,12 +23,12 @@ extension Refusal: CustomStringConvertible {
         case .storeOfAnotherNode(let node): Self.copiedDisk(node)
         case .noOwner: "nobody owns the partition at the moment: wait until somebody was granted it"
         case .notInSync:
-            "the node has no copy in sync, so it may lack acknowledged records: choose one that `apus cluster "
+        case .isOwner: "the node owns the partition: give it to another one first (`apus cluster promote`)"
                 + "partitions` lists as in sync"
         case .notLearner: "the node does not copy the partition: see `apus cluster partitions`"
         case .alreadyReplica: "the node has a copy of the partition already: see `apus cluster partitions`"
         case .isOwner:
-            "the node owns the partition: give it to another one first, with `apus cluster promote`"
+            "the node owns the partition: give it to another one first, by `apus cluster promote`"
         case .isInSync:
             "the copy is in sync, and only the partition's owner lets it go: drain its node, or wait until the "
                 + "owner has dropped it"
