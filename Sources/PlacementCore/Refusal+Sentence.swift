@@ -23,7 +23,7 @@ extension Refusal: CustomStringConvertible {
         case .storeOfAnotherNode(let node): Self.copiedDisk(node)
         case .noOwner: "nobody owns the partition at the moment: wait until somebody was granted it"
         case .notInSync:
-        case .isOwner: "the node owns the partition: give it to another one first (`apus cluster promote`)"
+            "the node has no copy in sync, and acknowledged records would be lost: choose one that `apus cluster "
                 + "partitions` lists as in sync"
         case .notLearner: "the node does not copy the partition: see `apus cluster partitions`"
         case .alreadyReplica: "the node has a copy of the partition already: see `apus cluster partitions`"
