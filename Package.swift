@@ -94,7 +94,9 @@ let package = Package(
             name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "PartitionStore",
-            dependencies: ["SQLiteDriver", "ReplicationCore", "ByteCoding", "Identifiers"],
+            dependencies: [
+                "SQLiteDriver", "ReplicationCore", "ByteCoding", "Identifiers", "CAllocator", deque,
+            ],
             exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ConsensusStore",
@@ -134,11 +136,19 @@ let package = Package(
                 "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers", "TimeAndChance",
             ], exclude: ["README.md"], swiftSettings: house),
         .target(
+            name: "ClusterHost",
+            dependencies: [
+                "ActorHost", "ConsensusCore", "ConsensusStore", "ControlCore", "PlacementCore",
+                "ReplicationCore", "PartitionStore", "MeshProtocol", "MeshTransport", "ClusterMembership",
+                "ClientProtocol", "MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance", logging, deque,
+            ], exclude: ["README.md"], swiftSettings: house),
+        .target(
             name: "HTTPCalls", dependencies: nio, exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "NodeAssembly",
             dependencies: [
-                "ActorHost", "Apus", "ClientGateway", "ClusterMembership", "HTTPCalls", "MeshProtocol",
+                "ActorHost", "Apus", "ClientGateway", "ClientProtocol", "ClusterHost", "ClusterMembership",
+                "HTTPCalls", "MeshProtocol",
                 "PartitionStore", "PlacementCore", "Identifiers", logging,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
@@ -209,7 +219,7 @@ let package = Package(
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
                 "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "ConsensusStore",
-                "MeshProtocol", "MeshTransport", "ClusterMembership",
+                "MeshProtocol", "MeshTransport", "ClusterMembership", "ClusterHost",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -292,6 +302,14 @@ let package = Package(
                 "TimeAndChance",
             ], swiftSettings: house),
         .testTarget(
+            name: "ClusterHostTests",
+            dependencies: [
+                "ClusterHost", "ClusterMembership", "ActorHost", "Apus", "ClientProtocol", "ControlCore",
+                "ConsensusCore", "ConsensusStore", "PlacementCore", "ReplicationCore", "MailboxCore",
+                "PartitionStore", "MeshProtocol", "MeshTransport", "ByteCoding", "Identifiers",
+                "TimeAndChance", logging,
+            ], swiftSettings: house),
+        .testTarget(
             name: "PartitionStoreTests",
             dependencies: [
                 "PartitionStore", "ReplicationCore", "SQLiteDriver", "ByteCoding", "Identifiers",
@@ -308,7 +326,7 @@ let package = Package(
             name: "ActorHostTests",
             dependencies: [
                 "ActorHost", "Apus", "WorkflowTrials", "PartitionStore", "ByteCoding", "Identifiers",
-                "ClientProtocol", "TimeAndChance", "WorkflowCore", logging,
+                "ClientProtocol", "MailboxCore", "TimeAndChance", "WorkflowCore", logging,
             ], swiftSettings: house),
         .testTarget(
             name: "ClientGatewayTests",

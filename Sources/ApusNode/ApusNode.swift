@@ -20,8 +20,8 @@ import Darwin
 public enum ApusNode {
     /// Reads flags and environment, starts the node, and serves until SIGTERM or SIGINT.
     ///
-    /// Exit codes: 0 after an orderly stop, 64 for wrong flags, 74 when the journal cannot be written, 1 for
-    /// anything else that prevents the start.
+    /// Exit codes: 0 after an orderly stop, 64 for wrong flags, 74 when a disk cannot be written, 75 when the
+    /// cluster goes on without this process and another start is in order, 1 for anything else.
     public static func run(_ registry: some Registry) async throws {
         let command: ServeCommand
         do {
@@ -44,15 +44,32 @@ public enum ApusNode {
         if let seconds = command.idleSeconds { configuration.settings.idleOverride = .seconds(seconds) }
         // Before the node starts, so that an early signal is not lost.
         let signals = StopSignals()
-        let node = try await Node.start(registry, configuration: configuration, logger: logger) { error in
-            report("stopping, nothing more is acknowledged: \(error)")
-            _exit(74)
-        }
-        say("listening on \(command.listen.host):\(node.port), data in \(command.data)")
+        let data = "data in \(command.data)"
+        let (port, stop) = try await start(registry, configuration, logger)
+        say("listening on \(command.listen.host):\(port), \(data)")
         let name = await signals.next()
         say("\(name): stopping")
-        try await node.stop()
+        try await stop()
         say("stopped")
+    }
+
+    private static func start(
+        _ registry: some Registry, _ configuration: NodeConfiguration, _ logger: Logger
+    ) async throws -> (port: Int, stop: () async throws -> Void) {
+        guard let cluster = configuration.cluster else {
+            let node = try await Node.start(registry, configuration: configuration, logger: logger) { error in
+                report("stopping, nothing more is acknowledged: \(error)")
+                _exit(74)
+            }
+            return (node.port, node.stop)
+        }
+        let node = try await MemberNode.start(
+            registry, configuration: configuration, cluster: cluster, logger: logger, say: say
+        ) { failure in
+            report("stopping, nothing more is acknowledged: \(failure)")
+            _exit(failure.exitCode)
+        }
+        return (node.port, node.stop)
     }
 
     /// A line on the standard output at once, also if that is a pipe.

@@ -147,6 +147,7 @@ struct HTTPAnswer {
     var status: HTTPResponseStatus
     var body: [UInt8]
     var allow: [String] = []
+    var retryAfterSeconds: Int?
 
     init(status: HTTPResponseStatus, body: [UInt8]) {
         self.status = status
@@ -160,6 +161,7 @@ struct HTTPAnswer {
 
     init(_ error: ActorError) {
         status = HTTPResponseStatus(statusCode: error.httpStatus)
+        retryAfterSeconds = error.retryAfterSeconds
         body = Array("{\"error\":".utf8)
         JSONWriter.append(error: error, to: &body)
         body.append(UInt8(ascii: "}"))
@@ -186,6 +188,7 @@ struct HTTPAnswer {
         head.headers.add(name: "content-type", value: "application/json")
         head.headers.add(name: "content-length", value: String(body.count))
         if let exchange { head.headers.add(name: "x-request-id", value: exchange.requestID) }
+        if let retryAfterSeconds { head.headers.add(name: "retry-after", value: String(retryAfterSeconds)) }
         if !allow.isEmpty { head.headers.add(name: "allow", value: allow.joined(separator: ", ")) }
         if status == .upgradeRequired {
             head.headers.add(name: "upgrade", value: "websocket")

@@ -23,6 +23,14 @@ public struct ActorError: Error, Hashable, Sendable, Codable {
 }
 
 extension ActorError {
+    /// How long to wait before asking again, if that is all that it takes.
+    public var retryAfterSeconds: Int? {
+        switch (group, code) {
+        case ("node", "overloaded"), ("node", "stopping"), ("node", "moved"): 1
+        default: nil
+        }
+    }
+
     /// The status of the error over HTTP (RFC 9110).
     public var httpStatus: Int {
         switch (group, code) {
@@ -36,6 +44,7 @@ extension ActorError {
         case ("queue", "full"), ("node", "overloaded"): 429
         case ("session", "expired"), ("actor", "destroyed"), ("queue", "message_expired"): 410
         case ("session", "too_many_subscriptions"): 429
+        case ("node", "not_owner"): 421
         case ("node", _), ("cluster", "unavailable"): 503
         case ("cluster", "not_admitted"): 403
         case ("cluster", "unknown_node"), ("cluster", "unknown_partition"), ("cluster", "unknown_token"): 404
@@ -105,6 +114,12 @@ extension ActorError {
     public static let stopping = ActorError("stopping", "the node is shutting down; try again", group: "node")
     public static let overloaded = ActorError(
         "overloaded", "the node has too much work; try again", group: "node")
+    /// The actor lives on another node. Nothing was done, so the request may be sent elsewhere, whatever it is.
+    public static let notOwner = ActorError(
+        "not_owner", "the actor lives on another node; nothing was done", group: "node")
+    /// The actor has left this node while the request was under way; its outcome is unknown here.
+    public static let moved = ActorError(
+        "moved", "the actor moved to another node; ask again under the same identity", group: "node")
     /// The node was told to take part in a cluster, and belongs to none yet; nothing was done.
     public static let notMember = ActorError(
         "not_member",

@@ -62,8 +62,3 @@ extension MeshAddress {
     /// Whether it stands for all addresses of a machine, which nobody can dial.
     fileprivate var isUnspecified: Bool { ["0.0.0.0", "::", "*"].contains(host) }
 }
-
-/// `--mesh` is understood, and the drivers that it needs are not part of this build.
-struct ClusterModeMissing: Error, CustomStringConvertible {
-    var description: String { "this build has no drivers for clusters: start without --mesh" }
-}

@@ -45,6 +45,9 @@ public final class Node: Sendable {
     /// Group commits of the journal since the start; each is one fsync.
     public var journalCommits: UInt64 { store.commitCount }
 
+    /// Partitions whose tables are open now.
+    public var openTables: Int { store.openTablesCount }
+
     /// The port that clients connect to.
     public var port: Int { gateway.port }
 
@@ -64,12 +67,11 @@ public final class Node: Sendable {
         _ registry: some Registry, configuration: NodeConfiguration, logger: Logger,
         onFailure: @escaping @Sendable (StoreError) -> Void
     ) async throws -> Node {
-        guard configuration.cluster == nil else { throw ClusterModeMissing() }
         let kinds = try RegistryReader.kinds(of: registry)
         let store = try PartitionStore.open(StoreConfiguration(directory: configuration.dataDirectory))
         let host = ActorHost(
-            kinds: kinds, store: store, settings: configuration.settings, logger: logger, onFailure: onFailure
-        )
+            kinds: kinds, store: SingleNodeStore(store), settings: configuration.settings, logger: logger,
+            onFailure: onFailure)
         do {
             await host.ready()
             let gateway = try await ClientGateway.start(

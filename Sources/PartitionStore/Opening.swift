@@ -29,6 +29,10 @@ struct Opening {
         let tables = TableSet(
             partitionCount: configuration.partitionCount, parts: partsPath,
             openMax: configuration.openTablesMax)
+        let incoming = IncomingTables(directory: directory + "/incoming", parts: partsPath)
+        try incoming.recover { () throws(StoreError) in
+            try RecoveredJournal.open(directory: lanePath, configuration: configuration)
+        }
         let applied = try openTables(tables)
         let recovered = try RecoveredJournal.read(
             directory: lanePath, configuration: configuration, applied: applied)
@@ -38,6 +42,7 @@ struct Opening {
         // Starts the log file from its beginning, so that what an interrupted commit left behind cannot later
         // be taken for lost commits.
         try recovered.database.checkpoint()
+        try incoming.removeLeftovers()
         let witness = try WitnessFile(path: lanePath + "/witness")
         try witness.write(Witness(sequence: recovered.sequence, hash: recovered.hash))
         try witness.sync()
@@ -47,15 +52,20 @@ struct Opening {
         let positions = ends.map(\.position)
         let applier = Applier(
             tables: tables, applied: configuration.isReplicated ? applied.map(\.position) : positions,
-            template: template, configuration: configuration, stopping: stopping, lock: lock)
+            template: template, incoming: incoming, configuration: configuration, stopping: stopping,
+            lock: lock)
         if configuration.isReplicated { applier.hold(recovered.unapplied) }
+        let pins = JournalPins()
         let writer = LaneWriter(
-            recovered: recovered, witness: witness, applier: applier, configuration: configuration)
+            recovered: recovered, witness: witness, applier: applier, pins: pins,
+            configuration: configuration)
         let lane = Lane(
             writer: writer, ends: positions, applier: applier, witnessInterval: configuration.witnessInterval,
             stopping: stopping)
         return PartitionStore(
             directory: directory, identity: identity, ends: ends, logs: logs, lane: lane, applier: applier,
+            snapshots: SnapshotWork(
+                pins: pins, incoming: incoming, chunkBytes: configuration.snapshotChunkBytes),
             stopping: stopping, lock: lock)
     }
 

@@ -13,7 +13,8 @@ public final class PartitionStore: Sendable {
     let currentIdentity: Mutex<StoreIdentity>
     private let ends: [LogEnd]
     let lane: Lane
-    private let applier: Applier
+    let applier: Applier
+    let snapshots: SnapshotWork
     let stopping: Stopping
     private let lock: DirectoryLock
     let life: Mutex<Life>
@@ -27,7 +28,7 @@ public final class PartitionStore: Sendable {
 
     init(
         directory: String, identity: StoreIdentity, ends: [LogEnd], logs: [RecoveredLog], lane: Lane,
-        applier: Applier, stopping: Stopping, lock: DirectoryLock
+        applier: Applier, snapshots: SnapshotWork, stopping: Stopping, lock: DirectoryLock
     ) {
         self.directory = directory
         currentIdentity = Mutex(identity)
@@ -35,6 +36,7 @@ public final class PartitionStore: Sendable {
         life = Mutex(Life(logs: logs))
         self.lane = lane
         self.applier = applier
+        self.snapshots = snapshots
         self.stopping = stopping
         self.lock = lock
     }
@@ -145,6 +147,7 @@ public final class PartitionStore: Sendable {
         if !isStarted { applier.run() }
         applier.waitForEnd()
         applier.tables.end()
+        snapshots.end()
         defer { lock.release() }
         try lane.close()
         if let error = stopping.error { throw error }

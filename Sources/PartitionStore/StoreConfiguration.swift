@@ -24,8 +24,18 @@ public struct StoreConfiguration: Sendable {
     public var journalBytesMax = 64 << 20
     /// Above this many bytes, the journal's write-ahead log is copied into its database.
     public var journalLogBytesMax = 16 << 20
+    /// The journal's write-ahead log is made longer by so many zeros at once, long before they are needed: a
+    /// commit that makes a file longer takes twice the time. 0 for not at all.
+    public var journalLogStep = 2 << 20
     /// Above this many bytes, a partition's write-ahead log is copied into its database.
     public var stateLogBytesMax = 1 << 20
+    /// Bytes that the journal holds above `journalBytesMax`, at the most, because replicas that receive a
+    /// snapshot will need them; beyond, they need another snapshot.
+    public var pinnedJournalBytesMax = 256 << 20
+    /// Bytes that a partition's write-ahead log has, at the most, while a snapshot is read from its file.
+    public var pinnedStateLogBytesMax = 256 << 20
+    /// Bytes in one chunk of a snapshot.
+    public var snapshotChunkBytes = 256 << 10
     /// At most about this many partitions' tables are open at once; each takes two file descriptors and some
     /// memory. Others are opened when they are used, which takes well below a millisecond.
     public var openTablesMax = 512

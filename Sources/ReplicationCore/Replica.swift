@@ -25,6 +25,8 @@ public struct Replica: Sendable {
     /// The last epoch that this process has owned.
     var lastOwned = Epoch(rawValue: 0)
     public internal(set) var isDamaged = false
+    /// A snapshot is being put in place: records that come meanwhile are lost, and will be sent again.
+    public internal(set) var isInstalling = false
 
     /// Everything up to here is known to be the same as in the log of the epoch's owner.
     public internal(set) var matched = LogPosition.zero
@@ -71,6 +73,10 @@ public struct Replica: Sendable {
         case .linkChanged(let node): linkChanged(node, now)
         case .logRead(let replica, let position, let records):
             logRead(replica, position, records, now, &effects)
+        case .snapshotReady(let mark, let epoch):
+            isInstalling = wantsSnapshot(mark, epoch: epoch)
+            effects.append(isInstalling ? .installSnapshot(mark) : .discardSnapshot)
+        case .snapshotFailed: isInstalling = false
         case .snapshotInstalled(let mark, let epochs, let epoch):
             installed(mark, epochs, epoch, &effects)
         case .snapshotEnded(let replica): snapshotEnded(replica, now)
@@ -86,7 +92,12 @@ public struct Replica: Sendable {
     private mutating func configure(
         _ new: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
-        if let old = configuration, (new.epoch, new.revision) <= (old.epoch, old.revision) { return }
+        if let old = configuration {
+            guard (new.epoch, new.revision) >= (old.epoch, old.revision) else { return }
+            if (new.epoch, new.revision) == (old.epoch, old.revision) {
+                return learn(leaving: new.leaving, now, &effects)
+            }
+        }
         let isFirst = configuration == nil
         configuration = new
         if isFirst, !rules.contains(.truncateByMatch), log.end.position > committed {

@@ -62,6 +62,11 @@ public struct Extremes: Hashable, Sendable {
     public var repeatedPercent: UInt64 = 0
     /// Whether a machine without a process refuses connections, or nobody answers.
     public var refusesConnections = true
+    /// How long the controller waits for nodes that are away, and before it trusts those that are back.
+    public var awaitTicks: UInt64 = 40
+    public var stableTicks: UInt64 = 40
+    /// Whether the controller knows how far the logs of a partition go.
+    public var reportsLogs = true
 
     public init() {}
 }

@@ -77,6 +77,27 @@ struct LabActor: DurableActor {
             turn.state.count += amount
             for number in 0..<amount { turn.send(number, to: \.many) }
         }
+        let tell = Action<Int, NoOutput> { (turn, number) -> Void in
+            turn.send(number, to: \.numbers, of: \Lab.lab, key: "b")
+            if number == 13 { throw ActorError("unlucky", "not 13") }
+        }
+        let farewell = Action<Int, NoOutput> { (turn, number) -> Void in
+            turn.send(number, to: \.numbers, of: \Lab.lab, key: "b")
+            turn.destroy()
+        }
+        let slow = AsyncAction<NoInput, Int> { context -> Int in try await context.turn { $0.state.count } }
+        /// The sum of what others count.
+        let gather = AsyncAction<[String], Int> { context, keys in
+            var sum = 0
+            for key in keys {
+                if key == "bad" {
+                    try await context.call(\Lab.lab, key) { $0.tell(13) }
+                } else {
+                    sum += try await context.call(\Lab.lab, key) { $0.count() }
+                }
+            }
+            return sum
+        }
         let end = Action<NoInput, NoOutput> { (turn, _) -> Void in turn.destroy() }
     }
 

@@ -181,7 +181,7 @@ import Testing
             .staleEpoch(Epoch(rawValue: 1)), .staleRevision(Revision(rawValue: 1)),
             .staleVersion(MapVersion(rawValue: 1)), .rolledBack(held: Incarnation(rawValue: 5)),
             .unknownStore, .storeOfAnotherNode(NodeID(rawValue: 3)), .noOwner, .notInSync, .notLearner,
-            .alreadyReplica, .isOwner, .lastInSync, .notOffline, .dataLossNotAccepted, .holdsReplicas,
+            .alreadyReplica, .isOwner, .isInSync, .notOffline, .dataLossNotAccepted, .holdsReplicas,
             .isVoter, .lastVoter, .notVoter,
         ]
         for refusal in refusals {

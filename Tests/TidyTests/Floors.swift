@@ -11,7 +11,10 @@ enum Floors {
         ],
         ["SQLiteDriver", "PartitionStore", "ConsensusStore", "MeshTransport", "Telemetry"],
         ["Apus"],
-        ["ActorHost", "ClientGateway", "ClusterMembership", "HTTPCalls", "Inspector", "NodeAssembly"],
+        [
+            "ActorHost", "ClientGateway", "ClusterHost", "ClusterMembership", "HTTPCalls", "Inspector",
+            "NodeAssembly",
+        ],
         ["ApusClient"],
         [
             "ApusNode", "OperatorCommands", "ApusCommand", "LoadVerifier", "apus-load", "simulate",

@@ -77,7 +77,7 @@ package enum DurableFile {
             try writeAll(descriptor, bytes, at: 0, path: temporary)
             guard fsync(descriptor) == 0 else { throw failure("syncing", temporary) }
         }
-        guard rename(temporary, path) == 0 else { throw failure("renaming", temporary) }
+        try rename(temporary, to: path)
         if syncName { try syncDirectory(parent(of: path)) }
     }
 
@@ -93,6 +93,11 @@ package enum DurableFile {
             guard count > 0 else { throw failure("writing", path) }
             done += count
         }
+    }
+
+    /// The caller syncs the directory.
+    static func rename(_ path: String, to name: String) throws(StoreError) {
+        guard Foundation.rename(path, name) == 0 else { throw failure("renaming", path) }
     }
 
     package static func remove(_ path: String) throws(StoreError) {

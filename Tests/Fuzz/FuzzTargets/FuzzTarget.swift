@@ -25,12 +25,13 @@ public struct FuzzTarget: Sendable {
     public static let all: [FuzzTarget] = [
         .journalRecord, .recordRun, .turnBody, .actorKeyPath, .uuidText, .checksumFraming,
         .historyEntry, .runRecord, .clientFrame, .serverFrame, .replicationFrame,
+        .snapshotMessage, .snapshotAnswer,
         .queuedMessage, .retainedEvents, .actionTurn, .deduplicationEntry, .requestIdentity, .replyRecord,
         .batchHeader, .controlEntry, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
         .consensusSeal, .controlRequest, .controlReply,
         .meshStream, .meshHandshake, .membershipFile, .peersFile, .tokenBook, .joinDetails,
-        .joinExchange,
+        .joinExchange, .peerCall, .peerAnswer, .mailFrame,
     ]
 }
