@@ -32,8 +32,8 @@ struct MapCommands: Sendable {
             let consequence =
                 offline == 0
                 ? "others take over what it owned"
-                : "\(offline) partitions have no other copy in sync and wait for it, or for `apus cluster "
-                    + "promote PARTITION NODE --accept-data-loss`"
+                : "of \(offline) partitions no other copy in sync is up: they wait for one, or for `apus "
+                    + "cluster promote PARTITION NODE --accept-data-loss`"
             return .propose(
                 .nodeDown(id, node.incarnation, .operator),
                 "node \(id.rawValue) is declared down: \(consequence)")

@@ -23,8 +23,8 @@ extension Refusal: CustomStringConvertible {
         case .storeOfAnotherNode(let node): Self.copiedDisk(node)
         case .noOwner: "nobody owns the partition at the moment: wait until somebody was granted it"
         case .notInSync:
-            "the node has no copy in sync, and acknowledged records would be lost: choose one that `apus cluster "
-                + "partitions` lists as in sync"
+            "the node has no copy in sync, so it may lack acknowledged records: choose one that is in sync "
+                + "in `apus cluster partitions`"
         case .notLearner: "the node does not copy the partition: see `apus cluster partitions`"
         case .alreadyReplica: "the node has a copy of the partition already: see `apus cluster partitions`"
         case .isOwner:
