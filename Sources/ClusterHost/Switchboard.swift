@@ -1,6 +1,7 @@
 import Identifiers
 import Logging
 import MeshProtocol
+import MeshTransport
 import PlacementCore
 import Synchronization
 
@@ -82,6 +83,12 @@ final class Switchboard: Sendable {
         guard let lines = connected else { return }
         lines.exchange.assumeIsolated { $0.ticked() }
         lines.service.retry()
+    }
+
+    /// From any thread.
+    func stopReplicas() {
+        guard let replicas = connected?.replicas else { return }
+        replicas.loop.post { replicas.assumeIsolated { $0.stop() } }
     }
 
     func registered(_ life: NodeLife) {
