@@ -26,6 +26,7 @@ public struct FuzzTarget: Sendable {
         .journalRecord, .recordRun, .turnBody, .actorKeyPath, .uuidText, .checksumFraming,
         .historyEntry, .runRecord, .clientFrame, .serverFrame, .replicationFrame,
         .queuedMessage, .retainedEvents, .actionTurn, .deduplicationEntry, .requestIdentity, .replyRecord,
+        .actorMessage, .messageBatch, .batchResult, .messageStreams, .undeliveredMessage,
         .batchHeader, .controlEntry, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
