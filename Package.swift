@@ -94,7 +94,9 @@ let package = Package(
             name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "PartitionStore",
-            dependencies: ["SQLiteDriver", "ReplicationCore", "ByteCoding", "Identifiers"],
+            dependencies: [
+                "SQLiteDriver", "ReplicationCore", "ByteCoding", "Identifiers", "CAllocator", deque,
+            ],
             exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ConsensusStore",

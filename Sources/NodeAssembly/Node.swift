@@ -42,6 +42,9 @@ public final class Node: Sendable {
     /// Group commits of the journal since the start; each is one fsync.
     public var journalCommits: UInt64 { store.commitCount }
 
+    /// Partitions whose tables are open now.
+    public var openTables: Int { store.openTablesCount }
+
     /// The port that clients connect to.
     public var port: Int { gateway.port }
 

@@ -22,6 +22,9 @@ public struct StoreConfiguration: Sendable {
     public var journalBytesMax = 64 << 20
     /// Above this many bytes, the journal's write-ahead log is copied into its database.
     public var journalLogBytesMax = 16 << 20
+    /// The journal's write-ahead log is made longer by so many zeros at once, long before they are needed: a
+    /// commit that makes a file longer takes twice the time. 0 for not at all.
+    public var journalLogStep = 2 << 20
     /// Above this many bytes, a partition's write-ahead log is copied into its database.
     public var stateLogBytesMax = 1 << 20
     /// Bytes that the journal holds above `journalBytesMax`, at the most, because replicas that receive a

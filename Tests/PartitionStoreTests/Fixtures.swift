@@ -68,6 +68,8 @@ extension StoreConfiguration {
         var configuration = StoreConfiguration(directory: directory)
         configuration.partitionCount = partitions
         configuration.applyInterval = .seconds(3_600)
+        // The tests that damage the log know where it ends.
+        configuration.journalLogStep = 0
         return configuration
     }
 }
@@ -110,6 +112,9 @@ final class Listener: Sendable {
         state.withLock { $0.durable[PartitionID(partition)] ?? .zero }
     }
 
+    func waitUntilDurable(_ partition: PartitionID, _ position: LogPosition) {
+        wait { $0.durable[partition] ?? .zero >= position }
+    }
     func waitUntilDurable(_ record: SealedRecord) {
         wait { $0.durable[record.partition] ?? .zero >= record.position }
     }

@@ -134,6 +134,29 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func `Tables that nobody uses are closed, and opened when they are`()
+        async throws
+    {
+        let scratch = Scratch()
+        var configuration = StoreConfiguration.test(scratch.sub("data"))
+        configuration.applyInterval = .milliseconds(5)
+        let store = try PartitionStore.open(configuration)
+        let listener = Listener()
+        listener.start(store)
+        var log = LogMaker(0)
+        for round in 0..<3 {
+            let home = address("A", "\(round)")
+            let record = log.turn(nil, .create(home, time: 1))
+            store.append([record])
+            listener.waitUntilDurable(record)
+            store.commit([record.mark])
+            listener.waitUntilApplied(record)
+            #expect(try store.actor(at: home, in: PartitionID(0)) != nil)
+            while store.openTablesCount > 0 { await Task.yield() }
+        }
+        try store.close()
+    }
+
     @Test func `A directory that cannot be used is refused with a sentence`() throws {
         let scratch = Scratch()
         try Data([1]).write(to: URL(fileURLWithPath: scratch.sub("file")))

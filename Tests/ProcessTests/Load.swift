@@ -29,7 +29,7 @@ final class Load: Sendable {
     static let changesPerCounter = 400
     static let jobsPerWorker = 20
 
-    let fixture: ProcessFixture
+    let fixture: any LoadTarget
     private let seed: UInt64
     private let book = Mutex(Book())
     /// Places in the order of everything that clients begin and see ended.
@@ -37,7 +37,7 @@ final class Load: Sendable {
     private let numbers = Atomic<Int>(0)
     private let isOver = Atomic<Bool>(false)
 
-    init(_ fixture: ProcessFixture, seed: UInt64) {
+    init(_ fixture: any LoadTarget, seed: UInt64) {
         self.fixture = fixture
         self.seed = seed
     }

@@ -4,13 +4,14 @@ import NIOHTTP1
 import Synchronization
 
 /// The real programs as processes: the outside world, which stays, and a node, which may die.
-final class ProcessFixture: Sendable {
+final class ProcessFixture: LoadTarget {
     /// Everything of this fixture on disk.
     let directory: String
     /// The node's data directory.
     let data: String
-    let outside: ChildProcess
-    let outsidePort: Int
+    private let world: OutsideProcess
+    var outside: ChildProcess { world.process }
+    var outsidePort: Int { world.port }
     private let node = Mutex<RunningNode?>(nil)
     /// Fulfilled with the node's port when there is one, and replaced when the node goes.
     private let portWhenUp = Mutex(Promise<Int>())
@@ -27,8 +28,7 @@ final class ProcessFixture: Sendable {
     private init(directory: String) async throws {
         self.directory = directory
         data = directory + "/data"
-        outside = try ChildProcess(try Programs.path("outside-world"), ["--listen", "127.0.0.1:0"])
-        outsidePort = try Self.port(in: try await outside.line(containing: "listening on "))
+        world = try await OutsideProcess()
     }
 
     /// Gives the body a running outside world, and ends all processes behind it. What a failed test leaves on
@@ -54,24 +54,12 @@ final class ProcessFixture: Sendable {
         try await outside.terminateAtOnce()
     }
 
-    private static func port(in line: String) throws -> Int {
-        guard let part = line.split(separator: "listening on ").last?.split(separator: ",").first,
-            let port = part.split(separator: ":").last.flatMap({ Int($0) })
-        else { throw ChildProcess.NotStarted(reason: "no port in \"\(line)\"") }
-        return port
-    }
-
     // MARK: The node
 
     var nodeOutput: String { node.withLock { $0?.process.output.text } ?? "" }
     var process: ChildProcess? { node.withLock { $0?.process } }
 
-    var environment: [String: String] {
-        [
-            "APUS_OUTSIDE_URL": "http://127.0.0.1:\(outsidePort)", "APUS_EXAMPLE_DAY_SECONDS": "0.05",
-            "APUS_DATA": "", "APUS_LISTEN": "", "APUS_LOG": "error",
-        ]
-    }
+    var environment: [String: String] { world.environment }
 
     /// Starts a node process and does not wait until it is ready.
     func spawnNode(
@@ -90,7 +78,7 @@ final class ProcessFixture: Sendable {
         let began = ContinuousClock.now
         let process = try spawnNode(data: data, environment: environment)
         node.withLock { $0 = RunningNode(process: process, port: 0) }
-        let port = try Self.port(in: try await process.line(containing: "listening on "))
+        let port = try process.port(in: try await process.line(containing: "listening on "))
         node.withLock { $0 = RunningNode(process: process, port: port) }
         starts.withLock { $0.append(ContinuousClock.now - began) }
         portWhenUp.withLock { $0 }.fulfil(port)
@@ -123,10 +111,8 @@ final class ProcessFixture: Sendable {
 
     // MARK: Requests
 
-    /// Asks again, with the same key, until a node has answered; refusals of a node that is overloaded or
-    /// stops are no answers.
     func settle(
-        _ client: HTTPClient, _ method: HTTPMethod, _ path: String, _ body: String = "", key: String? = nil
+        _ client: HTTPClient, _ method: HTTPMethod, _ path: String, _ body: String, key: String?
     ) async throws -> Answer {
         let deadline = ContinuousClock.now + .seconds(90)
         var last = "nothing"
@@ -140,30 +126,6 @@ final class ProcessFixture: Sendable {
             try await Task.sleep(for: .milliseconds(5))
         }
         throw DeadlineExceeded(what: "an answer to \(method) \(path) (last: \(last))", limit: .seconds(90))
-    }
-
-    /// Asks the outside world.
-    func outside(
-        _ client: HTTPClient, _ method: HTTPMethod, _ path: String, _ body: String = ""
-    ) async throws -> Answer {
-        try await client.send(method, path, body, port: outsidePort, within: .seconds(30))
-    }
-
-    /// Asks until the answer is as wanted.
-    func poll(
-        _ client: HTTPClient, _ path: String, within limit: Duration = .seconds(60),
-        until isWanted: (Answer) -> Bool
-    ) async throws -> Answer {
-        let deadline = ContinuousClock.now + limit
-        while true {
-            let answer = try await settle(client, .GET, path)
-            if isWanted(answer) { return answer }
-            guard ContinuousClock.now < deadline else {
-                throw DeadlineExceeded(
-                    what: "\(path), which is \(answer.text), to be as wanted", limit: limit)
-            }
-            try await Task.sleep(for: .milliseconds(20))
-        }
     }
 }
 

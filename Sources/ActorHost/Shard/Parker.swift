@@ -37,8 +37,9 @@ final class Parker: @unchecked Sendable {
     func unpark() {
         pthread_mutex_lock(mutex)
         isTold = true
-        pthread_cond_signal(condition)
         pthread_mutex_unlock(mutex)
+        // After the unlock, or the thread would wake only to wait for the mutex.
+        pthread_cond_signal(condition)
     }
 
     /// Waits until told, or for that long.

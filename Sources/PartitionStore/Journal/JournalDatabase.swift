@@ -10,6 +10,7 @@ final class JournalDatabase {
     private let delete: Statement
     private let begin: Statement
     private let commit: Statement
+    private var log: PreparedLog
     private static let what = "the journal"
 
     /// Makes an empty journal. The caller syncs the directory.
@@ -26,8 +27,10 @@ final class JournalDatabase {
         }
     }
 
-    init(path: String, pagesMax: Int?) throws(StoreError) {
+    /// - Parameter logStep: see `StoreConfiguration.journalLogStep`.
+    init(path: String, pagesMax: Int?, logStep: Int) throws(StoreError) {
         self.path = path
+        log = try PreparedLog(path: path + "-wal", step: logStep)
         do {
             connection = try Connection(path: path, create: false)
             try connection.pragma("locking_mode=EXCLUSIVE")
@@ -106,6 +109,17 @@ final class JournalDatabase {
 
     /// Bytes in the write-ahead log that are not known to be in the database.
     var logBytes: Int { connection.logPages * 4_096 }
+
+    /// Whether `prepareLog` has something to do, before commits get slower.
+    var isLogShort: Bool { log.isShort(used: usedBytes) }
+
+    /// Makes the write-ahead log longer.
+    func prepareLog() throws(StoreError) { try log.extend(used: usedBytes) }
+
+    /// What the log holds of it: a header, and each page with one of its own.
+    private var usedBytes: Int {
+        LogScan.headerBytes + connection.logPages * (LogScan.frameHeaderBytes + 4_096)
+    }
 
     func checkpoint() throws(StoreError) {
         do { try connection.checkpoint() } catch { throw StoreError(error, what: Self.what, path: path) }

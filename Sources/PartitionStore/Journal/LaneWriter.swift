@@ -64,6 +64,7 @@ struct LaneWriter {
     /// What may wait until after the acknowledgement.
     mutating func tidy() throws(StoreError) {
         if journal.logBytes > configuration.journalLogBytesMax { try journal.checkpoint() }
+        if journal.isLogShort { try journal.prepareLog() }
         if witness.isUnsynced, .now >= nextWitnessSync { try syncWitness() }
     }
 

@@ -20,6 +20,8 @@ package struct LogScan: Hashable {
 
     package init(_ bytes: [UInt8]) {
         guard bytes.count > Self.headerBytes else { return }
+        // Prepared and never written to. Zeros in place of a header, before anything else, are damage.
+        if bytes[..<4].allSatisfy({ $0 == 0 }), bytes.allSatisfy({ $0 == 0 }) { return }
         bytes.withUnsafeBytes { scan($0) }
     }
 

@@ -30,7 +30,8 @@ struct RecoveredJournal {
                     : "\(path)-wal breaks after frame \(scan.soundFrames), "
                         + "before \(scan.commitsAfter) commits")
         }
-        let database = try JournalDatabase(path: path, pagesMax: configuration.journalPagesMax)
+        let database = try JournalDatabase(
+            path: path, pagesMax: configuration.journalPagesMax, logStep: configuration.journalLogStep)
         try database.check()
         return database
     }

@@ -1,3 +1,5 @@
+import CAllocator
+import DequeModule
 import Foundation
 import Identifiers
 import ReplicationCore
@@ -13,6 +15,8 @@ final class Applier: Sendable {
         var resetting: Set<Int> = []
         var tell: (@Sendable ([DurableMark]) -> Void)?
     }
+
+    private static let closedPerTrim = 16
 
     let tables: TableSet
     private let queue: Mutex<ApplyQueue>
@@ -127,6 +131,7 @@ final class Applier: Sendable {
     func run() {
         defer { ended.signal() }
         var nextRound = ContinuousClock.now + interval
+        var uses: Deque<UInt64> = []
         while stopping.error == nil {
             let now = ContinuousClock.now
             let isRound = now >= nextRound
@@ -140,6 +145,8 @@ final class Applier: Sendable {
                 return stopping.fail(error)
             }
             if isClosing && due.apply.isEmpty { return }
+            // Each has a cache and an index of its log; many of them together are worth giving back.
+            if isRound, tables.closeUnused(&uses) >= Self.closedPerTrim { apus_allocator_trim() }
             if due.apply.isEmpty { bell.wait(atMost: nextRound - ContinuousClock.now) }
         }
     }

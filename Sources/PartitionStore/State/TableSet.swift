@@ -1,3 +1,4 @@
+import DequeModule
 import Identifiers
 import Synchronization
 
@@ -39,6 +40,21 @@ struct TableSet: Sendable {
         let oldest = open.sorted { $0.since < $1.since }.prefix(surplus + openMax / 16)
         for entry in oldest { entry.tables.closeIfIdle() }
     }
+
+    /// Closes tables that nobody has used for a while. To be called once in each interval.
+    /// - Parameter marks: the clock of uses at the ends of the last intervals, kept by the caller.
+    /// - Returns: how many were closed.
+    func closeUnused(_ marks: inout Deque<UInt64>) -> Int {
+        marks.append(use.clock.load(ordering: .relaxed))
+        guard marks.count > Self.intervalsUntilClosed, let past = marks.popFirst(), openCount > 0 else {
+            return 0
+        }
+        let unused = tables.filter { $0.openSince.map { $0 <= past } ?? false }
+        for tables in unused { tables.closeIfIdle() }
+        return unused.count
+    }
+
+    static let intervalsUntilClosed = 5
 
     func end() { for tables in tables { tables.end() } }
 }
