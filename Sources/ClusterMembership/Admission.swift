@@ -10,7 +10,7 @@ struct Admission: Sendable {
     let directory: MemberDirectory
     let control: any ControlPlane
 
-    /// Answers a join request: counts the use of its token, lets the control plane assign the node its number,
+    /// Answers a join request: counts the use of its token, lets the control plane assign a number,
     /// and issues the certificate for that.
     ///
     /// Whoever repeats a request gets the same number again, for a key that only the first sender has. Once

@@ -24,7 +24,7 @@ public struct Founding: Hashable, Sendable {
 extension MemberDirectory {
     /// Makes a cluster with this node as its first member and only voter, for the time being.
     ///
-    /// A founding that a crash interrupted leaves nothing that counts: the next attempt makes another cluster.
+    /// What an interrupted founding left does not count: the next attempt makes another cluster.
     /// - Parameter profile: as in every registration of this node.
     public func found(
         _ founding: Founding, profile: NodeProfile, at now: Timestamp
@@ -36,8 +36,8 @@ extension MemberDirectory {
             let seed: (UInt64, UInt64) = (generator.next(), generator.next())
             guard let ring = HashRing(partitionCount: founding.partitions, seed: seed) else {
                 throw .invalid(
-                    "\(founding.partitions) partitions are not a power of two from 1 to 65536: choose 256 for "
-                        + "up to about 16 nodes, 1024 for 64, 4096 for 256; it cannot be changed later")
+                    "\(founding.partitions) partitions are not a power of two from 1 to 65536: choose 256 "
+                        + "for up to about 16 nodes, 1024 for 64, 4096 for 256; it cannot be changed later")
             }
             let files = MemberFiles(path)
             let store = try files.beginDraft()

@@ -23,15 +23,13 @@ extension Refusal: CustomStringConvertible {
         case .storeOfAnotherNode(let node): Self.copiedDisk(node)
         case .noOwner: "nobody owns the partition at the moment: wait until somebody was granted it"
         case .notInSync:
-            "the node has no copy in sync, so it may lack acknowledged records: choose one that `apus cluster "
-                + "partitions` lists as in sync"
+            "the node has no copy in sync, so it may lack acknowledged records: choose one that is in sync in "
+                + "`apus cluster partitions`"
         case .notLearner: "the node does not copy the partition: see `apus cluster partitions`"
         case .alreadyReplica: "the node has a copy of the partition already: see `apus cluster partitions`"
         case .isOwner:
-            "the node owns the partition: give it to another one first, with `apus cluster promote`"
-        case .isInSync:
-            "the copy is in sync, and only the partition's owner lets it go: drain its node, or wait until the "
-                + "owner has dropped it"
+            "the node owns the partition: give it to another one first, by `apus cluster promote`"
+        case .lastInSync: "this is the last copy in sync, which is never removed: wait until there is another"
         case .notOffline:
             "a copy in sync is there or just starts, so nothing need be lost: promote its node, see `apus "
                 + "cluster partitions`"

@@ -66,7 +66,8 @@ import Testing
                 "PARTITION  STATE    EPOCH  OWNER  IN SYNC  LEARNING  WANTED ON",
                 "        0  ok           3      1  1 2                1 3",
                 "        1  unowned      3      -  1 2      3         1 3",
-                "        2  ok           3      2  1 2                1 3        records were given up 1 times",
+                "        2  ok           3      2  1 2                1 3        "
+                    + "records were given up 1 times",
             ])
         #expect(ClusterText.partitions(document, onlyTroubled: true, .plain).count == 2)
         #expect(ClusterText.partitions(document, on: 3, .plain).count == 2)

@@ -7,12 +7,12 @@ extension ClusterCommand {
         static let configuration = CommandConfiguration(
             abstract: "Founds a cluster: once, at one node, with an empty data directory.",
             discussion: """
-                Name the client ports of all nodes that will take part as seeds. All are asked first, and if
-                one of them knows a cluster, or cannot be asked, none is founded: two clusters that were
-                founded by accident never become one.
+                Name the client ports of all nodes that will take part as seeds. All are
+                asked first, and if one of them knows a cluster, or cannot be asked, none
+                is founded: two clusters that were founded by accident never become one.
 
-                The number of partitions is fixed for ever: 256 do for up to about 16 nodes, 1024 for 64,
-                4096 for 256.
+                The number of partitions is fixed for ever: 256 do for up to about 16
+                nodes, 1024 for 64, 4096 for 256.
                 """)
 
         @OptionGroup var common: CommonOptions
@@ -95,8 +95,9 @@ extension ClusterCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lets the node join the cluster of another one.",
             discussion: """
-                Both the node and the seed are named by their ports for clients. The seed must be the node
-                that founded the cluster. A join that got no answer can be repeated.
+                Both the node and the seed are named by their ports for clients. The seed
+                must be the node that founded the cluster. A join that got no answer can
+                be repeated.
                 """)
 
         @OptionGroup var common: CommonOptions

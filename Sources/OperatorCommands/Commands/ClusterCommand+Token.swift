@@ -14,8 +14,8 @@ extension ClusterCommand {
         static let configuration = CommandConfiguration(
             abstract: "Makes a token, at the node that founded the cluster.",
             discussion: """
-                The token is a secret until it has expired: whoever has it can bring a node in. Prints it, or
-                writes it to a file that only you can read.
+                The token is a secret until it has expired: whoever has it can bring a
+                node in. Prints it, or writes it to a file that only you can read.
                 """)
 
         @OptionGroup var common: CommonOptions

@@ -6,13 +6,16 @@ struct ClusterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster", abstract: "Makes a cluster of nodes, and looks after it.",
         discussion: """
-            A node takes part in a cluster if it was started with --mesh. One of them founds the cluster:
-              apus cluster init --node http://a:7420 --seed http://b:7420 --seed http://c:7420
+            A node takes part in a cluster if it was started with --mesh. One of them
+            founds the cluster:
+              apus cluster init --node http://a:7420 --seed http://b:7420
             and lets the others in:
-              apus cluster token --node http://a:7420 --uses 2 --file join.token
-              apus cluster join http://a:7420 --node http://b:7420 --token-file join.token
+              apus cluster token --node http://a:7420 --file join.token
+              apus cluster join http://a:7420 --node http://b:7420 \\
+                --token-file join.token
 
-            These commands need no password: keep the port for clients on a network that you trust.
+            These commands need no password: keep the port for clients on a network
+            that you trust.
             """,
         subcommands: [
             Show.self, Init.self, Join.self, TokenCommand.self, Nodes.self, Partitions.self, Promote.self,
@@ -58,7 +61,8 @@ struct ClusterCommand: AsyncParsableCommand {
                   ok       as many copies in sync as the replication factor says
                   atRisk   fewer: another failure could take the partition away
                   unowned  nobody serves it at the moment
-                  offline  no copy in sync is there: it waits for one of them, or for `apus cluster promote`
+                  offline  no copy in sync is there: it waits for one of them, or for
+                           `apus cluster promote`
                 """)
 
         @OptionGroup var common: CommonOptions
@@ -85,12 +89,15 @@ struct ClusterCommand: AsyncParsableCommand {
             abstract: "Lets others serve what a node served that is gone, or gives one partition to a node.",
             discussion: """
                   apus cluster promote --down NODE
-                      Declares that the node is gone. Others with copies in sync take over what it owned. If
-                      its process still runs, it stops serving and must be started again.
+                      Declares that the node is gone. Others with copies in sync take
+                      over what it owned. If its process still runs, it stops serving
+                      and must be started again.
                   apus cluster promote PARTITION NODE
-                      Gives one partition to a node that has a copy in sync. Nothing is lost.
+                      Gives one partition to a node that has a copy in sync.
+                      Nothing is lost.
                   apus cluster promote PARTITION NODE --accept-data-loss
-                      The last resort for a partition none of whose copies in sync will ever come back.
+                      The last resort for a partition none of whose copies in sync
+                      will ever come back.
                 """)
 
         @OptionGroup var common: CommonOptions
@@ -134,8 +141,9 @@ struct ClusterCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Says where the copies of a partition should be, the wanted owner first.",
             discussion: """
-                The nodes get their copies one after the other, then those that are not wanted go. Nothing is
-                interrupted until the owner changes, which takes a moment.
+                The nodes get their copies one after the other, then those that are not
+                wanted go. Nothing is interrupted until the owner changes, which takes a
+                moment.
                 """)
 
         @OptionGroup var common: CommonOptions
