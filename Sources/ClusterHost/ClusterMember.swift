@@ -94,7 +94,8 @@ public final class ClusterMember: Sendable {
     private let stopTimeout: Duration
 
     private init(
-        control: ControlDriver, service: ClusterService, meshAddress: MeshAddress, replicas: ReplicaLoop, store: ReplicationDriver,
+        control: ControlDriver, service: ClusterService, meshAddress: MeshAddress, replicas: ReplicaLoop,
+        store: ReplicationDriver,
         host: any PartitionHost, carrier: MeshCarrier, switchboard: Switchboard, stopTimeout: Duration
     ) {
         self.carrier = carrier
@@ -141,10 +142,13 @@ public final class ClusterMember: Sendable {
                 onFailure(failure)
             }
             let control = try Self.control(
-                configuration, identity: identity, address: address, seed: generator.next(upperBound: 1 << 32),
-                store: store, transport: transport, switchboard: switchboard, logger: logger, failure: failure)
+                configuration, identity: identity, address: address,
+                seed: generator.next(upperBound: 1 << 32),
+                store: store, transport: transport, switchboard: switchboard, logger: logger, failure: failure
+            )
             let replicas = ReplicaLoop(
-                store, control: control, settings: configuration.replication(for: identity.ring), rules: configuration.rules,
+                store, control: control, settings: configuration.replication(for: identity.ring),
+                rules: configuration.rules,
                 logger: logger, onFailure: { failure.tell($0) })
             let driver = ReplicationDriver(replicas)
             let carrier = MeshCarrier(
@@ -155,7 +159,8 @@ public final class ClusterMember: Sendable {
             let exchange = PeerExchange(
                 transport, host: host.actors, seed: generator.next(upperBound: 1 << 32), logger: logger)
             let service = ClusterService(
-                host: host.actors, me: identity.node, ring: identity.ring, maps: control.maps, exchange: exchange, limits: configuration.service,
+                host: host.actors, me: identity.node, ring: identity.ring, maps: control.maps,
+                exchange: exchange, limits: configuration.service,
                 logger: logger)
             host.setRouter(service)
             switchboard.connect(control, replicas, service, carrier)
@@ -165,7 +170,8 @@ public final class ClusterMember: Sendable {
             await replicas.start()
             await control.start()
             return ClusterMember(
-                control: control, service: service, meshAddress: address, replicas: replicas, store: driver, host: host,
+                control: control, service: service, meshAddress: address, replicas: replicas, store: driver,
+                host: host,
                 carrier: carrier, switchboard: switchboard, stopTimeout: configuration.stopTimeout)
         } catch {
             await transport.close()

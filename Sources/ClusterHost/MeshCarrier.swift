@@ -109,7 +109,9 @@ actor MeshCarrier: PartitionCarrier {
     func follow(_ map: ClusterMap) {
         let now = map.partitions.map { $0.owner?.node }
         for (number, owner) in now.enumerated() where owner != nil && owner != me {
-            if owners.count <= number || owners[number] != owner { host?.retryMessages(to: PartitionID(number)) }
+            if owners.count <= number || owners[number] != owner {
+                host?.retryMessages(to: PartitionID(number))
+            }
         }
         owners = now
     }

@@ -74,7 +74,8 @@ final class RoutedCall: Sendable {
         guard let deadline else { return request }
         var rest = request
         let left = max(.zero, deadline - EventLoop.now)
-        rest.timeLeftMillis = UInt64(clamping: left.components.seconds * 1_000)
+        rest.timeLeftMillis =
+            UInt64(clamping: left.components.seconds * 1_000)
             + UInt64(clamping: left.components.attoseconds / 1_000_000_000_000_000)
         return rest
     }

@@ -202,9 +202,11 @@ actor SnapshotDriver {
                 return
             }
             let message = try SnapshotMessage.decode(frame.payload)
-            if case .offer(let header) = message, incoming[header.partition]?.receiver.header.id != header.id {
+            if case .offer(let header) = message, incoming[header.partition]?.receiver.header.id != header.id
+            {
                 if let refusal = begin(header, from: node) {
-                    return answer(SnapshotAnswer(header.partition, id: header.id, .refused(refusal)), to: node)
+                    return answer(
+                        SnapshotAnswer(header.partition, id: header.id, .refused(refusal)), to: node)
                 }
             }
             guard incoming[message.partition]?.node == node else { return }

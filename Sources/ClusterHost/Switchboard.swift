@@ -49,7 +49,9 @@ final class Switchboard: Sendable {
         case .disconnected(let peer, let reason):
             logger.info("lane \(peer.lane) to node \(peer.node.rawValue) ended: \(reason)")
             if peer.lane == .control { lines.control.assumeIsolated { $0.disconnected(peer.node) } }
-            if peer.lane == .bulk { lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: false) } }
+            if peer.lane == .bulk {
+                lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: false) }
+            }
             guard peer.lane == .data else { return }
             lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
             lines.exchange.assumeIsolated { $0.disconnected(peer.node) }

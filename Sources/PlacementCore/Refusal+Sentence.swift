@@ -29,7 +29,9 @@ extension Refusal: CustomStringConvertible {
         case .alreadyReplica: "the node has a copy of the partition already: see `apus cluster partitions`"
         case .isOwner:
             "the node owns the partition: give it to another one first, by `apus cluster promote`"
-        case .lastInSync: "this is the last copy in sync, which is never removed: wait until there is another"
+        case .isInSync:
+            "the copy is in sync, and only the partition's owner lets it go: drain its node, or wait until the "
+                + "owner has dropped it"
         case .notOffline:
             "a copy in sync is there or just starts, so nothing need be lost: promote its node, see `apus "
                 + "cluster partitions`"

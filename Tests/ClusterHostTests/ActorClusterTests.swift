@@ -33,10 +33,16 @@ private struct Traveller: DurableActor {
         let places = Query<[String]> { $0.state.places }
     }
     func run(_ workflow: inout Workflow<Self>) async throws {
-        try await workflow.step("leave") {} commit: { $0.state.places.append("home") }
+        try await workflow.step("leave") {
+        } commit: {
+            $0.state.places.append("home")
+        }
         let ticket = try await workflow.next("ticket", from: \.tickets)
         try await workflow.sleep("journey", for: .seconds(2))
-        try await workflow.step("arrive") {} commit: { $0.state.places.append(ticket.body) }
+        try await workflow.step("arrive") {
+        } commit: {
+            $0.state.places.append(ticket.body)
+        }
     }
 }
 
@@ -57,7 +63,8 @@ struct ActorClusterTests {
             let kinds = try RegistryReader.kinds(of: World())
             members[number] = try await lab.start(number) { store, carrier in
                 ActorHost(
-                    kinds: kinds, store: store, carrier: carrier, logger: ClusterLab.logger, onFailure: { _ in })
+                    kinds: kinds, store: store, carrier: carrier, logger: ClusterLab.logger,
+                    onFailure: { _ in })
             }
         }
 
@@ -122,8 +129,9 @@ struct ActorClusterTests {
     }
 
     private static func count(_ service: ClusterService, _ key: String) async throws -> Int {
-        guard case .output(let output) = try await ask(
-            service, "counter", key, .action("count", input: .null))
+        guard
+            case .output(let output) = try await ask(
+                service, "counter", key, .action("count", input: .null))
         else { throw ClusterLab.Failure.stopped }
         return Int(output.text) ?? -1
     }

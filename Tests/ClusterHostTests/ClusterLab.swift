@@ -77,7 +77,8 @@ final class ClusterLab: Sendable {
         for number in 2...max(2, members) where number <= members {
             let registration = Registration(
                 cluster: cluster, node: nil, store: Self.store(number),
-                lastIncarnation: Incarnation(rawValue: 0), profile: profile, formats: FormatVersions.ofThisProgram)
+                lastIncarnation: Incarnation(rawValue: 0), profile: profile,
+                formats: FormatVersions.ofThisProgram)
             commands.append(.register(registration))
         }
         for number in 2...max(2, members) where number <= members {

@@ -64,7 +64,9 @@ struct PeerCodingTests {
         let call = PeerCall(id: 300, body: .request(request))
         #expect(
             call.encoded() == [1, 0xAC, 2, 1, 4] + Array("cart".utf8) + [2, 1] + Array("a".utf8) + [1]
-                + Array("x".utf8) + [1, 0xFA, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 2, 5, 3]
+                + Array("x".utf8) + [
+                    1, 0xFA, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 2, 5, 3,
+                ]
                 + Array("add".utf8) + [1] + Array("5".utf8))
         let answer = PeerAnswer(
             id: 300,

@@ -48,7 +48,9 @@ struct ReplicationTests {
         }
 
         func settled(_ count: Int) async throws -> ClusterMap {
-            try await map("\(count) nodes with all copies in place") { ClusterLab.isSettled($0, nodes: count) }
+            try await map("\(count) nodes with all copies in place") {
+                ClusterLab.isSettled($0, nodes: count)
+            }
         }
 
         /// The process ends without a word, and an operator says so.
@@ -147,7 +149,9 @@ struct ReplicationTests {
         await running.stop()
     }
 
-    @Test("A node dies and is declared down: its follower goes on with all of it, and it comes back", arguments: 1...3)
+    @Test(
+        "A node dies and is declared down: its follower goes on with all of it, and it comes back",
+        arguments: 1...3)
     func failover(dying: Int) async throws {
         let running = try await cluster()
         let map = try await running.settled(3)
