@@ -7,8 +7,8 @@ import PlacementCore
 extension ClusterService {
     public func status() async -> Payload { await local.status() }
 
-    /// Puts together what every owner lists of its partitions; fails rather than to leave out a partition that
-    /// nobody owns, or that has moved meanwhile.
+    /// Puts together what every owner lists of its partitions; fails rather than to leave out a partition
+    /// that nobody owns, or that has moved meanwhile.
     public func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload {
         let limit = min(max(1, limit), PeerCall.listMax)
         for _ in 0..<3 {

@@ -10,7 +10,7 @@ import ReplicationCore
 actor SnapshotDriver {
     /// What the replicas of this node say and hear; all on the loop.
     struct Replicas: Sendable {
-        /// Whether the replica here needs a snapshot with that header, and whether what it has is of no worth.
+        /// Whether the replica here needs such a snapshot, and whether what it has is of no worth.
         var wants: @Sendable (SnapshotHeader) -> (isWanted: Bool, isDamaged: Bool)
         /// A snapshot is here, whole and proven; `install` or `discard` is to follow.
         var isWhole: @Sendable (SnapshotHeader) -> Void
