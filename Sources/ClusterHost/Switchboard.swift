@@ -58,7 +58,10 @@ final class Switchboard: Sendable {
             lines.carrier.assumeIsolated { $0.disconnected(peer.node) }
         case .dialFailed(let node, let address, let lane, let reason, _):
             let name = node.map { "node \($0.rawValue)" } ?? "somebody"
-            logger.debug("\(name) cannot be reached at \(address) on lane \(lane): \(reason)")
+            // What only a person can change is told aloud; it is tried again seldom.
+            logger.log(
+                level: reason.needsOperator ? .warning : .debug,
+                "\(name) cannot be reached at \(address) on lane \(lane): \(reason)")
         case .rejected(let address, let reason):
             logger.warning("a connection from \(address) was turned away: \(reason)")
         case .backPressure, .stopped: break
