@@ -45,6 +45,18 @@ public struct MemberConfiguration: Sendable {
     }
 }
 
+extension MemberConfiguration {
+    /// All that is on the way to one replica together fits into the queue of its node: what the mesh does not
+    /// take is sent again only after a while.
+    fileprivate func replication(for ring: HashRing) -> ReplicationSettings {
+        let share = max(64 << 10, mesh.dataQueue.bytesMax * 3 / 4 / ring.partitionCount)
+        var settings = replication
+        settings.windowBytesMax = min(settings.windowBytesMax, share)
+        settings.appendBytesMax = min(settings.appendBytesMax, share)
+        return settings
+    }
+}
+
 /// What runs the actors of the partitions that this node owns.
 package protocol PartitionHost: Sendable {
     /// Where requests for them go.
@@ -82,7 +94,8 @@ public final class ClusterMember: Sendable {
     private let stopTimeout: Duration
 
     private init(
-        control: ControlDriver, service: ClusterService, meshAddress: MeshAddress, replicas: ReplicaLoop, store: ReplicationDriver,
+        control: ControlDriver, service: ClusterService, meshAddress: MeshAddress, replicas: ReplicaLoop,
+        store: ReplicationDriver,
         host: any PartitionHost, carrier: MeshCarrier, switchboard: Switchboard, stopTimeout: Duration
     ) {
         self.carrier = carrier
@@ -97,8 +110,8 @@ public final class ClusterMember: Sendable {
         self.stopTimeout = stopTimeout
     }
 
-    /// Starts the process as a member. It registers with the control plane by itself; `ready` tells when it
-    /// has.
+    /// Starts the process as a member. It registers with the control plane by itself, and takes
+    /// requests from the first moment on.
     /// - Parameters:
     ///   - store: the member's data directory, opened for replicas and not started.
     ///   - makeHost: makes the host on the store that it is given, and starts it.
@@ -123,12 +136,19 @@ public final class ClusterMember: Sendable {
         }
         do {
             let address = try await transport.listen(configuration.listen)
-            let failure = FirstFailure(onFailure)
+            // Nothing is acknowledged from then on.
+            let failure = FirstFailure { failure in
+                switchboard.stopReplicas()
+                onFailure(failure)
+            }
             let control = try Self.control(
-                configuration, identity: identity, address: address, seed: generator.next(upperBound: 1 << 32),
-                store: store, transport: transport, switchboard: switchboard, logger: logger, failure: failure)
+                configuration, identity: identity, address: address,
+                seed: generator.next(upperBound: 1 << 32),
+                store: store, transport: transport, switchboard: switchboard, logger: logger, failure: failure
+            )
             let replicas = ReplicaLoop(
-                store, control: control, settings: configuration.replication, rules: configuration.rules,
+                store, control: control, settings: configuration.replication(for: identity.ring),
+                rules: configuration.rules,
                 logger: logger, onFailure: { failure.tell($0) })
             let driver = ReplicationDriver(replicas)
             let carrier = MeshCarrier(
@@ -137,11 +157,10 @@ public final class ClusterMember: Sendable {
             let host = makeHost(driver, carrier)
             await carrier.begin(host)
             let exchange = PeerExchange(
-                transport, maps: control.maps, host: host.actors,
-                seed: generator.next(upperBound: 1 << 32), logger: logger)
+                transport, host: host.actors, seed: generator.next(upperBound: 1 << 32), logger: logger)
             let service = ClusterService(
-                host: host.actors, me: ReplicaID(node: identity.node, store: identity.store),
-                ring: identity.ring, maps: control.maps, exchange: exchange, limits: configuration.service,
+                host: host.actors, me: identity.node, ring: identity.ring, maps: control.maps,
+                exchange: exchange, limits: configuration.service,
                 logger: logger)
             host.setRouter(service)
             switchboard.connect(control, replicas, service, carrier)
@@ -151,7 +170,8 @@ public final class ClusterMember: Sendable {
             await replicas.start()
             await control.start()
             return ClusterMember(
-                control: control, service: service, meshAddress: address, replicas: replicas, store: driver, host: host,
+                control: control, service: service, meshAddress: address, replicas: replicas, store: driver,
+                host: host,
                 carrier: carrier, switchboard: switchboard, stopTimeout: configuration.stopTimeout)
         } catch {
             await transport.close()
@@ -180,17 +200,6 @@ public final class ClusterMember: Sendable {
             onRegistered: { switchboard.registered($0) }, onMap: { switchboard.mapChanged($0) },
             onFailure: { failure.tell($0) })
         return try ControlDriver(setup, store: consensus, transport: transport)
-    }
-
-    /// Returns when the process is registered, follows the map, and may be granted partitions.
-    public func ready() async -> ClusterMap {
-        let me = control.setup.replica
-        // The map that shows this life as up is the one in which it is registered.
-        while true {
-            let map = await control.maps.first { $0[me.node]?.isUp == true && $0[me.node]?.replica == me }
-            if await control.life == map[me.node]?.life { return map }
-            await Task.yield()
-        }
     }
 
     // MARK: The end

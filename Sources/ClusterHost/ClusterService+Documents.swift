@@ -7,8 +7,8 @@ import PlacementCore
 extension ClusterService {
     public func status() async -> Payload { await local.status() }
 
-    /// Puts together what every owner lists of its partitions; fails rather than to leave out a partition that
-    /// nobody owns, or that has moved meanwhile.
+    /// Puts together what every owner lists of its partitions; fails rather than to leave out a partition
+    /// that nobody owns, or that has moved meanwhile.
     public func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload {
         let limit = min(max(1, limit), PeerCall.listMax)
         for _ in 0..<3 {
@@ -16,7 +16,7 @@ extension ClusterService {
             var pages: [ActorPage] = []
             for node in Set(epochs.map(\.owner)).sorted() {
                 let document =
-                    node == me.node
+                    node == me
                     ? try await local.list(kind: kind, after: after, limit: limit)
                     : try await list(at: node, kind: kind, after: after, limit: limit)
                 do { pages.append(try ActorPage(document)) } catch { throw .internalError }
@@ -53,7 +53,7 @@ extension ClusterService {
                 }
             }
         }
-        guard case .answered(let result, _) = outcome else { throw .unserved }
+        guard case .answered(let result) = outcome else { throw .unserved }
         guard case .document(let document) = try result.get() else { throw .internalError }
         return document
     }

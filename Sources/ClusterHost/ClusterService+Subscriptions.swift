@@ -51,10 +51,12 @@ final class RoutedSubscription: Sendable {
         }
     }
 
-    func detached() {
+    /// - Returns: false if it is over, and need not be attached again.
+    func detached() -> Bool {
         place.withLock { place in
-            if case .over = place { return }
+            if case .over = place { return false }
             place = .nowhere
+            return true
         }
     }
 }
@@ -93,12 +95,17 @@ extension ClusterService {
     }
 
     func retrySubscriptions() {
-        let all = subscriptions.withLock { subscriptions in
-            subscriptions.values.filter {
-                if case .nowhere = $0.place.withLock({ $0 }) { true } else { false }
-            }
+        let waiting = detached.withLock { detached in
+            defer { detached = [] }
+            return detached
         }
-        for subscription in all { attach(subscription) }
+        for subscription in waiting { attach(subscription) }
+    }
+
+    /// It is attached again after the map has changed, or a while.
+    private func detach(_ subscription: RoutedSubscription) {
+        guard subscription.detached() else { return }
+        detached.withLock { $0.append(subscription) }
     }
 
     /// On the loop.
@@ -119,7 +126,7 @@ extension ClusterService {
                 }.map { .peer($0) }
             }
         }
-        guard let place else { return subscription.detached() }
+        guard let place else { return detach(subscription) }
         if !subscription.attached(place) { detach(place) }
     }
 
@@ -137,8 +144,7 @@ extension ClusterService {
     private func ended(_ subscription: RoutedSubscription, _ error: ActorError) {
         if case .host(let id) = subscription.place.withLock({ $0 }) { local.unsubscribe(id) }
         if error.isElsewhere || error.isMoved || error == .overloaded {
-            // The next try is after the map has changed, or a while.
-            return subscription.detached()
+            return detach(subscription)
         }
         guard subscriptions.withLock({ $0[subscription.id] }) != nil else { return }
         subscription.deliver(EventDelivery(ending: error, event: subscription.event, of: subscription.actor))

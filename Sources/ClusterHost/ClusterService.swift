@@ -25,7 +25,7 @@ public final class ClusterService: ActorService {
     private static let stripes = 16
 
     private let host: any ActorService
-    let me: ReplicaID
+    let me: NodeID
     private let ring: HashRing
     let maps: MapBoard
     let loop: EventLoop
@@ -37,10 +37,12 @@ public final class ClusterService: ActorService {
     private let tables: [CallTable]
     private let waiting = Mutex<[RoutedCall]>([])
     let subscriptions = Mutex<[SubscriptionID: RoutedSubscription]>([:])
+    /// Those that are attached nowhere.
+    let detached = Mutex<[RoutedSubscription]>([])
     private let isStopped = Atomic<Bool>(false)
 
     init(
-        host: any ActorService, me: ReplicaID, ring: HashRing, maps: MapBoard, exchange: PeerExchange,
+        host: any ActorService, me: NodeID, ring: HashRing, maps: MapBoard, exchange: PeerExchange,
         limits: Limits = Limits(), logger: Logger
     ) {
         self.host = host
@@ -66,8 +68,8 @@ public final class ClusterService: ActorService {
     }
 
     func owner(of actor: ActorAddress) -> Owner {
-        guard let owner = maps.map?[ring.partition(of: actor)]?.owner else { return .nobody }
-        return owner.node == me.node ? .here : .node(owner.node)
+        guard let owner = maps.owner(of: ring.partition(of: actor)) else { return .nobody }
+        return owner == me ? .here : .node(owner)
     }
 
     func takeNumber() -> UInt64 { nextNumber.add(1, ordering: .relaxed).oldValue }
@@ -121,12 +123,11 @@ public final class ClusterService: ActorService {
     /// On the loop.
     private func send(_ call: RoutedCall, to node: NodeID) {
         guard !call.isOver, !isStopped.load(ordering: .relaxed) else { return surrenderIfStopped(call) }
-        let version = maps.map?.version ?? MapVersion(rawValue: 0)
         exchange.assumeIsolated { exchange in
-            let id = exchange.call(.request(call.rest, map: version), at: node) { [self] outcome in
+            let id = exchange.call(.request(call.rest), at: node) { [self] outcome in
                 call.move(to: .nowhere)
                 switch outcome {
-                case .answered(let result, _): answered(call, result)
+                case .answered(let result): answered(call, result)
                 case .notSent: wait(call)
                 case .lost: answered(call, .failure(.moved))
                 }
@@ -141,7 +142,7 @@ public final class ClusterService: ActorService {
         guard case .failure(let error) = result else { return finish(call, result) }
         if error.isElsewhere { return wait(call) }
         if error.isMoved, call.isRepeatable {
-            call.state.withLock { $0.isAmbiguous = true }
+            call.searchAgain()
             return wait(call)
         }
         finish(call, result)
@@ -152,7 +153,7 @@ public final class ClusterService: ActorService {
     private func wait(_ call: RoutedCall) {
         guard !call.isOver else { return }
         call.move(to: .nowhere)
-        guard EventLoop.now < call.patience, !isStopped.load(ordering: .relaxed) else {
+        guard call.isPatient, !isStopped.load(ordering: .relaxed) else {
             return finish(call, .failure(call.surrender))
         }
         let isFull = waiting.withLock { waiting in
@@ -173,9 +174,8 @@ public final class ClusterService: ActorService {
             defer { waiting = [] }
             return waiting
         }
-        let now = EventLoop.now
         for call in ready {
-            if now < call.patience { route(call) } else { finish(call, .failure(call.surrender)) }
+            if call.isPatient { route(call) } else { finish(call, .failure(call.surrender)) }
         }
         retrySubscriptions()
     }

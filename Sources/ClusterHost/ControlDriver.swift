@@ -285,7 +285,9 @@ public actor ControlDriver: ControlPlane {
     private func ask(_ request: ControlRequest, _ peer: ControlPeer) {
         let node = NodeID(rawValue: peer.rawValue)
         if node == me { return toSelf.append(.request(request)) }
-        if !send(Frame(ClusterFrames.controlRequest, request.encoded()), to: node) { unreachable.insert(peer) }
+        if !send(Frame(ClusterFrames.controlRequest, request.encoded()), to: node) {
+            unreachable.insert(peer)
+        }
     }
 
     @discardableResult

@@ -1,3 +1,4 @@
+import Identifiers
 import PlacementCore
 import Synchronization
 
@@ -10,6 +11,8 @@ public final class MapBoard: Sendable {
 
     private struct State {
         var map: ClusterMap?
+        /// By partition; a request looks here, and copies nothing.
+        var owners: [NodeID?] = []
         var waiters: [Waiter] = []
     }
 
@@ -17,9 +20,17 @@ public final class MapBoard: Sendable {
 
     public var map: ClusterMap? { state.withLock { $0.map } }
 
+    /// Who owns a partition, as far as this node knows; nil while nobody does.
+    func owner(of partition: PartitionID) -> NodeID? {
+        state.withLock { state in
+            partition.rawValue < state.owners.count ? state.owners[Int(partition.rawValue)] : nil
+        }
+    }
+
     func publish(_ map: ClusterMap) {
         let ready = state.withLock { state in
             state.map = map
+            state.owners = map.partitions.map { $0.owner?.node }
             let ready = state.waiters.filter { $0.isMatch(map) }
             if !ready.isEmpty { state.waiters.removeAll { $0.isMatch(map) } }
             return ready

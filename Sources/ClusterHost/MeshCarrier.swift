@@ -50,7 +50,7 @@ actor MeshCarrier: PartitionCarrier {
     }
 
     private func send(_ batch: MessageBatch, _ done: @escaping @Sendable (BatchResult) -> Void) {
-        guard host != nil, let node = maps.map?[batch.destination]?.owner?.node, node != me,
+        guard host != nil, let node = maps.owner(of: batch.destination), node != me,
             counts[node, default: 0] < Self.batchesMax
         else { return done(.unavailable) }
         nextID += 1
@@ -109,7 +109,9 @@ actor MeshCarrier: PartitionCarrier {
     func follow(_ map: ClusterMap) {
         let now = map.partitions.map { $0.owner?.node }
         for (number, owner) in now.enumerated() where owner != nil && owner != me {
-            if owners.count <= number || owners[number] != owner { host?.retryMessages(to: PartitionID(number)) }
+            if owners.count <= number || owners[number] != owner {
+                host?.retryMessages(to: PartitionID(number))
+            }
         }
         owners = now
     }

@@ -1,20 +1,18 @@
 import ByteCoding
 import ClientProtocol
 import Identifiers
-import PlacementCore
 
 /// What a node asks of the one that owns an actor, and no node passes on.
 ///
 ///     version u8 | id varint | kind u8 | what the kind has
 package struct PeerCall: Sendable {
     package enum Body: Sendable {
-        /// The asker's map has that version.
-        case request(ActorRequest, map: MapVersion)
+        case request(ActorRequest)
         /// Nobody waits for the answer to the call of this id any more.
         case abandon
         /// A page of the actors that the node has.
         case list(kind: String?, after: ActorAddress?, limit: Int)
-        case subscribe(event: String, of: ActorAddress, map: MapVersion)
+        case subscribe(event: String, of: ActorAddress)
         case unsubscribe
     }
 
@@ -35,9 +33,8 @@ package struct PeerCall: Sendable {
         writer.byte(Self.version)
         writer.varint(id)
         switch body {
-        case .request(let request, let map):
+        case .request(let request):
             writer.byte(1)
-            writer.varint(map.rawValue)
             writer.request(request)
         case .abandon: writer.byte(2)
         case .list(let kind, let after, let limit):
@@ -45,9 +42,8 @@ package struct PeerCall: Sendable {
             writer.optional(kind) { $0.string($1) }
             writer.optional(after) { $0.address($1) }
             writer.varint(limit)
-        case .subscribe(let event, let actor, let map):
+        case .subscribe(let event, let actor):
             writer.byte(4)
-            writer.varint(map.rawValue)
             writer.string(event)
             writer.address(actor)
         case .unsubscribe: writer.byte(5)
@@ -60,18 +56,15 @@ package struct PeerCall: Sendable {
         let id = try reader.beginning("call between nodes", newest: version)
         let body: Body
         switch try reader.byte() {
-        case 1:
-            let map = MapVersion(rawValue: try reader.varint())
-            body = .request(try reader.request(), map: map)
+        case 1: body = .request(try reader.request())
         case 2: body = .abandon
         case 3:
             let kind = try reader.optional { reader throws(WireError) in try reader.string() }
             let after = try reader.optional { reader throws(WireError) in try reader.address() }
             body = .list(kind: kind, after: after, limit: try reader.count("actors", limit: listMax))
         case 4:
-            let map = MapVersion(rawValue: try reader.varint())
             let event = try reader.string()
-            body = .subscribe(event: event, of: try reader.address(), map: map)
+            body = .subscribe(event: event, of: try reader.address())
         case 5: body = .unsubscribe
         case let kind: throw .unknown(what: "call between nodes", value: UInt64(kind))
         }
@@ -82,7 +75,7 @@ package struct PeerCall: Sendable {
 
 /// What the owner says to the asker.
 ///
-///     version u8 | id varint | map version varint | kind u8 | what the kind has
+///     version u8 | id varint | kind u8 | what the kind has
 package struct PeerAnswer: Sendable {
     package enum Body: Sendable {
         case reply(ActorReply)
@@ -96,13 +89,10 @@ package struct PeerAnswer: Sendable {
     package static let version: UInt8 = 1
 
     package var id: UInt64
-    /// The owner's map has that version: whoever was refused waits for one that is no older.
-    package var map: MapVersion
     package var body: Body
 
-    package init(id: UInt64, map: MapVersion, body: Body) {
+    package init(id: UInt64, body: Body) {
         self.id = id
-        self.map = map
         self.body = body
     }
 
@@ -110,7 +100,6 @@ package struct PeerAnswer: Sendable {
         var writer = ByteWriter(capacity: 128)
         writer.byte(Self.version)
         writer.varint(id)
-        writer.varint(map.rawValue)
         switch body {
         case .reply(let reply):
             writer.byte(1)
@@ -131,7 +120,6 @@ package struct PeerAnswer: Sendable {
     package static func decode(_ bytes: [UInt8]) throws(WireError) -> PeerAnswer {
         var reader = ByteReader(bytes)
         let id = try reader.beginning("answer between nodes", newest: version)
-        let map = MapVersion(rawValue: try reader.varint())
         let body: Body
         switch try reader.byte() {
         case 1: body = .reply(try reader.reply())
@@ -141,7 +129,7 @@ package struct PeerAnswer: Sendable {
         case let kind: throw .unknown(what: "answer between nodes", value: UInt64(kind))
         }
         try reader.finish()
-        return PeerAnswer(id: id, map: map, body: body)
+        return PeerAnswer(id: id, body: body)
     }
 }
 

@@ -3,14 +3,13 @@ import Identifiers
 import Logging
 import MeshProtocol
 import MeshTransport
-import PlacementCore
 
 /// Carries requests to the nodes that own their actors, and performs those of others: one hop, never two.
 /// Lives on the event loop of the mesh.
 actor PeerExchange {
     /// What became of a call.
     enum Outcome: Sendable {
-        case answered(Result<ActorReply, ActorError>, map: MapVersion)
+        case answered(Result<ActorReply, ActorError>)
         /// The node did not get it, now or ever.
         case notSent
         /// The connection ended: nobody knows.
@@ -45,7 +44,6 @@ actor PeerExchange {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
     private let transport: MeshTransport
-    private let maps: MapBoard
     private let host: any ActorService
     private let limits: Limits
     private let logger: Logger
@@ -56,20 +54,17 @@ actor PeerExchange {
     private var nextID: UInt64
 
     init(
-        _ transport: MeshTransport, maps: MapBoard, host: any ActorService, seed: UInt64,
+        _ transport: MeshTransport, host: any ActorService, seed: UInt64,
         limits: Limits = Limits(), logger: Logger
     ) {
         self.transport = transport
         loop = transport.loop
-        self.maps = maps
         self.host = host
         self.limits = limits
         self.logger = logger
         // An answer to an earlier process of this node must not be taken for one to this.
         nextID = seed << 24
     }
-
-    private var version: MapVersion { maps.map?.version ?? MapVersion(rawValue: 0) }
 
     // MARK: Asking
 
@@ -79,7 +74,7 @@ actor PeerExchange {
         _ body: PeerCall.Body, at node: NodeID, then: @escaping @Sendable (Outcome) -> Void
     ) -> UInt64? {
         guard counts[node, default: 0] < limits.callsMax else {
-            then(.answered(.failure(.overloaded), map: version))
+            then(.answered(.failure(.overloaded)))
             return nil
         }
         let id = takeID()
@@ -87,7 +82,7 @@ actor PeerExchange {
         case .queued: break
         case .invalid(let reason):
             logger.error("a request cannot be carried to node \(node.rawValue): \(reason)")
-            then(.answered(.failure(.tooLarge("the request", limit: Frame.payloadBytesMax)), map: version))
+            then(.answered(.failure(.tooLarge("the request", limit: Frame.payloadBytesMax))))
             return nil
         case .full, .notConnected:
             then(.notSent)
@@ -111,8 +106,8 @@ actor PeerExchange {
         deliver: @escaping @Sendable (Result<Payload, ActorError>) -> Void
     ) -> UInt64? {
         let id = takeID()
-        let body = PeerCall.Body.subscribe(event: event, of: actor, map: version)
-        guard send(PeerCall(id: id, body: body), to: node) == .queued else { return nil }
+        let call = PeerCall(id: id, body: .subscribe(event: event, of: actor))
+        guard send(call, to: node) == .queued else { return nil }
         watching[id] = Watching(node: node, deliver: deliver)
         return id
     }
@@ -155,10 +150,16 @@ actor PeerExchange {
 
     private func answered(_ answer: PeerAnswer, by node: NodeID) {
         switch answer.body {
-        case .reply(let reply): take(answer.id)?.then(.answered(.success(reply), map: answer.map))
-        case .failure(let error): take(answer.id)?.then(.answered(.failure(error), map: answer.map))
-        case .event(let payload): watching[answer.id]?.deliver(.success(payload))
-        case .ending(let error): watching.removeValue(forKey: answer.id)?.deliver(.failure(error))
+        case .reply, .failure:
+            guard pending[answer.id]?.node == node, let call = take(answer.id) else { return }
+            if case .reply(let reply) = answer.body { call.then(.answered(.success(reply))) }
+            if case .failure(let error) = answer.body { call.then(.answered(.failure(error))) }
+        case .event(let payload):
+            if let watch = watching[answer.id], watch.node == node { watch.deliver(.success(payload)) }
+        case .ending(let error):
+            guard let watch = watching[answer.id], watch.node == node else { return }
+            watching[answer.id] = nil
+            watch.deliver(.failure(error))
         }
     }
 
@@ -187,7 +188,7 @@ actor PeerExchange {
     private func perform(_ call: PeerCall, for node: NodeID) {
         let id = call.id
         switch call.body {
-        case .request(let request, _):
+        case .request(let request):
             guard hasRoom(for: node) else { return answer(id, .failure(.overloaded), to: node) }
             // The host refuses what this node does not own; it is never passed on.
             let token = host.submit(request) { [weak self, loop] result in
@@ -200,7 +201,7 @@ actor PeerExchange {
         case .list(let kind, let after, let limit):
             guard hasRoom(for: node) else { return answer(id, .failure(.overloaded), to: node) }
             list(id, kind: kind, after: after, limit: limit, for: node)
-        case .subscribe(let event, let actor, _): subscribe(id, to: event, of: actor, for: node)
+        case .subscribe(let event, let actor): subscribe(id, to: event, of: actor, for: node)
         case .unsubscribe:
             guard let subscription = served[node]?.subscriptions.removeValue(forKey: id) else { return }
             host.unsubscribe(subscription)
@@ -250,7 +251,7 @@ actor PeerExchange {
         guard let subscription = served[node]?.subscriptions[id] else { return }
         if let ending = delivery.ending {
             end(id, subscription, ending, for: node)
-        } else if !trySend(PeerAnswer(id: id, map: version, body: .event(delivery.payload)), to: node) {
+        } else if !trySend(PeerAnswer(id: id, body: .event(delivery.payload)), to: node) {
             // Whoever does not keep up begins anew.
             end(id, subscription, .moved, for: node)
         }
@@ -263,7 +264,7 @@ actor PeerExchange {
     }
 
     private func answer(_ id: UInt64, _ body: PeerAnswer.Body, to node: NodeID) {
-        let answer = PeerAnswer(id: id, map: version, body: body)
+        let answer = PeerAnswer(id: id, body: body)
         if !(served[node]?.unsent.isEmpty ?? true) || !trySend(answer, to: node) {
             served[node, default: Served()].unsent.append(answer)
         }
@@ -278,8 +279,9 @@ actor PeerExchange {
         case .invalid(let reason):
             logger.error("an answer cannot be carried to node \(node.rawValue): \(reason)")
             let error = ActorError.tooLarge("the answer", limit: Frame.payloadBytesMax)
-            let short = PeerAnswer(id: answer.id, map: answer.map, body: .failure(error))
-            return trySend(short, to: node)
+            let isOfSubscription = served[node]?.subscriptions[answer.id] != nil
+            let body: PeerAnswer.Body = isOfSubscription ? .ending(error) : .failure(error)
+            return trySend(PeerAnswer(id: answer.id, body: body), to: node)
         }
     }
 

@@ -46,7 +46,8 @@ actor ReplicaLoop {
 
     /// - Parameter store: opened for replicas, and not started.
     init(
-        _ store: PartitionStore, control: ControlDriver, settings: ReplicationSettings = ReplicationSettings(),
+        _ store: PartitionStore, control: ControlDriver,
+        settings: ReplicationSettings = ReplicationSettings(),
         rules: ReplicationRules = .all, logger: Logger,
         onFailure: @escaping @Sendable (MemberFailure) -> Void
     ) {
@@ -267,7 +268,8 @@ actor ReplicaLoop {
         case .readLost(let read): answer(read, false)
         case .damaged(let reason):
             logger.critical(
-                "partition \(partition.rawValue) of this node is damaged (\(reason)) and waits for a snapshot")
+                "partition \(partition.rawValue) of this node is damaged (\(reason)) and waits for a snapshot"
+            )
         case .installSnapshot: snapshots.assumeIsolated { $0.install(partition) }
         case .discardSnapshot: snapshots.assumeIsolated { $0.discard(partition) }
         case .persist, .send, .propose: break

@@ -18,6 +18,8 @@ final class RoutedCall: Sendable {
         var place = Place.nowhere
         /// Perhaps an attempt was performed whose outcome was lost.
         var isAmbiguous = false
+        /// Until then a place is looked for.
+        var searchUntil: Duration
         var reply: (@Sendable (Result<ActorReply, ActorError>) -> Void)?
     }
 
@@ -25,8 +27,8 @@ final class RoutedCall: Sendable {
     let request: ActorRequest
     /// When the client's time is over, by the loop's clock.
     let deadline: Duration?
-    /// Until then a place is looked for.
-    let patience: Duration
+    /// How long a place is looked for, each time that one was lost.
+    private let patience: Duration
     let state: Mutex<State>
 
     init(
@@ -37,8 +39,22 @@ final class RoutedCall: Sendable {
         self.request = request
         let now = EventLoop.now
         deadline = request.timeLeftMillis.map { now + .milliseconds(Int64(clamping: min($0, 1 << 50))) }
-        self.patience = min(now + patience, deadline ?? now + patience)
-        state = Mutex(State(reply: reply))
+        self.patience = patience
+        state = Mutex(State(searchUntil: now + patience, reply: reply))
+    }
+
+    /// Whether a place is still worth looking for.
+    var isPatient: Bool {
+        let now = EventLoop.now
+        return now < state.withLock { $0.searchUntil } && deadline.map { now < $0 } ?? true
+    }
+
+    /// Its place was lost, and nobody knows what became of it there.
+    func searchAgain() {
+        state.withLock { state in
+            state.isAmbiguous = true
+            state.searchUntil = EventLoop.now + patience
+        }
     }
 
     var isOver: Bool { state.withLock { $0.reply == nil } }
@@ -58,7 +74,8 @@ final class RoutedCall: Sendable {
         guard let deadline else { return request }
         var rest = request
         let left = max(.zero, deadline - EventLoop.now)
-        rest.timeLeftMillis = UInt64(clamping: left.components.seconds * 1_000)
+        rest.timeLeftMillis =
+            UInt64(clamping: left.components.seconds * 1_000)
             + UInt64(clamping: left.components.attoseconds / 1_000_000_000_000_000)
         return rest
     }

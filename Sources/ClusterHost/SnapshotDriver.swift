@@ -10,7 +10,7 @@ import ReplicationCore
 actor SnapshotDriver {
     /// What the replicas of this node say and hear; all on the loop.
     struct Replicas: Sendable {
-        /// Whether the replica here needs a snapshot with that header, and whether what it has is of no worth.
+        /// Whether the replica here needs such a snapshot, and whether what it has is of no worth.
         var wants: @Sendable (SnapshotHeader) -> (isWanted: Bool, isDamaged: Bool)
         /// A snapshot is here, whole and proven; `install` or `discard` is to follow.
         var isWhole: @Sendable (SnapshotHeader) -> Void
@@ -202,9 +202,11 @@ actor SnapshotDriver {
                 return
             }
             let message = try SnapshotMessage.decode(frame.payload)
-            if case .offer(let header) = message, incoming[header.partition]?.receiver.header.id != header.id {
+            if case .offer(let header) = message, incoming[header.partition]?.receiver.header.id != header.id
+            {
                 if let refusal = begin(header, from: node) {
-                    return answer(SnapshotAnswer(header.partition, id: header.id, .refused(refusal)), to: node)
+                    return answer(
+                        SnapshotAnswer(header.partition, id: header.id, .refused(refusal)), to: node)
                 }
             }
             guard incoming[message.partition]?.node == node else { return }

@@ -1,6 +1,7 @@
 import Identifiers
 import Logging
 import MeshProtocol
+import MeshTransport
 import PlacementCore
 import Synchronization
 
@@ -48,14 +49,19 @@ final class Switchboard: Sendable {
         case .disconnected(let peer, let reason):
             logger.info("lane \(peer.lane) to node \(peer.node.rawValue) ended: \(reason)")
             if peer.lane == .control { lines.control.assumeIsolated { $0.disconnected(peer.node) } }
-            if peer.lane == .bulk { lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: false) } }
+            if peer.lane == .bulk {
+                lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: false) }
+            }
             guard peer.lane == .data else { return }
             lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
             lines.exchange.assumeIsolated { $0.disconnected(peer.node) }
             lines.carrier.assumeIsolated { $0.disconnected(peer.node) }
         case .dialFailed(let node, let address, let lane, let reason, _):
             let name = node.map { "node \($0.rawValue)" } ?? "somebody"
-            logger.debug("\(name) cannot be reached at \(address) on lane \(lane): \(reason)")
+            // What only a person can change is told aloud; it is tried again seldom.
+            logger.log(
+                level: reason.needsOperator ? .warning : .debug,
+                "\(name) cannot be reached at \(address) on lane \(lane): \(reason)")
         case .rejected(let address, let reason):
             logger.warning("a connection from \(address) was turned away: \(reason)")
         case .backPressure, .stopped: break
@@ -82,6 +88,12 @@ final class Switchboard: Sendable {
         guard let lines = connected else { return }
         lines.exchange.assumeIsolated { $0.ticked() }
         lines.service.retry()
+    }
+
+    /// From any thread.
+    func stopReplicas() {
+        guard let replicas = connected?.replicas else { return }
+        replicas.loop.post { replicas.assumeIsolated { $0.stop() } }
     }
 
     func registered(_ life: NodeLife) {

@@ -93,8 +93,8 @@ public actor MeshTransport {
     /// Tells what the control plane knows about a node.
     public func learn(_ node: NodeID, _ record: PeerDirectory.Record) { handle(.learn(node, record)) }
 
-    /// The control plane has issued this process's incarnation: makes all connections anew, so that every peer
-    /// knows which life it talks to (R8).
+    /// The control plane has issued this process's incarnation: makes all connections anew, so that every
+    /// peer knows which life it talks to (R8).
     public func become(_ incarnation: Incarnation) { handle(.become(incarnation)) }
 
     /// Stops or resumes reading from a peer, which holds it back. A peer that is not read for longer than its

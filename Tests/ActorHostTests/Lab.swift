@@ -85,7 +85,19 @@ struct LabActor: DurableActor {
             turn.send(number, to: \.numbers, of: \Lab.lab, key: "b")
             turn.destroy()
         }
-        let slow = AsyncAction<NoInput, Int> { context -> Int in try await context.turn { $0.state.count } }
+        /// Two turns, with another actor's answer between them.
+        let slow = AsyncAction<Int, Int> { context, amount in
+            let first = try await context.turn("first") { turn in
+                turn.state.count += amount
+                return turn.state.count
+            }
+            let other = try await context.call(\Lab.lab, "d") { $0.count() }
+            return try await context.turn("second") { turn in
+                if amount == 13 { throw ActorError("unlucky", "not 13") }
+                turn.state.count += 100
+                return first + other
+            }
+        }
         /// The sum of what others count.
         let gather = AsyncAction<[String], Int> { context, keys in
             var sum = 0

@@ -1,8 +1,12 @@
 import ActorHost
 import Apus
+import ByteCoding
 import ClientProtocol
 import Identifiers
+import PartitionStore
+import Synchronization
 import Testing
+import WorkflowCore
 import WorkflowTrials
 
 /// What actors send and call, in all ways: live, hibernated at every wait, and crashed after every record.
@@ -73,9 +77,6 @@ struct MessageTests {
             do { try await workflow.call("broken", \Lab.lab, "b") { $0.breakDown(9) } } catch
                 let error as ActorError
             { seen.append("\(error.group).\(error.code)") }
-            do { try await workflow.call("slow", \Lab.lab, "b") { $0.slow() } } catch let error as ActorError {
-                seen.append("\(error.group).\(error.code)")
-            }
             do { try await workflow.call("stranger", \Strangers.stranger, "b") { $0.ask() } } catch
                 let error as ActorError
             { seen.append("\(error.group).\(error.code)") }
@@ -89,7 +90,7 @@ struct MessageTests {
             ]
         }
         let errors =
-            #"user.too_late [\"hour\": \"23\"], internal.internal_error, actor.action_awaits, "#
+            #"user.too_late [\"hour\": \"23\"], internal.internal_error, "#
             + "actor.kind_not_found"
         #expect(seen == ["completed", "[\"\(errors)\"]", "0"])
     }
@@ -257,6 +258,61 @@ struct MessageTests {
         }
     }
 
+    @Test("W60, A11: a run calls asynchronous actions, whose turns happen once; others do not wait for them")
+    func asynchronousActions() async throws {
+        let script = Self.script { workflow in
+            try await workflow.send("before", 1, to: \.numbers, of: \Lab.lab, "b")
+            let some = try await workflow.call("some", \Lab.lab, "b") { $0.slow(4) }
+            var code = ""
+            do { try await workflow.call("fails", \Lab.lab, "b") { $0.slow(13) } } catch let error as ActorError
+            { code = error.code }
+            let none = try await workflow.call("none", \Lab.lab, "b", within: .zero) { $0.slow(5) }
+            try await Self.note("\(some) \(code) \(none == nil)", "note", &workflow)
+        }
+        let (seen, _) = try await inAllWays(script) { node in
+            try await node.create()
+            let status = try await node.end()
+            try await node.until("the call that nobody waits for has ended") {
+                try await node.call("lab", "b", "count") == "222"
+            }
+            return [status, try await node.notes(), try await Self.noted(node, 1)]
+        }
+        #expect(seen == ["completed", #"["4 unlucky true"]"#, #"["1"]"#])
+    }
+
+    @Test("W60: an answer to an actor that the code cannot wake is kept until it can")
+    func unreadableCaller() async throws {
+        let script = Self.script { workflow in
+            let sum = try await workflow.call("slow", \BarrierOnly.barrier, "g") { $0.pass() }
+            try await Self.note("\(sum)", "note", &workflow)
+        }
+        let barrier = Barrier()
+        try await live(script) { node in
+            try node.deploy(BarrierAndLab(barrier: barrier, lab: LabActor(log: node.effects, script)))
+            try await node.create()
+            try await node.until("the barrier is asked") { barrier.isAsked }
+            // The caller's kind is not known to the next program, which opens the barrier.
+            barrier.open()
+            try node.deploy(BarrierOnly(barrier: barrier))
+            try await node.until("the answer is kept") { try Self.hasAnswer(node.store) }
+            try node.deploy(BarrierAndLab(barrier: barrier, lab: LabActor(log: node.effects, script)))
+            #expect(try await node.end() == "completed")
+            #expect(try await node.notes() == #"["7"]"#)
+            #expect(try await node.call("barrier", "g", "count") == "1")
+            return 0
+        }
+    }
+
+    /// Whether the history of "a" has the answer to a call.
+    private static func hasAnswer(_ store: MemoryStore) throws -> Bool {
+        let address = ActorAddress(kind: try ActorKind("lab"), key: try ActorKey(["a"]))
+        let partition = store.identity.ring.partition(of: address)
+        guard let actor = store.actor(at: address, in: partition) else { return false }
+        return try store.items(of: actor.id, in: partition, space: .history).contains { item in
+            if case .call(_, _, .answered) = try HistoryEntry.decode(item.body).operation { true } else { false }
+        }
+    }
+
     @Test("A11: an asynchronous action calls other actors")
     func actionsCall() async throws {
         let (seen, _) = try await inAllWays(Self.script { _ in }) { node in
@@ -285,6 +341,32 @@ struct MessageTests {
             return 0
         }
     }
+}
+
+/// An asynchronous action that waits until it is let through.
+final class Barrier: DurableActor {
+    struct State: DurableState { var count = 0 }
+    struct Actions: Declarations {
+        let count = Query<Int> { $0.state.count }
+        let pass = AsyncAction<NoInput, Int> { context -> Int in
+            context.definition.live.withLock { $0.isAsked = true }
+            while !context.definition.live.withLock({ $0.isOpen }) { await Task.yield() }
+            try await context.turn { $0.state.count += 1 }
+            return 7
+        }
+    }
+    private let live = Mutex((isAsked: false, isOpen: false))
+    var isAsked: Bool { live.withLock { $0.isAsked } }
+    func open() { live.withLock { $0.isOpen = true } }
+}
+
+struct BarrierOnly: Registry {
+    var barrier = Barrier()
+}
+
+struct BarrierAndLab: Registry {
+    var barrier = Barrier()
+    var lab = LabActor(log: EffectLog()) { _, _ in }
 }
 
 /// Kinds that no node of the tests has.

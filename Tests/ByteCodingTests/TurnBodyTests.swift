@@ -83,8 +83,8 @@ struct TurnBodyTests {
         #expect(throws: WireError.unknown(what: "actor field", value: 4)) {
             try TurnBody.decode([0, 2, 4, 0])
         }
-        #expect(throws: WireError.unknown(what: "item space", value: 10)) {
-            try TurnBody.decode([0, 5, 10, 0])
+        #expect(throws: WireError.unknown(what: "item space", value: 11)) {
+            try TurnBody.decode([0, 5, 11, 0])
         }
         for (index, space) in ItemSpace.allCases.enumerated() {
             let bytes: [UInt8] = [0, 5, UInt8(index + 1), 1, 9]

@@ -23,6 +23,17 @@ final class ClusterLab: Sendable {
     let settings: ClusterSettings
     private let authority: ClusterAuthority
     private let seeds = Mutex<[Peer]>([])
+    private let failures = Mutex<[Int: MemberFailure]>([:])
+
+    func failed(_ number: Int, _ failure: MemberFailure) { failures.withLock { $0[number] = failure } }
+
+    /// Waits until a process has stopped by itself.
+    func failure(of number: Int) async -> MemberFailure {
+        while true {
+            if let failure = failures.withLock({ $0[number] }) { return failure }
+            await Task.yield()
+        }
+    }
 
     /// Lays out the directories: the first node has founded the cluster and is its only voter, the others
     /// were given their numbers.
@@ -77,7 +88,8 @@ final class ClusterLab: Sendable {
         for number in 2...max(2, members) where number <= members {
             let registration = Registration(
                 cluster: cluster, node: nil, store: Self.store(number),
-                lastIncarnation: Incarnation(rawValue: 0), profile: profile, formats: FormatVersions.ofThisProgram)
+                lastIncarnation: Incarnation(rawValue: 0), profile: profile,
+                formats: FormatVersions.ofThisProgram)
             commands.append(.register(registration))
         }
         for number in 2...max(2, members) where number <= members {
@@ -104,6 +116,7 @@ final class ClusterLab: Sendable {
     func start(
         _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
         rules: ReplicationRules = .all, journalBytesMax: Int? = nil,
+        onFailure: @escaping @Sendable (MemberFailure) -> Void = { _ in },
         host: (ReplicationDriver, any PartitionCarrier) -> any PartitionHost
     ) async throws -> ClusterMember {
         let node = Self.node(number)
@@ -126,7 +139,7 @@ final class ClusterLab: Sendable {
         logger[metadataKey: "node"] = "\(number)"
         let member = try await ClusterMember.start(
             configuration, store: store, logger: logger, makeHost: host,
-            onFailure: { [logger] failure in logger.warning("member \(number) failed: \(failure)") })
+            onFailure: onFailure)
         let peer = Peer(node: node, address: member.meshAddress)
         seeds.withLock { seeds in
             seeds.removeAll { $0.node == node }

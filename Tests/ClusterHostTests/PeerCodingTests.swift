@@ -1,7 +1,6 @@
 import ByteCoding
 import ClientProtocol
 import Identifiers
-import PlacementCore
 import Testing
 
 @testable import ClusterHost
@@ -32,7 +31,7 @@ struct PeerCodingTests {
 
     private static func calls() throws -> [PeerCall] {
         var calls = try requests().enumerated().map { number, request in
-            PeerCall(id: UInt64(number), body: .request(request, map: MapVersion(rawValue: 12)))
+            PeerCall(id: UInt64(number), body: .request(request))
         }
         calls.append(PeerCall(id: 1 << 40, body: .abandon))
         calls.append(PeerCall(id: 2, body: .list(kind: nil, after: nil, limit: 100)))
@@ -40,7 +39,7 @@ struct PeerCodingTests {
         calls.append(
             PeerCall(
                 id: 4,
-                body: .subscribe(event: "changed", of: try address("s"), map: MapVersion(rawValue: 1))))
+                body: .subscribe(event: "changed", of: try address("s"))))
         calls.append(PeerCall(id: 4, body: .unsubscribe))
         return calls
     }
@@ -53,7 +52,7 @@ struct PeerCodingTests {
             .reply(.timedOut), .reply(.destroyed), .failure(error), .event(Payload("4")), .ending(error),
         ]
         return bodies.enumerated().map { number, body in
-            PeerAnswer(id: UInt64(number), map: MapVersion(rawValue: 9), body: body)
+            PeerAnswer(id: UInt64(number), body: body)
         }
     }()
 
@@ -62,16 +61,18 @@ struct PeerCodingTests {
         let request = ActorRequest(
             target: try Self.address("a"), operation: .action("add", input: Payload("5")),
             identity: .session(SessionID(high: 1, low: 2), sequence: 3, acknowledged: 2), timeLeftMillis: 250)
-        let call = PeerCall(id: 300, body: .request(request, map: MapVersion(rawValue: 7)))
+        let call = PeerCall(id: 300, body: .request(request))
         #expect(
-            call.encoded() == [1, 0xAC, 2, 1, 7, 4] + Array("cart".utf8) + [2, 1] + Array("a".utf8) + [1]
-                + Array("x".utf8) + [1, 0xFA, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 2, 5, 3]
+            call.encoded() == [1, 0xAC, 2, 1, 4] + Array("cart".utf8) + [2, 1] + Array("a".utf8) + [1]
+                + Array("x".utf8) + [
+                    1, 0xFA, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 2, 5, 3,
+                ]
                 + Array("add".utf8) + [1] + Array("5".utf8))
         let answer = PeerAnswer(
-            id: 300, map: MapVersion(rawValue: 8),
+            id: 300,
             body: .failure(ActorError("no", "m", group: "g", metadata: ["k": "v"])))
         #expect(
-            answer.encoded() == [1, 0xAC, 2, 8, 2, 1] + Array("g".utf8) + [2] + Array("no".utf8) + [1]
+            answer.encoded() == [1, 0xAC, 2, 2, 1] + Array("g".utf8) + [2] + Array("no".utf8) + [1]
                 + Array("m".utf8) + [1, 1] + Array("k".utf8) + [1] + Array("v".utf8))
         #expect(MailFrame(id: 300, [9, 8]).encoded() == [1, 0xAC, 2, 9, 8])
     }
@@ -104,7 +105,7 @@ struct PeerCodingTests {
             try PeerCall.decode([2, 0, 2])
         }
         #expect(throws: WireError.version(what: "answer between nodes", found: 2, newest: 1)) {
-            try PeerAnswer.decode([2, 0, 0, 1, 6])
+            try PeerAnswer.decode([2, 0, 1, 6])
         }
         #expect(throws: WireError.version(what: "messages between nodes", found: 2, newest: 1)) {
             try MailFrame.decode([2, 0])

@@ -31,8 +31,9 @@ final class RecordingHost: PartitionHost {
     private struct State {
         var logs: [PartitionID: Log] = [:]
         var events: [PartitionEvent] = []
-        var waiters: [(isMatch: @Sendable (PartitionEvent) -> Bool, continuation: CheckedContinuation<Void, Never>)] =
-            []
+        var waiters:
+            [(isMatch: @Sendable (PartitionEvent) -> Bool, continuation: CheckedContinuation<Void, Never>)] =
+                []
     }
 
     let store: ReplicationDriver

@@ -26,7 +26,8 @@ struct ReplicationTests {
             journalBytesMax: Int? = nil
         ) async throws {
             members[number] = try await lab.start(
-                number, replication: replication, journalBytesMax: journalBytesMax
+                number, replication: replication, journalBytesMax: journalBytesMax,
+                onFailure: { [lab] failure in lab.failed(number, failure) }
             ) { store, _ in
                 let host = RecordingHost(store)
                 hosts[number] = host
@@ -48,7 +49,9 @@ struct ReplicationTests {
         }
 
         func settled(_ count: Int) async throws -> ClusterMap {
-            try await map("\(count) nodes with all copies in place") { ClusterLab.isSettled($0, nodes: count) }
+            try await map("\(count) nodes with all copies in place") {
+                ClusterLab.isSettled($0, nodes: count)
+            }
         }
 
         /// The process ends without a word, and an operator says so.
@@ -147,7 +150,9 @@ struct ReplicationTests {
         await running.stop()
     }
 
-    @Test("A node dies and is declared down: its follower goes on with all of it, and it comes back", arguments: 1...3)
+    @Test(
+        "A node dies and is declared down: its follower goes on with all of it, and it comes back",
+        arguments: 1...3)
     func failover(dying: Int) async throws {
         let running = try await cluster()
         let map = try await running.settled(3)
@@ -190,6 +195,48 @@ struct ReplicationTests {
                 }
             }
         }
+        await running.stop()
+    }
+
+    @Test("I19: a node that lives and was declared down hears so, stops, and acknowledges nothing any more")
+    func declaredDown() async throws {
+        let running = try await cluster()
+        let map = try await running.settled(3)
+        let partition = PartitionID(0)
+        let owner = try #require(map[partition]?.owner)
+        try await running.serves(partition, owner, try #require(map[partition]).epoch)
+        _ = try await running.write("before", to: partition, at: owner)
+        let number = Int(owner.node.rawValue)
+        let zombie = try #require(running.members[number])
+        running.members[number] = nil
+        let host = try #require(running.hosts[number])
+        let survivor = try #require(running.members.values.first)
+        try await within("the operator's command") {
+            while true {
+                let command = Command.nodeDown(owner.node, owner.incarnation, .operator)
+                let outcomes = try? await survivor.control.propose([command])
+                if outcomes == [.accepted] || outcomes == [.refused(.notUp)] { return }
+            }
+        }
+        let failure = try await within("the end of the life") { [lab = running.lab] in
+            await lab.failure(of: number)
+        }
+        guard case .refused(.staleLife) = failure else {
+            Issue.record("\(failure)")
+            return
+        }
+        let after = try await running.settled(2)
+        let heir = try #require(after[partition]?.owner)
+        #expect(heir.node != owner.node)
+        try await running.serves(partition, heir, try #require(after[partition]).epoch)
+        let position = try await running.write("after", to: partition, at: heir)
+        // Everything that the old owner has said was before the new one's first record.
+        let address = try ActorAddress(kind: ActorKind("note"), key: ActorKey(["late"]))
+        host.write(address, [1], to: partition) { outcome in
+            if case .committed = outcome { Issue.record("acknowledged by a life that is over") }
+        }
+        #expect(await zombie.replicas.committed(partition) < position)
+        await zombie.abandon()
         await running.stop()
     }
 

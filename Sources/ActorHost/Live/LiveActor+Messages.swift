@@ -210,7 +210,6 @@ extension LiveActor {
     func receive(_ action: String, _ input: [UInt8], _ message: ActorMessage, at place: MessagePlace) {
         touch()
         do {
-            guard !asyncActions.contains(action) else { throw ActorError.actionAwaits(action) }
             var isQuery = false
             let (output, turn) = try performTurn {
                 let (output, effects) = try instance.perform(action, input: input, now: now)
@@ -265,13 +264,5 @@ extension LiveActor {
         } catch { shard.logger.error("the undelivered messages of \(address) cannot be read: \(error)") }
         undeliveredMessages = messages
         return messages
-    }
-}
-
-extension ActorError {
-    static func actionAwaits(_ name: String) -> ActorError {
-        ActorError(
-            "action_awaits", "the action \"\(name)\" is asynchronous: a client or another such action calls it",
-            group: "actor")
     }
 }

@@ -31,6 +31,10 @@ extension Shard {
         var isHeld = false
         if case .perform(let start) = log.mail.inbox.verdict(on: batch) {
             for index in start..<batch.messages.count where !isHeld {
+                guard batch.flow == .answer || hasRoomForAnswer(to: batch.source, in: log) else {
+                    isHeld = true
+                    continue
+                }
                 let place = MessagePlace(
                     log: log, source: batch.source, flow: batch.flow, number: batch.first + UInt64(index))
                 switch perform(batch.messages[index], place) {
@@ -47,6 +51,10 @@ extension Shard {
         whenCommitted(log, .told { isCommitted in done(isCommitted ? result : .unavailable) })
     }
 
+    private func hasRoomForAnswer(to source: PartitionID, in log: PartitionLog) -> Bool {
+        log.mail.outbox.hasRoom(for: 1, 0, to: source, flow: .answer)
+    }
+
     private func noteLoss(_ batch: MessageBatch, _ mail: PartitionMail) {
         let lost = mail.inbox.lost(before: batch)
         guard lost > 0 else { return }
@@ -61,7 +69,7 @@ extension Shard {
         do {
             return message.isAnswer ? try takeAnswer(message, place) : try request(message, place)
         } catch let error as ActorError {
-            guard !message.isAnswer else { return .failed }
+            guard !message.isAnswer else { return keepAnswer(message, place) }
             refuse(message, place, error)
             return .performed
         } catch let error as StoreError {
@@ -93,6 +101,10 @@ extension Shard {
         case .call(let action, _):
             guard kind.actions.contains(action) else {
                 throw ActorError.actionNotFound(action, kind: address.kind, known: kind.actions)
+            }
+            if kind.asyncActions.contains(action) {
+                begin(message, place)
+                return .performed
             }
         case .answer, .returned: break
         }
@@ -152,6 +164,52 @@ extension Shard {
 
     // MARK: Answers
 
+    /// Records an answer to an actor that the code of this node cannot wake: it must neither be lost nor hold
+    /// up what follows.
+    private func keepAnswer(_ message: ActorMessage, _ place: MessagePlace) -> Reception {
+        let log = place.log
+        do {
+            guard let stored = try store.actor(at: message.target, in: log.id), stored.id == message.life else {
+                return drop(message, place)
+            }
+            var operations: [TurnOperation] = []
+            switch message.content {
+            case .answer(let number, let reply):
+                var core = WorkflowCore(startedAt: stored.createdAt)
+                for item in try store.items(of: stored.id, in: log.id, space: .history) {
+                    core.restore(try HistoryEntry.decode(item.body))
+                }
+                guard let call = core.waitingCall(partition: place.source.rawValue, number: number),
+                    case .call(let sent, let deadline, _) = call.operation
+                else { return drop(message, place) }
+                let entry = core.record(
+                    .call(sent, deadline: deadline, .answered(reply)), at: call.node,
+                    time: log.now(reading).rawValue)
+                operations = [
+                    .put(.history, id: TurnOperation.itemID(entry.sequence), entry.encoded()),
+                    .wake(at: LiveActor.wakeAtOnce),
+                ]
+            case .returned(let queue, let body, let error):
+                var messages = UndeliveredMessages()
+                for item in try store.items(of: stored.id, in: log.id, space: .undelivered) {
+                    try messages.restore(id: item.id, value: item.body)
+                }
+                operations = messages.add(
+                    UndeliveredMessage(
+                        time: log.now(reading).rawValue, target: message.sender, queue: queue, body: body,
+                        error: error))
+            case .send, .call: break
+            }
+            var body = TurnBody(actor: stored.id)
+            for operation in operations + [note(place)] { body.append(operation) }
+            _ = append(body, to: log)
+            return .performed
+        } catch {
+            logger.error("an answer to \(message.target) has to wait: \(error)")
+            return .failed
+        }
+    }
+
     private func takeAnswer(_ message: ActorMessage, _ place: MessagePlace) throws -> Reception {
         if case .actor(let actor) = try find(message.target, in: place.log.id), actor.id == message.life {
             guard actor.phase == .awake else { return .departing(actor) }
@@ -169,7 +227,11 @@ extension Shard {
             case .send, .call: break
             }
         }
-        // Nobody waits for it any more: the caller is gone, or its time was over.
+        return drop(message, place)
+    }
+
+    /// Nobody waits for an answer any more: the caller is gone, or its time was over.
+    private func drop(_ message: ActorMessage, _ place: MessagePlace) -> Reception {
         counters.answersDropped += 1
         if case .returned(let queue, _, _) = message.content {
             counters.messagesUndelivered += 1

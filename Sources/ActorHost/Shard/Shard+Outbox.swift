@@ -30,7 +30,9 @@ extension Shard {
             logger.error(
                 "the messages between partition \(log.id.rawValue) and others cannot be read: \(error)")
         }
-        if !mail.outbox.isEmpty { mailDue.insert(log.id) }
+        guard !mail.outbox.isEmpty else { return }
+        mailBusy.insert(log.id)
+        mailDue.insert(log.id)
     }
 
     // MARK: Sending
@@ -60,6 +62,7 @@ extension Shard {
     ) -> (destination: PartitionID, number: UInt64, operation: TurnOperation) {
         let destination = ring.partition(of: message.target)
         let (number, operation) = log.mail.outbox.post(message, to: destination, at: log.position.next)
+        mailBusy.insert(log.id)
         counters.messagesSent += 1
         return (destination, number, operation)
     }
@@ -109,7 +112,11 @@ extension Shard {
     }
 
     func retryMail(to destination: PartitionID) {
-        for (partition, log) in partitions where !log.mail.outbox.isEmpty {
+        for partition in mailBusy {
+            guard let log = partitions[partition], !log.mail.outbox.isEmpty else {
+                mailBusy.remove(partition)
+                continue
+            }
             log.mail.outbox.retry(to: destination)
             mailDue.insert(partition)
         }

@@ -61,6 +61,7 @@ extension Shard {
         loadMail(of: log)
         scheduleDue(log)
         startsLeft.subtractOne()
+        resumeCalls(of: log)
         onServing(log.id)
         let arrivals = log.arrivals
         log.arrivals = []

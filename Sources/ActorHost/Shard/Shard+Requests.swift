@@ -177,6 +177,7 @@ extension Shard {
         }
         for actor in departing.values.joined() {
             for request in actor.takeParkedRequests() { request.reply(.failure(.stopping)) }
+            for body in actor.takeParkedMessages() { body() }
         }
     }
 }

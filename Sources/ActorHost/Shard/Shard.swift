@@ -49,7 +49,9 @@ final class Shard: @unchecked Sendable {
     }
     /// Tells the other shards that a partition is served here from now on.
     var onServing: (PartitionID) -> Void = { _ in }
-    /// Partitions with messages that may be sent.
+    /// Partitions with messages that have not arrived.
+    var mailBusy: Set<PartitionID> = []
+    /// Partitions of which some may be sent now.
     var mailDue: Set<PartitionID> = []
     var isStopping = false
     var outgoing: [SealedRecord] = []

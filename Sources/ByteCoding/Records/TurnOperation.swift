@@ -31,9 +31,12 @@ public enum ItemSpace: UInt8, CaseIterable, Sendable {
     case inbox = 8
     /// Messages to other actors that could not be delivered; identifier: their count.
     case undelivered = 9
+    /// Calls of asynchronous actions that are not answered yet; identifier: the stream that they came in, then
+    /// their number.
+    case call = 10
 
     /// Whether its items belong to the partition itself (`TurnOperation.ofPartition`), not to an actor.
-    public var isOfPartition: Bool { self == .outbox || self == .inbox }
+    public var isOfPartition: Bool { self == .outbox || self == .inbox || self == .call }
 }
 
 extension ActorID {

@@ -1,5 +1,4 @@
 import ByteCoding
-import DequeModule
 import Identifiers
 
 /// The messages of a partition's actors to others that are not known to have arrived (W60). Decisions only.
@@ -28,8 +27,8 @@ public struct OutboxCore: Sendable {
     }
 
     public static let version: UInt8 = 1
-    /// Messages of a stream that wait, at the most; further ones are refused. Answers are not counted: there
-    /// is one for each request that was taken, and they can always be delivered.
+    /// Messages of a stream that wait, at the most; further ones are refused. Answers are never refused: a
+    /// request is not taken unless its answer has room.
     public static let countMax = 4_096
     public static let bytesMax = 8 << 20
     /// How long a batch may be on its way before it is sent again, in microseconds.
@@ -49,7 +48,7 @@ public struct OutboxCore: Sendable {
         /// Storage has nothing up to this number.
         var trimmed: UInt64 = 0
         /// Follow what is acknowledged.
-        var entries: Deque<Entry> = []
+        var entries: [Entry] = []
         var bytes = 0
         var attempt: (number: UInt64, until: UInt64)?
         var failures: UInt64 = 0
@@ -71,6 +70,8 @@ public struct OutboxCore: Sendable {
     private var nextAttempt: UInt64 = 1
     /// Messages that are acknowledged and still stored.
     public private(set) var untrimmed: UInt64 = 0
+    /// The streams that have such.
+    private var untrimmedStreams: Set<Stream> = []
 
     public init() {}
 
@@ -109,9 +110,11 @@ public struct OutboxCore: Sendable {
         streams[stream] = state
     }
 
-    /// Whether that many requests to a partition, of that many bytes together, may be posted.
-    public func hasRoom(for count: Int, _ bytes: Int, to destination: PartitionID) -> Bool {
-        guard let state = streams[Stream(destination: destination, flow: .request)], !state.entries.isEmpty
+    /// Whether that many messages to a partition, of that many bytes together, may be posted.
+    public func hasRoom(
+        for count: Int, _ bytes: Int, to destination: PartitionID, flow: MessageFlow = .request
+    ) -> Bool {
+        guard let state = streams[Stream(destination: destination, flow: flow)], !state.entries.isEmpty
         else { return count <= Self.countMax }
         return state.entries.count + count <= Self.countMax && state.bytes + bytes <= Self.bytesMax
     }
@@ -186,10 +189,11 @@ public struct OutboxCore: Sendable {
         let lost = through > state.last ? through - state.last : 0
         // An answer that is late tells the truth, too.
         if through > state.acknowledged {
-            for _ in 0..<min(UInt64(state.entries.count), through - state.acknowledged) {
-                state.bytes -= state.entries.removeFirst().message.byteCount
-            }
+            let arrived = Int(min(UInt64(state.entries.count), through - state.acknowledged))
+            for entry in state.entries.prefix(arrived) { state.bytes -= entry.message.byteCount }
+            state.entries.removeFirst(arrived)
             untrimmed += through - state.acknowledged
+            untrimmedStreams.insert(stream)
             state.acknowledged = through
             state.failures = 0
         }
@@ -223,8 +227,8 @@ public struct OutboxCore: Sendable {
         guard untrimmed > 0 else { return [] }
         untrimmed = 0
         var operations: [TurnOperation] = []
-        for (stream, state) in streams.sorted(by: { $0.key < $1.key })
-        where state.acknowledged > state.trimmed {
+        for stream in untrimmedStreams.sorted() {
+            guard let state = streams[stream] else { continue }
             var line = ByteWriter(capacity: 12)
             line.byte(Self.version)
             line.varint(state.acknowledged)
@@ -236,6 +240,7 @@ public struct OutboxCore: Sendable {
             operations.append(.ofPartition(.put(.outbox, id: Self.id(stream, 0), line.bytes)))
             streams[stream]?.trimmed = state.acknowledged
         }
+        untrimmedStreams.removeAll()
         return operations
     }
 

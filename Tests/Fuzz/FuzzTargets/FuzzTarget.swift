@@ -27,6 +27,7 @@ public struct FuzzTarget: Sendable {
         .historyEntry, .runRecord, .clientFrame, .serverFrame, .replicationFrame,
         .snapshotMessage, .snapshotAnswer,
         .queuedMessage, .retainedEvents, .actionTurn, .deduplicationEntry, .requestIdentity, .replyRecord,
+        .actorMessage, .messageBatch, .batchResult, .messageStreams, .undeliveredMessage,
         .batchHeader, .controlEntry, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,

@@ -1,7 +1,6 @@
 import ClientProtocol
 import ClusterHost
 import Identifiers
-import PlacementCore
 
 /// What other nodes of the cluster may send for their clients.
 extension FuzzTarget {
@@ -32,14 +31,13 @@ extension FuzzTarget {
             .send(queue: "q", body: Payload("{}"), options: MessageOptions(deduplicationKey: "k")),
             .request(queue: "q", body: Payload("{}"), timeoutMillis: 5), .destroy,
         ]
-        let map = MapVersion(rawValue: 7)
         let bodies: [PeerCall.Body] =
             operations.map {
                 .request(
-                    ActorRequest(target: actor, operation: $0, identity: session, timeLeftMillis: 9), map: map)
+                    ActorRequest(target: actor, operation: $0, identity: session, timeLeftMillis: 9))
             } + [
                 .abandon, .unsubscribe, .list(kind: "cart", after: actor, limit: 10),
-                .subscribe(event: "e", of: actor, map: map),
+                .subscribe(event: "e", of: actor),
             ]
         return bodies.map { PeerCall(id: 300, body: $0).encoded() }
     }()
@@ -50,6 +48,6 @@ extension FuzzTarget {
             .reply(.created(true, Payload("{}"))), .reply(.output(Payload("2"))), .reply(.accepted(77)),
             .reply(.timedOut), .failure(error), .event(Payload("4")), .ending(error),
         ]
-        return bodies.map { PeerAnswer(id: 300, map: MapVersion(rawValue: 9), body: $0).encoded() }
+        return bodies.map { PeerAnswer(id: 300, body: $0).encoded() }
     }()
 }
