@@ -1,5 +1,6 @@
 import ByteCoding
 import Dispatch
+import DurableFiles
 import Foundation
 import Identifiers
 import ReplicationCore
