@@ -92,15 +92,17 @@ let package = Package(
         // Floor 3: drivers
         .target(
             name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
+        .target(name: "DurableFiles", exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "PartitionStore",
             dependencies: [
-                "SQLiteDriver", "ReplicationCore", "ByteCoding", "Identifiers", "CAllocator", deque,
+                "SQLiteDriver", "DurableFiles", "ReplicationCore", "ByteCoding", "Identifiers", "CAllocator",
+                deque,
             ],
             exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ConsensusStore",
-            dependencies: ["SQLiteDriver", "ConsensusCore", "ByteCoding", "Identifiers"],
+            dependencies: ["SQLiteDriver", "DurableFiles", "ConsensusCore", "ByteCoding", "Identifiers"],
             exclude: ["README.md"], swiftSettings: house),
 
         .target(
@@ -312,8 +314,8 @@ let package = Package(
         .testTarget(
             name: "PartitionStoreTests",
             dependencies: [
-                "PartitionStore", "ReplicationCore", "SQLiteDriver", "ByteCoding", "Identifiers",
-                "TimeAndChance",
+                "PartitionStore", "DurableFiles", "ReplicationCore", "SQLiteDriver", "ByteCoding",
+                "Identifiers", "TimeAndChance",
             ],
             swiftSettings: house),
         .testTarget(

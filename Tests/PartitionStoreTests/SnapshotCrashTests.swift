@@ -1,4 +1,5 @@
 import Dispatch
+import DurableFiles
 import Foundation
 import Identifiers
 import ReplicationCore
@@ -243,7 +244,7 @@ import Testing
             (
                 reader.header,
                 forge(reader.header) { bytes in
-                    for index in 4_096..<4_096 + 64 { bytes[index] = 0xFF }
+                    for index in bytes.count - 4_096..<bytes.count { bytes[index] = 0xFF }
                 }
             ),
         ]

@@ -1,5 +1,6 @@
 import ByteCoding
 import Dispatch
+import DurableFiles
 import Foundation
 import Identifiers
 import ReplicationCore
@@ -145,7 +146,11 @@ import Testing
         let again = try PartitionStore.open(.snapshots(scratch.sub("damaged")))
         #expect(again.appliedPosition(of: damaged.partition).rawValue == 10)
         #expect(again.recoveredLog(of: damaged.partition).tail.end == owner.mark)
+        again.commit([DurableMark(partition: damaged.partition, position: owner.mark.position)])
         try again.close()
+        let last = try PartitionStore.open(.snapshots(scratch.sub("damaged")))
+        #expect(try last.hasTables(owner.states, in: owner.partition, through: owner.mark.position))
+        try last.close()
         try owner.store.close()
     }
 
@@ -350,5 +355,62 @@ import Testing
         try again.close()
         try replica.store.close()
         try owner.store.close()
+    }
+
+    @Test func `Before the tables are replaced, nothing counts as synced and nothing is applied`() throws {
+        var configuration = configuration
+        // Everything applied is synced at once.
+        configuration.stateLogBytesMax = 0
+        let replica = try TestReplica(configuration)
+        replica.fill(3)
+        let partition = replica.partition
+        func synced() -> UInt64 { replica.store.applier.withSynced { $0(partition).rawValue } }
+        #expect(synced() == 3)
+        var log = LogMaker(1, end: replica.log.end)
+        let next = log.create("next")
+        let mark = LogMark(position: LogPosition(rawValue: 2), epoch: Epoch(rawValue: 1), hash: 7)
+        let reset = LogReset(mark: mark, epochs: [], image: 1)
+        let entry = JournalEntry.control(ControlEntry(partition: partition, kind: .reset(reset)))
+        var queue = ApplyQueue(applied: [.zero, .zero], urgentBytes: 1)
+        var other = LogMaker(
+            1, end: LogEnd(epoch: Epoch(rawValue: 1), position: mark.position, hash: 7, time: 1))
+        let third = other.create("third")
+        let added = queue.add([.record(next), entry, .record(third)], marks: [])
+        #expect(added.isUrgent)
+        #expect(added.cutBytes == next.bytes.count)
+        _ = queue.commit([third.mark])
+        #expect(queue.take(1, recordsMax: 9).isEmpty)
+        #expect(queue.reset(1) == reset)
+        queue.endReset(1)
+        #expect(queue.take(1, recordsMax: 9).map(\.hash) == [third.hash])
+        try replica.store.close()
+        // The thread has ended, so it stays as it is right after the commit.
+        replica.store.applier.add([entry], marks: [])
+        #expect(synced() == 0)
+    }
+
+    @Test func `A record that does not continue the snapshot's mark is damage (R13)`() throws {
+        var log = LogMaker(0)
+        let first = log.create("1")
+        let mark = LogMark(position: LogPosition(rawValue: 5), epoch: Epoch(rawValue: 1), hash: 77)
+        for hash in [77, 78] as [UInt64] {
+            var next = LogMaker(
+                0, end: LogEnd(epoch: mark.epoch, position: mark.position, hash: hash, time: 1))
+            let (sixth, applied) = (next.create("6"), next.end)
+            var verifier = ChainVerifier(applied: [applied])
+            func add(_ sealed: SealedRecord) throws {
+                var reader = ByteReader(sealed.bytes)
+                let (record, hash) = try JournalRecord.decode(&reader, from: sealed.bytes)
+                _ = try verifier.record(record, hash: hash)
+            }
+            try add(first)
+            try verifier.reset(PartitionID(0), to: mark)
+            if hash == mark.hash {
+                try add(sixth)
+                try verifier.finish(witness: Witness(sequence: 0, hash: 0))
+            } else {
+                #expect(throws: StoreError.self) { try add(sixth) }
+            }
+        }
     }
 }

@@ -198,6 +198,25 @@ private struct Transfer {
         #expect(transfer.sender.handle(.linkUp).isEmpty)
     }
 
+    @Test func `What was read for a lost connection is not sent in the wrong place of the next`() {
+        var transfer = Transfer(seed: 2)
+        let (header, chunks) = (transfer.header, transfer.chunks)
+        func accepted(_ next: Int) -> SnapshotSender.Event {
+            .answer(SnapshotAnswer(header.partition, id: header.id, .accepted(next: next)))
+        }
+        _ = transfer.sender.handle(.linkUp)
+        #expect(transfer.sender.handle(accepted(5)) == (5..<8).map { .read(chunk: $0) })
+        _ = transfer.sender.handle(.linkDown)
+        _ = transfer.sender.handle(.linkUp)
+        // The receiver is another process, which has nothing.
+        #expect(transfer.sender.handle(accepted(0)).isEmpty, "as many reads are under way as may be")
+        for stale in 5..<8 {
+            #expect(transfer.sender.handle(.chunk(chunks[stale])) == [.read(chunk: stale - 5)])
+        }
+        let sent = transfer.sender.handle(.chunk(chunks[0]))
+        #expect(sent == [.send(.chunk(header.partition, id: header.id, chunks[0]))])
+    }
+
     @Test func `A busy receiver is asked again; one that refuses is not`() {
         let header = SnapshotMessageTests.header
         for reason in SnapshotAnswer.Refusal.allCases {

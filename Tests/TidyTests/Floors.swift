@@ -9,7 +9,7 @@ enum Floors {
             "WorkflowCore", "MailboxCore", "TimerCore", "SessionCore", "ClientProtocol", "MembershipCore",
             "ConsensusCore", "PlacementCore", "ControlCore", "ReplicationCore", "MeshProtocol",
         ],
-        ["SQLiteDriver", "PartitionStore", "ConsensusStore", "MeshTransport", "Telemetry"],
+        ["SQLiteDriver", "DurableFiles", "PartitionStore", "ConsensusStore", "MeshTransport", "Telemetry"],
         ["Apus"],
         [
             "ActorHost", "ClientGateway", "ClusterHost", "ClusterMembership", "HTTPCalls", "Inspector",

@@ -1,4 +1,5 @@
 import ByteCoding
+import DurableFiles
 import Identifiers
 
 /// The journal as it was found and proven when the directory was opened.

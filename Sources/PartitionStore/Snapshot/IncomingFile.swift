@@ -1,3 +1,4 @@
+import DurableFiles
 import Foundation
 import ReplicationCore
 import Synchronization
@@ -65,7 +66,7 @@ final class IncomingFile: Sendable {
         state.unsyncedBytes += bytes.count
         let isLast = offset + bytes.count == header.byteCount
         guard isLast || state.unsyncedBytes >= Self.syncBytes else { return }
-        guard fsync(descriptor) == 0 else { throw DurableFile.failure("syncing", path) }
+        try DurableFile.sync(descriptor, path: path)
         state.unsyncedBytes = 0
     }
 }

@@ -1,4 +1,5 @@
 import ByteCoding
+import DurableFiles
 import Identifiers
 import SQLiteDriver
 
