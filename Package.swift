@@ -274,7 +274,8 @@ let package = Package(
                 "ControlCore", "ConsensusCore", "PlacementCore", "ByteCoding", "Identifiers", "TimeAndChance",
             ],
             swiftSettings: house),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulator"], swiftSettings: house),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulator", "Linearizability"], swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(

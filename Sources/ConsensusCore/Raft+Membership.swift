@@ -38,7 +38,11 @@ extension Raft {
             guard let progress = leadership.followers.first(where: { $0.member == member }),
                 configuration.learners.contains(member)
             else { return .notALearner }
-            return progress.match >= commit ? nil : .learnerBehind
+            guard progress.match >= commit, progress.silentTicks <= settings.electionTicks else {
+                return .learnerBehind
+            }
+            // With the new one, a quorum can be larger; those who are there must be one, or all would wait.
+            return activeVoters() + 1 > (configuration.voters.count + 1) / 2 ? nil : .quorumSilent
         }
     }
 }

@@ -16,6 +16,7 @@ public struct Ownership: Sendable {
     /// Members that count, besides this one; a copy of the configuration's, so that a broken rule shows.
     var inSync: [ReplicaID]
     var reads: [ReadRound] = []
+    package var readCount: Int { reads.count }
     var nextRound: UInt64 = 1
     var nextProposalAt: UInt64 = 0
 
@@ -49,7 +50,7 @@ public struct Progress: Sendable {
     var probes: UInt64 = 0
     /// The ends of the appends on their way, and their bytes.
     var inFlight: [(end: LogPosition, bytes: Int)] = []
-    var inFlightBytes = 0
+    package internal(set) var inFlightBytes = 0
     /// Since when something is unanswered.
     var waitingSince: UInt64?
     /// Since when the replica is behind the log's end without any progress.

@@ -70,6 +70,7 @@ extension Replica {
         guard owner?.hasLed == true, !records.isEmpty else { return }
         for record in records { log.append(record) }
         write(.append(records), &effects)
+        trim()
     }
 
     /// A record is committed when it is on disk at every member that counts, this one included (R1).
@@ -87,6 +88,7 @@ extension Replica {
         if position > committed {
             committed = position
             effects.append(.committed(position))
+            trim()
         }
         if !owner.isServing, committed > owner.start {
             self.owner?.isServing = true
@@ -304,6 +306,12 @@ extension Progress {
         }
         waitingSince = inFlight.isEmpty ? nil : now
         if state == .probe {
+            guard !inFlight.isEmpty || next == match.next else {
+                // It has less than it was asked about, and says so in answer to something older.
+                next = match.next
+                probes += 1
+                return
+            }
             state = .stream
             // It follows the log after all, perhaps because what it needed was already on its way.
             needsSnapshot = false

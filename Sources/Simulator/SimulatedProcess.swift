@@ -89,6 +89,7 @@ struct SimulatedClient {
     var sequence: UInt64 = 0
     var attempt: UInt64 = 0
     var call: SimulatedCall?
+    var calledAt: UInt64 = 0
     /// The largest result that anybody had been told when the call began.
     var floor: UInt64 = 0
     var increments: [PartitionID: UInt64] = [:]

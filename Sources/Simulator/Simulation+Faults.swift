@@ -98,24 +98,26 @@ extension Simulation {
                 guard isLeft(partition.inSync.filter { $0 != former }) else { return false }
             }
         }
-        // Under any configuration that some voter still goes by.
-        for machine in machines {
-            let voters = voters(of: machine)
-            guard voters.contains(where: { $0.node == node }) else { continue }
-            guard voters.count(where: { $0.node != node && isIntact($0) }) * 2 > voters.count else {
-                return false
+        // Under any configuration that some voter still goes by, or may be about to.
+        for configuration in machines.map(configuration(of:)) {
+            for promoted in configuration.learners.map({ [$0] }) + [[]] {
+                let voters = configuration.voters + promoted
+                guard voters.contains(where: { $0.node == node }) else { continue }
+                guard voters.count(where: { $0.node != node && isIntact($0) }) * 2 > voters.count else {
+                    return false
+                }
             }
         }
         return true
     }
 
-    private func voters(of machine: SimulatedMachine) -> [ReplicaID] {
-        if let process = machine.process { return process.server.raft.configuration.voters }
+    private func configuration(of machine: SimulatedMachine) -> Raft.Configuration {
+        if let process = machine.process { return process.server.raft.configuration }
         let state = machine.disk.raft
         for entry in state.entries.reversed() {
-            if case .configuration(let configuration) = entry.payload { return configuration.voters }
+            if case .configuration(let configuration) = entry.payload { return configuration }
         }
-        return state.snapshot.configuration.voters
+        return state.snapshot.configuration
     }
 
     private func cut() {

@@ -24,12 +24,9 @@ extension Simulation {
             for call in reads + (host?.gate.map(\.call) ?? []) {
                 answer(SimulatedAnswer(call: call, result: nil), from: index)
             }
-        case .readLog(let replica, let position, _):
+        case .readLog(let replica, let position, let bytesMax):
             let stored = machines[index].disk.partitions[Int(partition.rawValue)]
-            var records: [LogRecord]?
-            if position >= stored.base.position {
-                records = Array(stored.records.drop { $0.mark.position <= position }.prefix(20))
-            }
+            let records = stored.records(after: position, bytesMax: bytesMax)
             process.replication?.handle(
                 .logRead(for: replica, after: position, records: records), of: partition, now: now)
         case .sendSnapshot(let replica): sendSnapshot(replica, partition, index, process)

@@ -140,6 +140,7 @@ public final class Simulation {
             now = time
             report.events += 1
             try handle(event)
+            if let machine = event.machine { inspect(machine) }
             if let failure = checker.failure { throw Violation(failure) }
             if !isFaulty, isSettled {
                 try checkEnd()

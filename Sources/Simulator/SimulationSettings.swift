@@ -18,6 +18,8 @@ public struct SimulationSettings: Hashable, Sendable {
     public var keptFaults: Set<Int>?
     /// Keeps a line for each event.
     public var traces = false
+    /// Keeps what each client asked and heard.
+    public var recordsHistory = false
     /// One of the rules that a run is to do without.
     package var without: BrokenRule?
 
@@ -82,6 +84,16 @@ public struct Violation: Error, CustomStringConvertible, Sendable {
     public init(_ description: String) { self.description = description }
 }
 
+/// A call of a client, and what it heard in the end.
+public struct SimulatedOperation: Hashable, Sendable {
+    public var client: Int
+    public var partition: Int
+    public var isRead: Bool
+    public var calledAt: UInt64
+    public var answeredAt: UInt64
+    public var result: UInt64
+}
+
 /// What a run did, for a line of output.
 public struct SimulationReport: Hashable, Sendable {
     public var seed: UInt64
@@ -95,4 +107,6 @@ public struct SimulationReport: Hashable, Sendable {
     public var traceHash: UInt64 = 0
     /// What happened, for people; empty unless asked for.
     public var trace: [String] = []
+    /// In the order of the answers; empty unless asked for.
+    public var history: [SimulatedOperation] = []
 }
