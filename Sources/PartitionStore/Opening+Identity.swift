@@ -1,3 +1,4 @@
+import DurableFiles
 import Identifiers
 
 /// Whose directory it is.
