@@ -1,4 +1,5 @@
 import ByteCoding
+import DurableFiles
 import Foundation
 import Identifiers
 import MeshProtocol

@@ -2,4 +2,4 @@ import DurableFiles
 
 extension StoreError: FileFailure {}
 
-typealias DurableFile = DurableFiles.DurableFile<StoreError>
+package typealias DurableFile = DurableFiles.DurableFile<StoreError>
