@@ -135,7 +135,7 @@ let package = Package(
             name: "ClusterMembership",
             dependencies: [
                 "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore", "ConsensusStore",
-                "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers", "TimeAndChance",
+                "PartitionStore", "DurableFiles", "ClientProtocol", "ByteCoding", "Identifiers", "TimeAndChance",
             ], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ClusterHost",

@@ -25,6 +25,14 @@ public struct MemberConfiguration: Sendable {
     public var consensusDirectory: String
     /// How the leader decides; nil if only the operator does.
     public var controller: Controller.Settings? = Controller.Settings()
+    /// How much the leader moves at once: most partitions are small, and are caught up from the log.
+    public var moves = {
+        var limits = Planner.Limits()
+        limits.copiesMax = 256
+        limits.copiesPerNodeMax = 64
+        limits.promotionsMax = 64
+        return limits
+    }()
     public var replication = ReplicationSettings()
     public var mesh = MeshSettings()
     public var service = ClusterService.Limits()
@@ -195,7 +203,9 @@ public final class ClusterMember: Sendable {
                 cluster: identity.cluster, node: identity.node, store: identity.store,
                 lastIncarnation: identity.incarnation, profile: profile, formats: .ofThisProgram),
             state: state, peers: configuration.peers,
-            controller: configuration.controller.map { Controller(me: replica, settings: $0) }, seed: seed,
+            controller: configuration.controller.map {
+                Controller(me: replica, settings: $0, planner: Planner(limits: configuration.moves))
+            }, seed: seed,
             logger: logger, persistIncarnation: { try store.recordIncarnation($0.incarnation) },
             onRegistered: { switchboard.registered($0) }, onMap: { switchboard.mapChanged($0) },
             onFailure: { failure.tell($0) })

@@ -120,9 +120,10 @@ final class ClusterFixture: LoadTarget {
         let client = HTTPClient()
         let first = all[0]
         try await order(client, first, "/cluster/init", "{}")
-        let token = try await order(client, first, "/cluster/tokens", "{}").json["token"] as? String ?? ""
+        let token =
+            try await order(client, first, "/cluster/tokens", #"{"uses": 9}"#).json["token"] as? String ?? ""
         for member in all.dropFirst() {
-            let body = #"{"seed": "http://127.0.0.1:\#(first.port)", "token": "\#(token)"}"#
+            let body = #"{"seed": "127.0.0.1:\#(first.port)", "token": "\#(token)"}"#
             try await order(client, member, "/cluster/join", body)
         }
         try await waitUntilWhole(client)
@@ -162,8 +163,8 @@ final class ClusterFixture: LoadTarget {
                 last = answer.text
                 let json = answer.json
                 let nodes = json["nodesUp"] as? Int ?? 0
-                if nodes == all.count, json["voters"] as? Int == 3, json["unowned"] as? Int == 0,
-                    json["atRisk"] as? Int == 0
+                if nodes == all.count, (json["voters"] as? [Int])?.count == 3,
+                    json["partitionsWithoutOwner"] as? Int == 0, json["partitionsAtRisk"] as? Int == 0
                 {
                     return
                 }
