@@ -30,8 +30,8 @@ extension Refusal: CustomStringConvertible {
         case .isOwner:
             "the node owns the partition: give it to another one first, by `apus cluster promote`"
         case .isInSync:
-            "the copy is in sync, and only the partition's owner lets it go: drain its node, or wait until the "
-                + "owner has dropped it"
+            "the copy is in sync, and only the partition's owner lets it go: drain its node, or wait until "
+                + "the owner has dropped it"
         case .notOffline:
             "a copy in sync is there or just starts, so nothing need be lost: promote its node, see `apus "
                 + "cluster partitions`"

@@ -124,7 +124,7 @@ struct RoutingTests {
         try publish(isOwned: true)
         let (answer, _) = try ask()
         for round in 0..<3 {
-            #expect(host.asked.count == round + 1)
+            try #require(host.asked.count == round + 1)
             host.asked[round].reply(.failure(.notOwner))
             #expect(answer.all.isEmpty)
             service.retry()
