@@ -278,6 +278,13 @@ struct MessageTests {
             try await node.until("the call that nobody waits for has ended") {
                 try await node.call("lab", "e", "count") == "222"
             }
+            try await node.until("no call is kept any more") {
+                // So that a crash comes to light.
+                _ = try await node.call("lab", "e", "count")
+                return (0..<4).allSatisfy {
+                    node.store.items(of: .partition, in: PartitionID($0), space: .call).isEmpty
+                }
+            }
             return [status, try await node.notes(), try await Self.noted(node, 1)]
         }
         #expect(seen == ["completed", #"["4 unlucky true"]"#, #"["1"]"#])
