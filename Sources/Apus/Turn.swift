@@ -56,8 +56,8 @@ public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
         } catch { encodingFailure = error }
     }
 
-    /// Sends a message into a queue of another actor, which is made if it is absent: exactly once, and only if
-    /// the turn commits (W60).
+    /// Sends a message into a queue of another actor, which is made if it is absent: exactly once, and only
+    /// if the turn commits (W60).
     ///
     /// ```swift
     /// turn.send(Approval(approved: true), to: \.approval, of: \Shop.order, key: "order-123")

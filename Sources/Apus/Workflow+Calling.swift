@@ -7,7 +7,7 @@ extension Workflow {
     /// crashes and moves of either side (W60). Returns when that it will arrive is recorded.
     ///
     /// ```swift
-    /// try await workflow.send("approve", Approval(approved: true), to: \.approval, of: \Shop.order, "order-1")
+    /// try await workflow.send("approve", Approval(by: "me"), to: \.approval, of: \Shop.order, "order-1")
     /// ```
     ///
     /// If too many messages wait for the other actor's partition already, it waits, too. A message that

@@ -41,7 +41,7 @@ extension ActorError {
         case ("actor", "duplicate_key"): 409
         case ("actor", "action_timed_out"), ("request", "deadline_exceeded"): 504
         case ("message", "too_large"), ("message", "too_many"): 413
-        case ("queue", "full"), ("node", "overloaded"): 429
+        case ("queue", "full"), ("outbox", "full"), ("node", "overloaded"): 429
         case ("session", "expired"), ("actor", "destroyed"), ("queue", "message_expired"): 410
         case ("session", "too_many_subscriptions"): 429
         case ("node", "not_owner"): 421

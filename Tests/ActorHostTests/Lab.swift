@@ -77,12 +77,16 @@ struct LabActor: DurableActor {
             turn.state.count += amount
             for number in 0..<amount { turn.send(number, to: \.many) }
         }
+        let spread = Action<Int, NoOutput> { (turn, amount) -> Void in
+            turn.state.count += amount
+            for number in 0..<amount { turn.send(number, to: \.many, of: \Lab.lab, key: "e") }
+        }
         let tell = Action<Int, NoOutput> { (turn, number) -> Void in
-            turn.send(number, to: \.numbers, of: \Lab.lab, key: "b")
+            turn.send(number, to: \.numbers, of: \Lab.lab, key: "e")
             if number == 13 { throw ActorError("unlucky", "not 13") }
         }
         let farewell = Action<Int, NoOutput> { (turn, number) -> Void in
-            turn.send(number, to: \.numbers, of: \Lab.lab, key: "b")
+            turn.send(number, to: \.numbers, of: \Lab.lab, key: "e")
             turn.destroy()
         }
         /// Two turns, with another actor's answer between them.

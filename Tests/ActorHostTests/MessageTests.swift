@@ -10,6 +10,7 @@ import WorkflowCore
 import WorkflowTrials
 
 /// What actors send and call, in all ways: live, hibernated at every wait, and crashed after every record.
+/// "e" is in another partition than "a", and in that of "c".
 @Suite("Messages between actors")
 struct MessageTests {
     /// Runs `body` in the actor "a"; all others take numbers, and note them.
@@ -43,7 +44,7 @@ struct MessageTests {
     }
 
     /// The actor has noted that many numbers.
-    static func noted(_ node: TrialNode<Lab>, _ count: Int, _ key: String = "b") async throws -> String {
+    static func noted(_ node: TrialNode<Lab>, _ count: Int, _ key: String = "e") async throws -> String {
         try await node.until("\(count) notes of \(key)") {
             try await Self.count(node, key) == count
         }
@@ -53,16 +54,16 @@ struct MessageTests {
     @Test("W60: a call performs another actor's action once and returns its result, over crashes of both")
     func calls() async throws {
         let script = Self.script { workflow in
-            let first = try await workflow.call("first", \Lab.lab, "b") { $0.add(4) }
-            let second = try await workflow.call("second", \Lab.lab, "b") { $0.add(3) }
-            let read = try await workflow.call("read", \Lab.lab, "b") { $0.count() }
+            let first = try await workflow.call("first", \Lab.lab, "e") { $0.add(4) }
+            let second = try await workflow.call("second", \Lab.lab, "e") { $0.add(3) }
+            let read = try await workflow.call("read", \Lab.lab, "e") { $0.count() }
             let own = try await workflow.call("own", \Lab.lab, "a") { $0.add(1) }
             try await Self.note("\(first) \(second) \(read) \(own)", "note", &workflow)
         }
         let (seen, _) = try await inAllWays(script) { node in
             try await node.create()
             return [
-                try await node.end(), try await node.notes(), try await node.call("lab", "b", "count"),
+                try await node.end(), try await node.notes(), try await node.call("lab", "e", "count"),
             ]
         }
         #expect(seen == ["completed", #"["4 7 7 1"]"#, "7"])
@@ -72,13 +73,14 @@ struct MessageTests {
     func failedCalls() async throws {
         let script = Self.script { workflow in
             var seen: [String] = []
-            do { try await workflow.call("late", \Lab.lab, "b") { $0.refuse(9) } } catch let error as ActorError
+            do { try await workflow.call("late", \Lab.lab, "e") { $0.refuse(9) } } catch let error
+                as ActorError
             { seen.append("\(error.group).\(error.code) \(error.metadata)") }
-            do { try await workflow.call("broken", \Lab.lab, "b") { $0.breakDown(9) } } catch
-                let error as ActorError
+            do { try await workflow.call("broken", \Lab.lab, "e") { $0.breakDown(9) } } catch let error
+                as ActorError
             { seen.append("\(error.group).\(error.code)") }
-            do { try await workflow.call("stranger", \Strangers.stranger, "b") { $0.ask() } } catch
-                let error as ActorError
+            do { try await workflow.call("stranger", \Strangers.stranger, "e") { $0.ask() } } catch let error
+                as ActorError
             { seen.append("\(error.group).\(error.code)") }
             let text = seen.joined(separator: ", ")
             try await Self.note(text, "note", &workflow)
@@ -86,7 +88,7 @@ struct MessageTests {
         let (seen, _) = try await inAllWays(script) { node in
             try await node.create()
             return [
-                try await node.end(), try await node.notes(), try await node.call("lab", "b", "count"),
+                try await node.end(), try await node.notes(), try await node.call("lab", "e", "count"),
             ]
         }
         let errors =
@@ -99,10 +101,10 @@ struct MessageTests {
     func sends() async throws {
         let script = Self.script { workflow in
             for number in 0..<3 {
-                try await workflow.send("send \(number)", number, to: \.numbers, of: \Lab.lab, "b")
+                try await workflow.send("send \(number)", number, to: \.numbers, of: \Lab.lab, "e")
                 try await workflow.turn("turn \(number)") { turn in
-                    turn.send(10 + number, to: \.numbers, of: \Lab.lab, key: "b")
-                    turn.send(20 + number, to: \.numbers, of: \Lab.lab, key: "b")
+                    turn.send(10 + number, to: \.numbers, of: \Lab.lab, key: "e")
+                    turn.send(20 + number, to: \.numbers, of: \Lab.lab, key: "e")
                     turn.send(30 + number, to: \.numbers, of: \Lab.lab, key: "c")
                 }
             }
@@ -131,9 +133,9 @@ struct MessageTests {
     @Test("W60: a message that cannot be delivered comes back and is kept; the next one arrives")
     func undelivered() async throws {
         let script = Self.script { workflow in
-            try await workflow.send("large", String(repeating: "x", count: 65), to: \.jobs, of: \Lab.lab, "b")
-            try await workflow.send("stranger", 1, to: \.knocks, of: \Strangers.stranger, "b")
-            try await workflow.send("last", 7, to: \.numbers, of: \Lab.lab, "b")
+            try await workflow.send("large", String(repeating: "x", count: 65), to: \.jobs, of: \Lab.lab, "e")
+            try await workflow.send("stranger", 1, to: \.knocks, of: \Strangers.stranger, "e")
+            try await workflow.send("last", 7, to: \.numbers, of: \Lab.lab, "e")
         }
         let (seen, _) = try await inAllWays(script) { node in
             try await node.create()
@@ -145,7 +147,7 @@ struct MessageTests {
             }
             return [
                 numbers, "\(text.contains("message.too_large"))", "\(text.contains("actor.kind_not_found"))",
-                "\(text.contains(#""to":"stranger/b","queue":"knocks","body":1"#))",
+                "\(text.contains(#""to":"stranger/e","queue":"knocks","body":1"#))",
             ]
         }
         #expect(seen == [#"["7"]"#, "true", "true", "true"])
@@ -154,14 +156,14 @@ struct MessageTests {
     @Test("W32, W60: a call with a time ends without an answer, and a late one changes nothing")
     func timeouts() async throws {
         let script = Self.script { workflow in
-            let none = try await workflow.call("none", \Lab.lab, "b", within: .zero) { $0.add(1) }
-            let some = try await workflow.call("some", \Lab.lab, "b", within: .seconds(60)) { $0.add(1) }
+            let none = try await workflow.call("none", \Lab.lab, "e", within: .zero) { $0.add(1) }
+            let some = try await workflow.call("some", \Lab.lab, "e", within: .seconds(60)) { $0.add(1) }
             try await Self.note("\(none == nil) \(some ?? 0)", "note", &workflow)
         }
         let (seen, _) = try await inAllWays(script) { node in
             try await node.create()
             return [
-                try await node.end(), try await node.notes(), try await node.call("lab", "b", "count"),
+                try await node.end(), try await node.notes(), try await node.call("lab", "e", "count"),
             ]
         }
         #expect(seen == ["completed", #"["true 2"]"#, "2"])
@@ -171,11 +173,11 @@ struct MessageTests {
     func options() async throws {
         let script = Self.script { workflow in
             try await workflow.turn("send") { turn in
-                turn.send(1, to: \.numbers, of: \Lab.lab, key: "b", delay: .seconds(50))
-                turn.send(2, to: \.numbers, of: \Lab.lab, key: "b", deduplicationKey: "k")
-                turn.send(3, to: \.numbers, of: \Lab.lab, key: "b", deduplicationKey: "k")
+                turn.send(1, to: \.numbers, of: \Lab.lab, key: "e", delay: .seconds(50))
+                turn.send(2, to: \.numbers, of: \Lab.lab, key: "e", deduplicationKey: "k")
+                turn.send(3, to: \.numbers, of: \Lab.lab, key: "e", deduplicationKey: "k")
             }
-            try await workflow.send("last", 4, to: \.numbers, of: \Lab.lab, "b", deduplicationKey: "k")
+            try await workflow.send("last", 4, to: \.numbers, of: \Lab.lab, "e", deduplicationKey: "k")
         }
         let (seen, _) = try await inAllWays(script) { node in
             try await node.create()
@@ -192,7 +194,7 @@ struct MessageTests {
         let script: LabActor.Script = { workflow, _ in
             guard workflow.key.parts != ["a"] else {
                 return try await workflow.turn("send") { turn in
-                    for number in 0..<12 { turn.send("\(number)", to: \.jobs, of: \Lab.lab, key: "b") }
+                    for number in 0..<12 { turn.send("\(number)", to: \.jobs, of: \Lab.lab, key: "e") }
                 }
             }
             _ = try await workflow.next("start", from: \.numbers)
@@ -204,14 +206,14 @@ struct MessageTests {
         let (seen, _) = try await inAllWays(script) { node in
             try await node.create()
             try await node.until("the queue is full") {
-                try await Self.description(node, "b").contains(#""jobs":5"#)
+                try await Self.description(node, "e").contains(#""jobs":5"#)
             }
-            try await node.send("lab", "b", "numbers", "1")
+            try await node.send("lab", "e", "numbers", "1")
             try await node.until("all have come") {
                 node.clock.advance(by: .seconds(1))
-                return try await Self.count(node, "b") == 12
+                return try await Self.count(node, "e") == 12
             }
-            return try await node.notes("b")
+            return try await node.notes("e")
         }
         #expect(seen == #"["0","1","2","3","4","5","6","7","8","9","10","11"]"#)
     }
@@ -222,10 +224,10 @@ struct MessageTests {
             switch workflow.key.parts {
             case ["a"]:
                 try await workflow.turn("send") { turn in
-                    for number in 0..<7 { turn.send("\(number)", to: \.jobs, of: \Lab.lab, key: "b") }
+                    for number in 0..<7 { turn.send("\(number)", to: \.jobs, of: \Lab.lab, key: "e") }
                     for number in 0..<7 { turn.send("\(number)", to: \.jobs, of: \Lab.lab, key: "c") }
                 }
-            case ["b"]: break
+            case ["e"]: break
             default: _ = try await workflow.next("never", from: \.asks)
             }
         }
@@ -245,35 +247,43 @@ struct MessageTests {
     @Test("W60: an answer to an actor that is gone is dropped, and what follows goes on")
     func callerGone() async throws {
         let script = Self.script { workflow in
-            _ = try await workflow.call("first", \Lab.lab, "b") { $0.add(4) }
+            _ = try await workflow.call("first", \Lab.lab, "e") { $0.add(4) }
         }
         try await inAllWays(script) { node in
             try await node.create()
             // It may be gone before the answer is there, or after.
             _ = try await node.perform("lab", "a", .destroy)
-            try await node.until("b was called") { try await node.call("lab", "b", "count") == "4" }
+            try await node.until("e was called") { try await node.call("lab", "e", "count") == "4" }
             try await node.create()
             _ = try await node.end()
-            return try await node.call("lab", "b", "count")
+            return try await node.call("lab", "e", "count")
         }
     }
 
     @Test("W60, A11: a run calls asynchronous actions, whose turns happen once; others do not wait for them")
     func asynchronousActions() async throws {
         let script = Self.script { workflow in
-            try await workflow.send("before", 1, to: \.numbers, of: \Lab.lab, "b")
-            let some = try await workflow.call("some", \Lab.lab, "b") { $0.slow(4) }
+            try await workflow.send("before", 1, to: \.numbers, of: \Lab.lab, "e")
+            let some = try await workflow.call("some", \Lab.lab, "e") { $0.slow(4) }
             var code = ""
-            do { try await workflow.call("fails", \Lab.lab, "b") { $0.slow(13) } } catch let error as ActorError
+            do { try await workflow.call("fails", \Lab.lab, "e") { $0.slow(13) } } catch let error
+                as ActorError
             { code = error.code }
-            let none = try await workflow.call("none", \Lab.lab, "b", within: .zero) { $0.slow(5) }
+            let none = try await workflow.call("none", \Lab.lab, "e", within: .zero) { $0.slow(5) }
             try await Self.note("\(some) \(code) \(none == nil)", "note", &workflow)
         }
         let (seen, _) = try await inAllWays(script) { node in
             try await node.create()
             let status = try await node.end()
             try await node.until("the call that nobody waits for has ended") {
-                try await node.call("lab", "b", "count") == "222"
+                try await node.call("lab", "e", "count") == "222"
+            }
+            try await node.until("no call is kept any more") {
+                // So that a crash comes to light.
+                _ = try await node.call("lab", "e", "count")
+                return (0..<4).allSatisfy {
+                    node.store.items(of: .partition, in: PartitionID($0), space: .call).isEmpty
+                }
             }
             return [status, try await node.notes(), try await Self.noted(node, 1)]
         }
@@ -309,7 +319,11 @@ struct MessageTests {
         let partition = store.identity.ring.partition(of: address)
         guard let actor = store.actor(at: address, in: partition) else { return false }
         return try store.items(of: actor.id, in: partition, space: .history).contains { item in
-            if case .call(_, _, .answered) = try HistoryEntry.decode(item.body).operation { true } else { false }
+            if case .call(_, _, .answered) = try HistoryEntry.decode(item.body).operation {
+                true
+            } else {
+                false
+            }
         }
     }
 
@@ -326,16 +340,16 @@ struct MessageTests {
     @Test("W60: the history tells what was sent and called, and what came of it")
     func history() async throws {
         let script = Self.script { workflow in
-            try await workflow.send("send", 1, to: \.numbers, of: \Lab.lab, "b")
-            _ = try await workflow.call("call", \Lab.lab, "b", within: .seconds(60)) { $0.add(2) }
-            do { try await workflow.call("refused", \Lab.lab, "b") { $0.refuse(9) } } catch is ActorError {}
+            try await workflow.send("send", 1, to: \.numbers, of: \Lab.lab, "e")
+            _ = try await workflow.call("call", \Lab.lab, "e", within: .seconds(60)) { $0.add(2) }
+            do { try await workflow.call("refused", \Lab.lab, "e") { $0.refuse(9) } } catch is ActorError {}
         }
         try await live(script) { node in
             try await node.create()
             #expect(try await node.end() == "completed")
             let text = try await node.history("lab", "a")
             for part in [
-                #""kind":"send""#, #""to":"lab/b""#, #""kind":"call""#, #""value":2"#, #""status":"failed""#,
+                #""kind":"send""#, #""to":"lab/e""#, #""kind":"call""#, #""value":2"#, #""status":"failed""#,
                 "too_late: the door is closed", #""deadline":"#,
             ] { #expect(text.contains(part), "\(part) in \(text)") }
             return 0

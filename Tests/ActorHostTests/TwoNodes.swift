@@ -99,8 +99,9 @@ final class TwoNodes: Sendable {
         }
     }
 
-    func call(_ kind: String, _ key: String, _ action: String, _ input: String = "null") async throws -> String
-    {
+    func call(
+        _ kind: String, _ key: String, _ action: String, _ input: String = "null"
+    ) async throws -> String {
         guard case .output(let output) = try await perform(kind, key, .action(action, input: Payload(input)))
         else { return "" }
         return output.text

@@ -3,7 +3,8 @@ import Identifiers
 import MailboxCore
 import Testing
 
-/// These bytes never change: outboxes on disk are read by every later version, and nodes of two versions talk.
+/// These bytes never change: outboxes on disk are read by every later version, and nodes of two
+/// versions talk.
 @Suite("The stored form of messages between actors")
 struct MessageCodingTests {
     static let sender = address("k", "s")

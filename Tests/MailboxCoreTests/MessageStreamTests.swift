@@ -180,7 +180,9 @@ struct MessageStreamTests {
 
     /// Two partitions, a network that loses, repeats and reorders, and crashes of both that take back what is
     /// not committed.
-    @Test("W60, I13: exactly once, in order, over crashes and a bad network", arguments: 0..<60 as Range<UInt64>)
+    @Test(
+        "W60, I13: exactly once, in order, over crashes and a bad network", arguments: 0..<60 as Range<UInt64>
+    )
     func walk(seed: UInt64) throws {
         var world = StreamWorld(seed: seed)
         for _ in 0..<600 { try world.step() }

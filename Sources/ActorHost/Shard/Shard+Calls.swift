@@ -6,9 +6,9 @@ import Logging
 import MailboxCore
 import PartitionStore
 
-/// Calls of asynchronous actions by other actors (W60, A11). Such an action takes its time, so the call is kept
-/// with the partition until it is answered; what follows in its stream does not wait. Another owner begins it
-/// again as if a client repeated it: turns that have committed are not done a second time (A13).
+/// Calls of asynchronous actions by other actors (W60, A11). Such an action takes its time, so the call is
+/// kept with the partition until it is answered; what follows in its stream does not wait. Another owner
+/// begins it again as if a client repeated it: turns that have committed are not done a second time (A13).
 extension Shard {
     func begin(_ message: ActorMessage, _ place: MessagePlace) {
         let kept = TurnOperation.put(.call, id: place.id, message.encoded())
@@ -62,7 +62,9 @@ extension Shard {
 
 extension MessagePlace {
     /// Names a kept call in storage.
-    fileprivate var id: [UInt8] { TurnOperation.itemID(UInt64(source.rawValue)) + TurnOperation.itemID(number) }
+    fileprivate var id: [UInt8] {
+        TurnOperation.itemID(UInt64(source.rawValue)) + TurnOperation.itemID(number)
+    }
 
     fileprivate init(id: [UInt8], in log: PartitionLog) throws(WireError) {
         guard id.count == 16 else { throw .invalid("a call's name has 16 bytes, not \(id.count)") }

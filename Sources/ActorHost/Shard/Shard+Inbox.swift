@@ -169,7 +169,8 @@ extension Shard {
     private func keepAnswer(_ message: ActorMessage, _ place: MessagePlace) -> Reception {
         let log = place.log
         do {
-            guard let stored = try store.actor(at: message.target, in: log.id), stored.id == message.life else {
+            guard let stored = try store.actor(at: message.target, in: log.id), stored.id == message.life
+            else {
                 return drop(message, place)
             }
             var operations: [TurnOperation] = []
@@ -237,8 +238,8 @@ extension Shard {
             counters.messagesUndelivered += 1
             logger.error(
                 """
-                a message of \(message.target) to the queue "\(queue)" of \(message.sender) was not delivered, \
-                and its sender is gone
+                a message of \(message.target) to the queue "\(queue)" of \(message.sender) was not \
+                delivered, and its sender is gone
                 """)
         }
         record([note(place)], in: place.log)

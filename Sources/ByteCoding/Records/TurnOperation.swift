@@ -31,8 +31,8 @@ public enum ItemSpace: UInt8, CaseIterable, Sendable {
     case inbox = 8
     /// Messages to other actors that could not be delivered; identifier: their count.
     case undelivered = 9
-    /// Calls of asynchronous actions that are not answered yet; identifier: the stream that they came in, then
-    /// their number.
+    /// Calls of asynchronous actions that are not answered yet; identifier: the partition that they came
+    /// from, then their number.
     case call = 10
 
     /// Whether its items belong to the partition itself (`TurnOperation.ofPartition`), not to an actor.

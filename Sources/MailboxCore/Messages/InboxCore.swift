@@ -57,8 +57,9 @@ public struct InboxCore: Sendable {
 
     /// A message was performed.
     /// - Returns: what to store in the record of its effect.
-    public mutating func note(_ number: UInt64, from source: PartitionID, _ flow: MessageFlow) -> TurnOperation
-    {
+    public mutating func note(
+        _ number: UInt64, from source: PartitionID, _ flow: MessageFlow
+    ) -> TurnOperation {
         performed[Stream(source: source, flow: flow)] = number
         var writer = ByteWriter(capacity: 12)
         writer.byte(Self.version)

@@ -89,7 +89,8 @@ public struct OutboxCore: Sendable {
             var reader = ByteReader(value)
             let version = try reader.byte()
             guard version == Self.version else {
-                throw .version(what: "line of an outbox", found: UInt64(version), newest: UInt64(Self.version))
+                throw .version(
+                    what: "line of an outbox", found: UInt64(version), newest: UInt64(Self.version))
             }
             state.acknowledged = try reader.varint().countable("a message's number")
             try reader.finish()

@@ -88,6 +88,8 @@ package struct EntryDocument: Hashable, Sendable, Decodable {
     package var failures: [FailureDocument]?
     package var until: Instant?
     package var deadline: Instant?
+    /// The other actor of a message.
+    package var to: String?
     package var messages: [Taken]?
     package var iteration: UInt64?
     package var message: UInt64?

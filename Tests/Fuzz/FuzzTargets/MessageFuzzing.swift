@@ -12,7 +12,8 @@ extension FuzzTarget {
     }
 
     /// What is accepted as a batch reads back the same, and has a message after its last.
-    public static let messageBatch = FuzzTarget("MessageBatch", corpus: batches.map { $0.encoded() }) { bytes in
+    public static let messageBatch = FuzzTarget("MessageBatch", corpus: batches.map { $0.encoded() }) {
+        bytes in
         guard let batch = try? MessageBatch.decode(bytes) else { return nil }
         guard (try? MessageBatch.decode(batch.encoded())) == batch else {
             return "a batch changed on its way: \(batch)"
