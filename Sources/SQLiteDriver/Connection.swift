@@ -126,8 +126,8 @@ public final class Connection {
         return Int(bytes)
     }
 
-    /// Bytes of the database file, without what only the write-ahead log has; through SQLite's own descriptor,
-    /// because closing another one of the same file would drop SQLite's locks.
+    /// Bytes of the database file, without what only the write-ahead log has; through SQLite's own
+    /// descriptor, because closing another one of the same file would drop SQLite's locks.
     public func readFile(_ range: Range<Int>) throws(SQLiteError) -> [UInt8] {
         let file = try file()
         var code = SQLITE_OK

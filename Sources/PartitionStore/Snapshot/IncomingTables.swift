@@ -8,9 +8,9 @@ import Synchronization
 ///
 /// A file that is being written is called `00c7.new`. Once it is whole, proven and synced, it is renamed to
 /// `00c7.` and a number drawn for it alone. Then the journal says that the partition's log begins anew with
-/// the tables of that number; that row is what decides. Then the file takes the place of the tables. So a crash
-/// leaves the old tables and the old log, or a row that names a file which is still here: then the start goes
-/// on where it ended. Whatever else lies here at a start is of no use.
+/// the tables of that number; that row is what decides. Then the file takes the place of the tables. So a
+/// crash leaves the old tables and the old log, or a row that names a file which is still here: then the
+/// start goes on where it ended. Whatever else lies here at a start is of no use.
 final class IncomingTables: Sendable {
     private let directory: String
     private let parts: String
@@ -91,8 +91,8 @@ final class IncomingTables: Sendable {
     func putInPlace(_ partition: PartitionID, image: UInt64) throws(StoreError) {
         let home = parts + "/" + PartitionTables.name(of: partition)
         if !DurableFile.exists(home) { try DurableFile.createDirectory(home, syncName: false) }
-        // The old tables' log must be gone for good before the new ones have their name: it would be taken for
-        // theirs.
+        // The old tables' log must be gone for good before the new ones have their name: it would be taken
+        // for theirs.
         for suffix in ["-wal", "-shm"] { try DurableFile.remove(home + "/state.db" + suffix) }
         try DurableFile.syncDirectory(home)
         try DurableFile.rename(path(partition, image: image), to: home + "/state.db")

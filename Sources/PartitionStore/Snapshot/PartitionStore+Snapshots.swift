@@ -4,7 +4,8 @@ import ReplicationCore
 
 /// Whole partitions, for replicas that the journal does not reach back to (`cluster.md` 2.6.6).
 extension PartitionStore {
-    /// Takes a snapshot of what is applied of a partition; callable from any thread, never waits for the disk.
+    /// Takes a snapshot of what is applied of a partition; callable from any thread, never waits for the
+    /// disk.
     ///
     /// The tables go on being written to meanwhile. What the log has behind the snapshot is kept, too; both
     /// only up to the limits of the configuration, after which the snapshot cannot be read to its end.

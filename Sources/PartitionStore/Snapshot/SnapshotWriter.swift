@@ -33,8 +33,8 @@ public final class SnapshotWriter: Sendable {
 
     /// Writes the next chunk; callable from any thread, never waits for the disk.
     ///
-    /// After the last one, the whole is proven and synced, which takes about a second for a gigabyte. An error
-    /// ends the import, and nothing is left of it.
+    /// After the last one, the whole is proven and synced, which takes about a second for a gigabyte. An
+    /// error ends the import, and nothing is left of it.
     /// - Parameter reply: called once, on a thread of the store, with the number of chunks written.
     public func write(
         _ chunk: SnapshotChunk, reply: @escaping @Sendable (Result<Int, SnapshotError>) -> Void

@@ -178,8 +178,8 @@ final class PartitionTables: Sendable {
         return contents.file
     }
 
-    /// Makes the tables unless they are there. Their name is synced at the first checkpoint only: until then the journal has every record of the
-    /// partition, and a missing file is the same as an empty one.
+    /// Makes the tables unless they are there. Their name is synced at the first checkpoint only: until then
+    /// the journal has every record of the partition, and a missing file is the same as an empty one.
     private func create(_ template: [UInt8], _ contents: inout Contents) throws(StoreError) {
         guard !contents.isPresent else { return }
         if !DurableFile.exists(directory) { try DurableFile.createDirectory(directory, syncName: false) }
