@@ -134,7 +134,8 @@ extension Transition {
         changePartitions(where: { $0.owner?.node == id }) { $0.owner = nil }
         guard disabled.contains(.ownerShrinks) else { return }
         let map = map
-        changePartitions(where: { $0.inSync.contains(life.replica) && $0.inSync.contains(where: map.isLive) }) {
+        changePartitions(where: { $0.inSync.contains(life.replica) && $0.inSync.contains(where: map.isLive) })
+        {
             $0.demote(life.replica)
         }
     }

@@ -47,7 +47,9 @@ extension Simulation {
         process.nextToken += 1
         process.proposals[token] = requests
         for request in requests { requested[request.partition, default: Removals()].add(request) }
-        note("m\(index) proposes " + requests.map { "\($0.change) for p\($0.partition.rawValue)" }.joined(separator: ", "))
+        note(
+            "m\(index) proposes "
+                + requests.map { "\($0.change) for p\($0.partition.rawValue)" }.joined(separator: ", "))
         let commands = requests.map {
             Command.changeInSync($0.partition, $0.epoch, Revision(rawValue: $0.revision), $0.change)
         }

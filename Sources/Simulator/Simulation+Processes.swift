@@ -248,7 +248,9 @@ extension Simulation {
                     to: Self.machine(node), isControl: false)
             }
             for (partition, effect) in round.actions { perform(effect, of: partition, at: index, process) }
-            let requests = round.actions.compactMap { if case .propose(let request) = $1 { request } else { nil } }
+            let requests = round.actions.compactMap {
+                if case .propose(let request) = $1 { request } else { nil }
+            }
             propose(requests, index, process)
         }
     }

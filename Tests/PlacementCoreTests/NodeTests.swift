@@ -26,7 +26,8 @@ struct NodeTests {
         #expect(plane.partition(2).inSync == [one.replica] && plane.map.isOffline(plane.partition(2)))
         careless.state.disabled = .ownerShrinks
         careless.down(1)
-        #expect(careless.partition(0).inSync == [two.replica] && careless.partition(0).learners == [one.replica])
+        #expect(
+            careless.partition(0).inSync == [two.replica] && careless.partition(0).learners == [one.replica])
         #expect(careless.partition(3).inSync == [one.replica])
     }
 

@@ -56,7 +56,8 @@ struct PromotionTests {
         #expect(plane.run(.promote(id, revision, to: registered)) == .refused(.notUp))
     }
 
-    @Test("R19: after a promotion everybody is in sync who was, up or down, until the new owner says otherwise")
+    @Test(
+        "R19: after a promotion everybody is in sync who was, up or down, until the new owner says otherwise")
     func keeping() {
         var plane = withThreeCopies()
         let (members, learners) = (plane.partition(0).inSync, plane.partition(0).learners)

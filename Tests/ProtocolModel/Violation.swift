@@ -26,8 +26,7 @@ extension Model {
         if !nodes.contains(where: world.hasMember) { return .noCopy }
         for node in nodes {
             let replica = world[node]
-            if world.hasMember(node), let index = missing(in: replica.disk.log, of: world.acknowledged)
-            {
+            if world.hasMember(node), let index = missing(in: replica.disk.log, of: world.acknowledged) {
                 return .lost(index: index, member: node)
             }
             guard replica.role == .owner else { continue }

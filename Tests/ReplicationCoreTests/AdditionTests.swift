@@ -151,7 +151,9 @@ import Testing
         }
         let append = try #require(appends.last)
         #expect(append.previous.position.rawValue == 1 || append.records.isEmpty)
-        #expect(pair.effects.contains { if case .readLog = $0 { true } else { false } } || !append.records.isEmpty)
+        #expect(
+            pair.effects.contains { if case .readLog = $0 { true } else { false } } || !append.records.isEmpty
+        )
     }
 
     /// Nobody who left the set in this epoch can own the next one.

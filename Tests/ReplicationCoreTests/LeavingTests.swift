@@ -67,7 +67,8 @@ import Testing
         #expect(Self.requests(&node, 1).isEmpty)
         configuration.leaving = [Self.life(3).replica]
         Self.configure(&node, configuration, now: 2)
-        #expect(Self.requests(&node, 2).map(\.change) == Array(repeating: .drop(Self.life(3).replica), count: 3))
+        #expect(
+            Self.requests(&node, 2).map(\.change) == Array(repeating: .drop(Self.life(3).replica), count: 3))
         configuration.leaving = []
         Self.configure(&node, configuration, now: 3)
         // Nothing but what was not answered in time, long after.
