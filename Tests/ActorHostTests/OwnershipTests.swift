@@ -4,8 +4,8 @@ import ClientProtocol
 import Identifiers
 import PartitionStore
 import Synchronization
-import TimeAndChance
 import Testing
+import TimeAndChance
 import WorkflowTrials
 
 @Suite("Partitions that are taken over")
@@ -115,7 +115,9 @@ struct TakeoverTests {
         try await node.host.stop()
     }
 
-    @Test("What was only read is told when nobody else can have owned the partition since; a turn needs no proof")
+    @Test(
+        "What was only read is told when nobody else can have owned the partition since; a turn needs no proof"
+    )
     func reads() async throws {
         let node = try MovingNode()
         await node.own()
@@ -161,10 +163,18 @@ struct TakeoverTests {
             // Nobody waits for what comes after the reading.
             try node.submit("later", .add())
             await node.settle()
-            if proofFirst { node.store.answerConfirmations(true) } else { node.store.commit(node.partition, 1) }
+            if proofFirst {
+                node.store.answerConfirmations(true)
+            } else {
+                node.store.commit(node.partition, 1)
+            }
             await node.settle()
             #expect(!node.replies.all.dropFirst(before).contains { $0.hasPrefix("count") })
-            if proofFirst { node.store.commit(node.partition, 1) } else { node.store.answerConfirmations(true) }
+            if proofFirst {
+                node.store.commit(node.partition, 1)
+            } else {
+                node.store.answerConfirmations(true)
+            }
             await node.settle()
             let count = proofFirst ? 5 : 7
             #expect(node.replies.all.dropFirst(before).sorted() == ["add: \(count)", "count: \(count)"])

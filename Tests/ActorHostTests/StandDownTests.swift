@@ -4,8 +4,8 @@ import ClientProtocol
 import Identifiers
 import PartitionStore
 import Synchronization
-import TimeAndChance
 import Testing
+import TimeAndChance
 import WorkflowTrials
 
 /// Where user code waits until the test lets it go on; it does not look at its cancellation.
