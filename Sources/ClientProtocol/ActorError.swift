@@ -114,7 +114,7 @@ extension ActorError {
     public static let stopping = ActorError("stopping", "the node is shutting down; try again", group: "node")
     public static let overloaded = ActorError(
         "overloaded", "the node has too much work; try again", group: "node")
-    /// The actor lives on another node. Nothing was done, so the request may be sent elsewhere, whatever it is.
+    /// The actor lives on another node. Nothing was done, so any request may be sent elsewhere.
     public static let notOwner = ActorError(
         "not_owner", "the actor lives on another node; nothing was done", group: "node")
     /// The actor has left this node while the request was under way; its outcome is unknown here.

@@ -38,7 +38,8 @@ struct ChurnTests {
         func come() { flag.store(true, ordering: .relaxed) }
     }
 
-    @Test("A12 A13 R17: whatever is cut off, every request is performed once, and no answer is ever undone",
+    @Test(
+        "A12 A13 R17: whatever is cut off, every request is performed once, and no answer is ever undone",
         arguments: 0..<8)
     func churn(seed: Int) async throws {
         let node = try MovingNode { workflow, _ in

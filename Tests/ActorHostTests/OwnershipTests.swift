@@ -116,7 +116,7 @@ struct TakeoverTests {
     }
 
     @Test(
-        "What was only read is told when nobody else can have owned the partition since; a turn needs no proof"
+        "What was only read is told when nobody else can have owned the partition since; turns need no proof"
     )
     func reads() async throws {
         let node = try MovingNode()

@@ -276,8 +276,8 @@ final class LiveActor: @unchecked Sendable {
         shard.whenCommitted(log, release)
     }
 
-    /// Calls `then` when everything that was appended to the partition so far is committed (R17), and never if
-    /// the epoch ends first.
+    /// Calls `then` when everything that was appended to the partition so far is committed (R17), and never
+    /// if the epoch ends first.
     func whenCommitted(_ then: @escaping () -> Void) { shard.whenCommitted(log, .call(then)) }
 
     /// Whether the run still does nothing but wait, so that the stored time to wake it stays right.

@@ -1,5 +1,5 @@
-/// Something under way that must hear of it when its epoch ends first. It knows its place, so that joining and
-/// leaving are cheap.
+/// Something under way that must hear of it when its epoch ends first. It knows its place, so that joining
+/// and leaving are cheap.
 protocol OpenEntry: AnyObject {
     var place: Int? { get set }
 }

@@ -161,8 +161,8 @@ final class Shard: @unchecked Sendable {
         return record.position
     }
 
-    /// Calls `release` when everything that was appended to the partition so far is committed (R17); never, if
-    /// its epoch ends first.
+    /// Calls `release` when everything that was appended to the partition so far is committed (R17); never,
+    /// if its epoch ends first.
     func whenCommitted(_ partition: PartitionID, _ release: @escaping () -> Void) {
         whenCommitted(partition, .call(release))
     }
