@@ -12,7 +12,7 @@ extension ProcessTests {
             .timeLimit(.minutes(15)))
         func killedAndPromoted() async throws {
             let environment = ProcessInfo.processInfo.environment
-            let rounds = environment["APUS_ROUNDS"].flatMap { Int($0) } ?? 100
+            let rounds = environment["APUS_ROUNDS"].flatMap { Int($0) } ?? 10
             let seed = environment["APUS_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1_000_000)
             let again = "APUS_SEED=\(seed) APUS_ROUNDS=\(rounds) swift test --filter killedAndPromoted"
             do {
