@@ -113,7 +113,7 @@ public struct ControlServer: Sendable {
         _ request: ControlRequest, _ peer: ControlPeer, _ output: inout Output
     ) -> UInt64? {
         guard raft.role == .leader else {
-            reply(.notLeader(raft.leader?.node), to: (peer, request.id), &output)
+            reply(.notLeader(isCurrent ? raft.leader?.node : nil), to: (peer, request.id), &output)
             return nil
         }
         guard pending.count < Self.pendingMax else {

@@ -80,8 +80,8 @@ extension ClusterMap {
         return candidates.map(\.life)
     }
 
-    /// The command that grants the partition. The in-sync set stays: which of its members are gone for good is
-    /// for the new owner to say, which has its own log before its eyes (R19).
+    /// The command that grants the partition. The in-sync set stays: which of its members are gone for good
+    /// is for the new owner to say, which has its own log before its eyes (R19).
     public func promotion(of id: PartitionID, to life: NodeLife) -> Command? {
         self[id].map { .promote(id, $0.revision, to: life) }
     }

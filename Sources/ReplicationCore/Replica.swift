@@ -3,7 +3,8 @@ import Identifiers
 /// One partition's copy on one node: follower, learner or owner. Decides; writes and sends nothing itself.
 ///
 /// Primary and backups with reconfiguration by a control plane, after PacificA (Lin et al., MSR-TR-2008-25)
-/// and Kafka's in-sync sets (KIP-101, KIP-497, KIP-966); the rules R1 to R18 are in `cluster.md` 2.0, R19 in decision 12.
+/// and Kafka's in-sync sets (KIP-101, KIP-497, KIP-966); the rules R1 to R18 are in `cluster.md` 2.0,
+/// R19 is in decision 12.
 public struct Replica: Sendable {
     public let partition: PartitionID
     public let me: NodeLife
