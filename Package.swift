@@ -135,7 +135,8 @@ let package = Package(
             name: "ClusterMembership",
             dependencies: [
                 "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore", "ConsensusStore",
-                "PartitionStore", "DurableFiles", "ClientProtocol", "ByteCoding", "Identifiers", "TimeAndChance",
+                "PartitionStore", "DurableFiles", "ClientProtocol", "ByteCoding", "Identifiers",
+                "TimeAndChance",
             ], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ClusterHost",

@@ -32,7 +32,9 @@ extension Raft {
             // The removal itself needs the voters that remain: with too few of them there, it would never be
             // committed, and the voter that was to leave could not help any more when it comes back.
             let remaining = configuration.voters.count - 1
-            return activeVoters(without: member) > remaining / 2 ? nil : .quorumSilent
+            // (A leader that may act before its term's first commit has heard nobody yet.)
+            let isTried = mutations.contains(.changesBeforeOwnTerm)
+            return isTried || activeVoters(without: member) > remaining / 2 ? nil : .quorumSilent
         case .promote(let member):
             // A new voter that lacks entries would stop the group if one of the others failed.
             guard let progress = leadership.followers.first(where: { $0.member == member }),

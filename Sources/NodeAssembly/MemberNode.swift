@@ -131,7 +131,8 @@ public final class MemberNode: Sendable {
             makeHost: { driver, carrier in
                 ActorHost(
                     kinds: settings.kinds, store: driver, settings: settings.configuration.settings,
-                    carrier: carrier, logger: settings.logger, onFailure: { settings.onFailure(.member(.store($0))) })
+                    carrier: carrier, logger: settings.logger,
+                    onFailure: { settings.onFailure(.member(.store($0))) })
             }, onFailure: { settings.onFailure(.member($0)) })
     }
 

@@ -101,6 +101,7 @@ struct MembershipScriptTests {
             1 accepts remove 3 as 2/3
             > settle
             1 applies 2/3 members(1 2)
+            2 applies 2/3 members(1 2)
             > show 1
             1 leads t2 leader 1 last 2/3 durable 3 commit 3 members(1 2)
             """)

@@ -8,7 +8,7 @@ extension ProcessTests {
         /// R1 to R18 as far as real processes and SIGKILL can show them; W2, W3, W31, A12, A13 over a change
         /// of owner.
         @Test(
-            "R1 R4 R5 R17 A12 A13 W2: nodes killed one after the other, others promoted, nothing lost or doubled",
+            "R1 R4 R5 R17 A12 A13 W2: nodes killed, others promoted, nothing lost or doubled",
             .timeLimit(.minutes(15)))
         func killedAndPromoted() async throws {
             let environment = ProcessInfo.processInfo.environment
@@ -23,7 +23,8 @@ extension ProcessTests {
                     """
                     \(rounds) rounds of kill and promote, \(verdict.runs) runs (\(verdict.exhausted) out of \
                     attempts), \(verdict.changes) counter changes, \(verdict.effects) effects, \
-                    \(verdict.repeated) repeated, \(verdict.lost) lost, \(verdict.doubled) doubled (seed \(seed))
+                    \(verdict.repeated) repeated, \(verdict.lost) lost, \(verdict.doubled) doubled \
+                    (seed \(seed))
                     """)
                 for fault in verdict.faults.prefix(20) { Issue.record("\(fault.sentence); again: \(again)") }
                 #expect(verdict.faults.isEmpty, "again: \(again)")
