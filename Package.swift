@@ -92,15 +92,17 @@ let package = Package(
         // Floor 3: drivers
         .target(
             name: "SQLiteDriver", dependencies: ["CSQLite"], exclude: ["README.md"], swiftSettings: house),
+        .target(name: "DurableFiles", exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "PartitionStore",
             dependencies: [
-                "SQLiteDriver", "ReplicationCore", "ByteCoding", "Identifiers", "CAllocator", deque,
+                "SQLiteDriver", "DurableFiles", "ReplicationCore", "ByteCoding", "Identifiers", "CAllocator",
+                deque,
             ],
             exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ConsensusStore",
-            dependencies: ["SQLiteDriver", "ConsensusCore", "ByteCoding", "Identifiers"],
+            dependencies: ["SQLiteDriver", "DurableFiles", "ConsensusCore", "ByteCoding", "Identifiers"],
             exclude: ["README.md"], swiftSettings: house),
 
         .target(
@@ -130,8 +132,29 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: house),
         .target(
+            name: "ClusterMembership",
+            dependencies: [
+                "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore", "ConsensusStore",
+                "PartitionStore", "DurableFiles", "ClientProtocol", "ByteCoding", "Identifiers",
+                "TimeAndChance",
+            ], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "ClusterHost",
+            dependencies: [
+                "ActorHost", "ConsensusCore", "ConsensusStore", "ControlCore", "PlacementCore",
+                "ReplicationCore", "PartitionStore", "MeshProtocol", "MeshTransport", "ClusterMembership",
+                "ClientProtocol", "MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance", logging, deque,
+            ], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "HTTPCalls", dependencies: nio, exclude: ["README.md"], swiftSettings: house),
+        .target(
             name: "NodeAssembly",
-            dependencies: ["ActorHost", "Apus", "ClientGateway", "PartitionStore", "Identifiers", logging],
+            dependencies: [
+                "ActorHost", "Apus", "ClientGateway", "ClientProtocol", "ClusterHost", "ClusterMembership",
+                "HTTPCalls", "MeshProtocol",
+                "PartitionStore", "PlacementCore", "Identifiers", logging,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
             swiftSettings: house),
 
         // Floor 6: clients
@@ -142,12 +165,18 @@ let package = Package(
 
         // Floor 7: programs
         .target(
-            name: "ApusNode", dependencies: ["ActorHost", "Apus", "NodeAssembly", logging, arguments],
+            name: "ApusNode",
+            dependencies: [
+                "ActorHost", "Apus", "ClusterMembership", "MeshProtocol", "NodeAssembly", logging, arguments,
+            ],
             swiftSettings: house),
 
         .target(
-            name: "OperatorCommands", dependencies: ["ClientProtocol", "Identifiers", arguments] + nio,
-            exclude: ["README.md"], swiftSettings: house),
+            name: "OperatorCommands",
+            dependencies: [
+                "HTTPCalls", "ClientProtocol", "Identifiers", arguments,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "ApusCommand", dependencies: ["OperatorCommands", arguments], swiftSettings: house),
         .target(
@@ -181,7 +210,9 @@ let package = Package(
         // Not dependencies, but siblings that the demo starts: see the goal `run` of the Makefile.
         .executableTarget(
             name: "Demo",
-            dependencies: ["OperatorCommands", .product(name: "NIOHTTP1", package: "swift-nio")],
+            dependencies: [
+                "OperatorCommands", "HTTPCalls", .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
             path: "Examples/Demo", exclude: ["README.md"], swiftSettings: house),
 
         // Tests
@@ -191,7 +222,7 @@ let package = Package(
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
                 "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "ConsensusStore",
-                "MeshProtocol", "MeshTransport",
+                "MeshProtocol", "MeshTransport", "ClusterMembership", "ClusterHost",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -244,7 +275,8 @@ let package = Package(
                 "ControlCore", "ConsensusCore", "PlacementCore", "ByteCoding", "Identifiers", "TimeAndChance",
             ],
             swiftSettings: house),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulator"], swiftSettings: house),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulator", "Linearizability"], swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(
@@ -267,10 +299,25 @@ let package = Package(
             dependencies: ["MeshTransport", "MeshProtocol", "CLibUV", "Identifiers", "TimeAndChance"],
             swiftSettings: house),
         .testTarget(
+            name: "ClusterMembershipTests",
+            dependencies: [
+                "ClusterMembership", "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore",
+                "ConsensusStore", "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers",
+                "TimeAndChance",
+            ], swiftSettings: house),
+        .testTarget(
+            name: "ClusterHostTests",
+            dependencies: [
+                "ClusterHost", "ClusterMembership", "ActorHost", "Apus", "ClientProtocol", "ControlCore",
+                "ConsensusCore", "ConsensusStore", "PlacementCore", "ReplicationCore", "MailboxCore",
+                "PartitionStore", "MeshProtocol", "MeshTransport", "ByteCoding", "Identifiers",
+                "TimeAndChance", logging,
+            ], swiftSettings: house),
+        .testTarget(
             name: "PartitionStoreTests",
             dependencies: [
-                "PartitionStore", "ReplicationCore", "SQLiteDriver", "ByteCoding", "Identifiers",
-                "TimeAndChance",
+                "PartitionStore", "DurableFiles", "ReplicationCore", "SQLiteDriver", "ByteCoding",
+                "Identifiers", "TimeAndChance",
             ],
             swiftSettings: house),
         .testTarget(
@@ -283,7 +330,7 @@ let package = Package(
             name: "ActorHostTests",
             dependencies: [
                 "ActorHost", "Apus", "WorkflowTrials", "PartitionStore", "ByteCoding", "Identifiers",
-                "ClientProtocol", "TimeAndChance", "WorkflowCore", logging,
+                "ClientProtocol", "MailboxCore", "TimeAndChance", "WorkflowCore", logging,
             ], swiftSettings: house),
         .testTarget(
             name: "ClientGatewayTests",
@@ -301,7 +348,7 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "OperatorTests",
-            dependencies: ["OperatorCommands", "Identifiers", "ClientProtocol", arguments],
+            dependencies: ["OperatorCommands", "HTTPCalls", "Identifiers", "ClientProtocol", arguments],
             swiftSettings: house),
         .testTarget(
             name: "LoadVerifierTests",
@@ -315,7 +362,7 @@ let package = Package(
             name: "NodeTests",
             dependencies: [
                 "NodeAssembly", "ActorHost", "Apus", "ApusClient", "PartitionStore", "ClientProtocol",
-                "Identifiers", logging,
+                "Identifiers", "MeshProtocol", "PlacementCore", logging,
             ],
             swiftSettings: house),
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import HTTPCalls
 import NIOHTTP1
 import OperatorCommands
 

@@ -1,3 +1,4 @@
+import HTTPCalls
 import NIOHTTP1
 import OperatorCommands
 import Synchronization

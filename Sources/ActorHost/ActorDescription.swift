@@ -12,17 +12,22 @@ enum ActorDescription {
         actor.describeRun()
         return describe(
             actor.address, createdAt: actor.createdAt, state: actor.instance.encodedState, input: actor.input,
-            run: actor.run, queues: actor.mailbox.counts, isAwake: true)
+            run: actor.run, queues: actor.mailbox.counts, undelivered: actor.undelivered(), isAwake: true)
     }
 
-    static func of(_ stored: StoredActor, messages: [StoredItem]) throws -> Payload {
+    static func of(
+        _ stored: StoredActor, messages: [StoredItem], undelivered: [StoredItem]
+    ) throws -> Payload {
         var counts: [String: Int] = [:]
         for item in messages { counts[try QueuedMessage.decode(item.body).queue, default: 0] += 1 }
         let run = try stored.run.map { bytes throws(WireError) in try RunRecord.decode(bytes) }
+        var lost = UndeliveredMessages()
+        for item in undelivered { try lost.restore(id: item.id, value: item.body) }
         return describe(
             stored.address, createdAt: stored.createdAt, state: stored.state ?? [], input: stored.input,
             run: run,
-            queues: counts.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }, isAwake: false)
+            queues: counts.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }, undelivered: lost,
+            isAwake: false)
     }
 
     static func history(of actor: LiveActor) -> Payload {
@@ -40,7 +45,7 @@ enum ActorDescription {
 
     private static func describe(
         _ address: ActorAddress, createdAt: UInt64, state: [UInt8], input: [UInt8]?, run: RunRecord?,
-        queues: [(queue: String, count: Int)], isAwake: Bool
+        queues: [(queue: String, count: Int)], undelivered: UndeliveredMessages, isAwake: Bool
     ) -> Payload {
         var json = JSONText()
         json.object { json in
@@ -55,6 +60,7 @@ enum ActorDescription {
                     for (queue, count) in queues { json.member(queue) { $0.raw(String(count)) } }
                 }
             }
+            if undelivered.count > 0 { json.member("undelivered") { write(undelivered, &$0) } }
         }
         return Payload(json.bytes)
     }
@@ -75,6 +81,30 @@ enum ActorDescription {
                 json.member(run.status == .stalled ? "reason" : "waitingFor") { $0.string(run.detail) }
             }
             if let failure = run.failure { json.member("failure") { write(failure, &$0) } }
+        }
+    }
+
+    /// Messages to other actors that could not be delivered: how many, and the last ones.
+    private static func write(_ messages: UndeliveredMessages, _ json: inout JSONText) {
+        json.object { json in
+            json.member("count") { $0.raw(String(messages.count)) }
+            json.member("last") { json in
+                json.array { json in
+                    for message in messages.kept { json.element { write(message, &$0) } }
+                }
+            }
+        }
+    }
+
+    private static func write(_ message: UndeliveredMessage, _ json: inout JSONText) {
+        json.object { json in
+            json.member("at") { $0.time(message.time) }
+            json.member("to") { $0.string(message.target.description) }
+            json.member("queue") { $0.string(message.queue) }
+            json.member("body") { $0.raw(message.body) }
+            if case .failure(let error)? = try? ReplyRecord.decode(message.error) {
+                json.member("error") { $0.string("\(error.group).\(error.code): \(error.message)") }
+            }
         }
     }
 
@@ -159,6 +189,27 @@ enum ActorDescription {
         case .completion(let message):
             status("completed")
             json.member("message") { $0.raw(String(message)) }
+        case .send(let sent):
+            status("completed")
+            json.member("to") { $0.string(sent.target) }
+        case .call(let sent, let deadline, let state):
+            json.member("to") { $0.string(sent.target) }
+            if let deadline { json.member("deadline") { $0.time(deadline) } }
+            switch state {
+            case .waiting: status("waiting")
+            case .timedOut: status("timedOut")
+            case .answered(let reply): write(reply: reply, &json)
+            }
+        }
+    }
+
+    private static func write(reply: [UInt8], _ json: inout JSONText) {
+        let result = try? ReplyRecord.decode(reply)
+        json.member("status") { $0.string(result?.isSuccess ?? false ? "completed" : "failed") }
+        switch result {
+        case .success(.output(let output)): json.member("value") { $0.raw(output.bytes) }
+        case .failure(let error): json.member("failure") { write(FailureRecord(describing: error), &$0) }
+        default: break
         }
     }
 
@@ -175,4 +226,8 @@ enum ActorDescription {
             }
         }
     }
+}
+
+extension Result {
+    fileprivate var isSuccess: Bool { if case .success = self { true } else { false } }
 }

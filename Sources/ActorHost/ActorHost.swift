@@ -3,6 +3,7 @@ import CAllocator
 import ClientProtocol
 import Identifiers
 import Logging
+import MailboxCore
 import PartitionStore
 import Synchronization
 import TimeAndChance
@@ -12,19 +13,24 @@ import TimerCore
 /// when they are committed, and hibernates what has nothing to do.
 public final class ActorHost: ActorService {
     private let store: any HostStore
-    private let shards: [Shard]
+    let shards: [Shard]
+    let ring: HashRing
     private let definitions: [String: any ActorKindDefinition]
     private let nextToken = Atomic<UInt64>(1)
     private let logger: Logger
     private let startedAt: Timestamp
     /// Which actor a subscription belongs to, to find its shard again.
     private let subscriptions = Mutex<[SubscriptionID: ActorAddress]>([:])
+    /// Answers what asynchronous actions ask other actors, in place of this host.
+    private let service = Mutex<(any ActorService)?>(nil)
 
-    /// - Parameter onFailure: the journal has failed; nothing is acknowledged any more, and the process
-    ///   should end (R14). Called once, on any thread.
+    /// - Parameters:
+    ///   - carrier: brings messages to partitions that other nodes own; nil: there are no others.
+    ///   - onFailure: the journal has failed; nothing is acknowledged any more, and the process should end
+    ///     (R14). Called once, on any thread.
     package init(
         kinds: [any ActorKindDefinition], store: any HostStore, clock: any HostClock = SystemClock(),
-        settings: HostSettings = HostSettings(), logger: Logger,
+        settings: HostSettings = HostSettings(), carrier: (any PartitionCarrier)? = nil, logger: Logger,
         onFailure: @escaping @Sendable (StoreError) -> Void
     ) {
         apus_allocator_configure()
@@ -38,32 +44,47 @@ public final class ActorHost: ActorService {
                 index: $0, store: store, clock: clock, kinds: definitions, settings: settings, logger: logger)
         }
         self.shards = shards
-        store.setOnApplied { marks in
-            Self.share(marks, shards) { shard, marks in shard.applied(marks) }
+        ring = store.identity.ring
+        for shard in shards {
+            shard.carry = { [weak self] batch, done in
+                guard let self else { return done(.unavailable) }
+                carry(batch, by: carrier, done)
+            }
+            shard.onServing = { [weak self] partition in self?.retryMessages(to: partition) }
+            shard.ask = { [weak self] request, reply in
+                guard let self else { return reply(.failure(.stopping)) }
+                (router() ?? self).submit(request, reply: reply)
+            }
         }
-        store.start(
-            onDurable: { marks in
-                // One node is all replicas there are: durable here is committed.
-                store.commit(marks)
-                Self.share(marks, shards) { shard, marks in shard.committed(marks) }
-            }, onFailure: onFailure)
+        store.setOnApplied { marks in
+            Self.share(marks, shards, \.partition) { shard, marks in shard.applied(marks) }
+        }
         for shard in shards { shard.start() }
-        for partition in 0..<store.identity.ring.partitionCount {
-            let id = PartitionID(partition)
-            let shard = shards[partition % shards.count]
-            shard.startsLeft.add(1, ordering: .relaxed)
-            shard.executor.post { shard.activate(id) }
+        store.start(
+            onEvents: { events in
+                for case .lead(let partition, _, _) in events {
+                    shards[Int(partition.rawValue) % shards.count].startsLeft.add(1, ordering: .relaxed)
+                }
+                Self.share(events, shards, \.partition) { shard, events in shard.handle(events) }
+            }, onFailure: onFailure)
+    }
+
+    /// Hands each shard those that are about its partitions.
+    private static func share<Item: Sendable>(
+        _ items: [Item], _ shards: [Shard], _ partition: (Item) -> PartitionID,
+        _ body: @escaping @Sendable (Shard, [Item]) -> Void
+    ) {
+        var shares = [[Item]](repeating: [], count: shards.count)
+        for item in items { shares[Int(partition(item).rawValue) % shards.count].append(item) }
+        for (shard, own) in zip(shards, shares) where !own.isEmpty {
+            shard.executor.post { body(shard, own) }
         }
     }
 
-    private static func share(
-        _ marks: [DurableMark], _ shards: [Shard], _ body: @escaping @Sendable (Shard, [DurableMark]) -> Void
-    ) {
-        for (index, shard) in shards.enumerated() {
-            let own = marks.filter { Int($0.partition.rawValue) % shards.count == index }
-            if !own.isEmpty { shard.executor.post { body(shard, own) } }
-        }
-    }
+    /// Sets who answers what asynchronous actions ask other actors: in a cluster, what finds their owners.
+    package func setRouter(_ router: any ActorService) { service.withLock { $0 = router } }
+
+    private func router() -> (any ActorService)? { service.withLock { $0 } }
 
     /// Returns when every partition is served. Actors that are due wake after that, a few at a time.
     public func ready() async {
@@ -79,9 +100,11 @@ public final class ActorHost: ActorService {
     }
 
     private func shard(of address: ActorAddress) -> (Shard, PartitionID) {
-        let partition = store.identity.ring.partition(of: address)
-        return (shards[Int(partition.rawValue) % shards.count], partition)
+        let partition = ring.partition(of: address)
+        return (shard(of: partition), partition)
     }
+
+    func shard(of partition: PartitionID) -> Shard { shards[Int(partition.rawValue) % shards.count] }
 
     // MARK: ActorService
 
@@ -114,11 +137,7 @@ public final class ActorHost: ActorService {
 
     public func abandon(_ token: RequestToken) {
         let shard = shards[Int(token.rawValue % UInt64(shards.count))]
-        shard.executor.post {
-            for actor in shard.live.values where !actor.waiters.isEmpty || actor.phase == .departing {
-                actor.abandon(token)
-            }
-        }
+        shard.executor.post { shard.abandon(token) }
     }
 
     public func subscribe(
@@ -150,10 +169,12 @@ public final class ActorHost: ActorService {
         var total = HostCounters()
         var live = 0
         var timers = 0
+        var served = 0
         for shard in shards {
-            let (counters, count, due) = await shard.executor.run {
-                (shard.counters, shard.live.count, shard.timers.count)
+            let (counters, count, due, own) = await shard.executor.run {
+                (shard.counters, shard.live.count, shard.timers.count, shard.served.count)
             }
+            served += own
             total.add(counters)
             live += count
             timers += due
@@ -166,6 +187,7 @@ public final class ActorHost: ActorService {
             json.member("store") { $0.string(identity.store.description) }
             json.member("incarnation") { $0.raw(String(identity.incarnation.rawValue)) }
             json.member("partitions") { $0.raw(String(identity.ring.partitionCount)) }
+            json.member("partitionsServed") { $0.raw(String(served)) }
             json.member("startedAt") { $0.time(startedAt.rawValue) }
             json.member("kinds") { json in
                 json.array { json in for kind in kinds { json.element { $0.string(kind) } } }
@@ -175,6 +197,9 @@ public final class ActorHost: ActorService {
                 ("requests", total.requests), ("steps", total.steps), ("wakes", total.wakes),
                 ("creations", total.creations), ("hibernations", total.hibernations),
                 ("runsEnded", total.runsEnded), ("repliesRepeated", total.repliesRepeated),
+                ("messagesSent", total.messagesSent), ("messagesReceived", total.messagesReceived),
+                ("messagesUndelivered", total.messagesUndelivered),
+                ("answersDropped", total.answersDropped),
                 ("backlogBytes", UInt64(store.backlogBytes)),
             ]
             for (name, value) in figures { json.member(name) { $0.raw(String(value)) } }
@@ -184,10 +209,11 @@ public final class ActorHost: ActorService {
 
     public func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload {
         let limit = min(max(1, limit), 1_000)
+        let partitions = await servedPartitions()
         var found: [StoredActor] = []
         do {
-            for partition in 0..<store.identity.ring.partitionCount {
-                found += try stored(in: PartitionID(partition), kind: kind, limit: limit + 1, after: after)
+            for partition in partitions {
+                found += try stored(in: partition, kind: kind, limit: limit + 1, after: after)
                 await Task.yield()
             }
         } catch {
@@ -195,13 +221,14 @@ public final class ActorHost: ActorService {
             throw .internalError
         }
         found.sort { $0.address < $1.address }
-        let awake = await descriptions(ofAwake: found.prefix(limit).map(\.address))
+        let awake = try await descriptions(ofAwake: found.prefix(limit).map(\.address))
+        guard await confirmReads(partitions) else { throw .moved }
         var json = JSONText()
         json.object { json in
             json.member("actors") { json in
                 json.array { json in
                     for actor in found.prefix(limit) {
-                        let stored = try? ActorDescription.of(actor, messages: [])
+                        let stored = try? ActorDescription.of(actor, messages: [], undelivered: [])
                         if let text = awake[actor.address] ?? stored {
                             json.element { $0.raw(text.bytes) }
                         }
@@ -211,6 +238,24 @@ public final class ActorHost: ActorService {
             json.member("more") { $0.raw(found.count > limit ? "true" : "false") }
         }
         return Payload(json.bytes)
+    }
+
+    /// The partitions in which turns run on this node, in order.
+    package func servedPartitions() async -> [PartitionID] {
+        var served: [PartitionID] = []
+        for shard in shards { served += await shard.executor.run { shard.served } }
+        return served.sorted()
+    }
+
+    /// Whether nobody else can have owned any of the partitions since the call.
+    private func confirmReads(_ partitions: [PartitionID]) async -> Bool {
+        for partition in partitions {
+            let isConfirmed = await withUnsafeContinuation { continuation in
+                store.confirmRead(partition) { continuation.resume(returning: $0) }
+            }
+            guard isConfirmed else { return false }
+        }
+        return true
     }
 
     /// The first actors after an address in one partition; what destroyed ones have left is passed over.
@@ -229,12 +274,14 @@ public final class ActorHost: ActorService {
     }
 
     /// How those of the actors that are in memory stand now; told once it is committed (A12).
-    private func descriptions(ofAwake addresses: [ActorAddress]) async -> [ActorAddress: Payload] {
+    private func descriptions(
+        ofAwake addresses: [ActorAddress]
+    ) async throws(ActorError) -> [ActorAddress: Payload] {
         var all: [ActorAddress: Payload] = [:]
         for shard in shards {
             let own = addresses.filter { self.shard(of: $0).0 === shard }
             guard !own.isEmpty else { continue }
-            let found = await withUnsafeContinuation { continuation in
+            let found: [ActorAddress: Payload]? = await withUnsafeContinuation { continuation in
                 shard.executor.post {
                     var found: [ActorAddress: Payload] = [:]
                     for address in own {
@@ -242,9 +289,10 @@ public final class ActorHost: ActorService {
                         found[address] = ActorDescription.of(actor)
                     }
                     let told = found
-                    shard.whenAllCommitted { continuation.resume(returning: told) }
+                    shard.whenAllCommitted { continuation.resume(returning: $0 ? told : nil) }
                 }
             }
+            guard let found else { throw .moved }
             all.merge(found) { first, _ in first }
         }
         return all
@@ -261,7 +309,7 @@ public final class ActorHost: ActorService {
         for shard in shards { await shard.executor.run { shard.beginStop() } }
         for shard in shards {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                shard.executor.post { shard.whenAllCommitted { continuation.resume() } }
+                shard.executor.post { shard.whenAllCommitted { _ in continuation.resume() } }
             }
         }
         try store.close()
@@ -279,15 +327,33 @@ extension ShardExecutor {
 }
 
 extension Shard {
-    /// Calls `then` when everything that was appended so far is committed, in all partitions.
-    func whenAllCommitted(_ then: @escaping @Sendable () -> Void) {
-        let open = partitions.values.filter { !$0.isCommitted }.map(\.id)
-        guard !open.isEmpty else { return then() }
+    /// The partitions in which turns run, in order.
+    var served: [PartitionID] { partitions.values.filter(\.isServing).map(\.id).sorted() }
+
+    /// Calls `then` when everything that was appended so far is committed, in all partitions in which turns
+    /// run; with false, if one of them was given up before.
+    func whenAllCommitted(_ then: @escaping @Sendable (Bool) -> Void) {
+        let open = partitions.values.filter { $0.isServing && !$0.isCommitted }
+        guard !open.isEmpty else { return then(true) }
         var left = open.count
-        for partition in open {
-            whenCommitted(partition) {
+        var areCommitted = true
+        for log in open {
+            let release = Release.told { isCommitted in
                 left -= 1
-                if left == 0 { then() }
+                areCommitted = areCommitted && isCommitted
+                if left == 0 { then(areCommitted) }
+            }
+            whenCommitted(log, release)
+        }
+    }
+
+    func abandon(_ token: RequestToken) {
+        for actor in live.values where !actor.waiters.isEmpty || actor.phase == .departing {
+            actor.abandon(token)
+        }
+        for log in partitions.values {
+            log.arrivals.removeAll { arrival in
+                if case .request(let request) = arrival { request.token == token } else { false }
             }
         }
     }
@@ -303,5 +369,9 @@ extension HostCounters {
         steps += other.steps
         repliesRepeated += other.repliesRepeated
         runsEnded += other.runsEnded
+        messagesSent += other.messagesSent
+        messagesReceived += other.messagesReceived
+        messagesUndelivered += other.messagesUndelivered
+        answersDropped += other.answersDropped
     }
 }

@@ -8,23 +8,32 @@ public struct HostSettings: Sendable {
     public var backlogBytesMax: Int
     /// Requests that may wait for the completion of their message at one actor.
     public var waitersMax: Int
+    /// Requests and subscriptions that may wait at one partition until turns may run there; one more is
+    /// refused as `node.overloaded`.
+    public var arrivalsMax: Int
     /// In place of each kind's own time until hibernation.
     public var idleOverride: Duration?
 
     /// How long user code may hold a shard's thread before the log says so.
     public var blockedLimit: Duration
+    /// How long a message from another actor waits for room in its queue, before it is sent back as
+    /// undelivered. Those behind it wait, too.
+    public var fullQueuePatience: Duration
 
     public init(
         shards: Int = 2, liveActorsMax: Int = 50_000, backlogBytesMax: Int = 512 << 20,
-        waitersMax: Int = 10_000,
-        idleOverride: Duration? = nil, blockedLimit: Duration = .seconds(3)
+        waitersMax: Int = 10_000, arrivalsMax: Int = 1_000,
+        idleOverride: Duration? = nil, blockedLimit: Duration = .seconds(3),
+        fullQueuePatience: Duration = .seconds(60)
     ) {
         self.shards = max(1, shards)
         self.liveActorsMax = max(1, liveActorsMax)
         self.backlogBytesMax = backlogBytesMax
         self.waitersMax = waitersMax
+        self.arrivalsMax = arrivalsMax
         self.idleOverride = idleOverride
         self.blockedLimit = blockedLimit
+        self.fullQueuePatience = fullQueuePatience
     }
 }
 
@@ -38,4 +47,11 @@ struct HostCounters: Sendable {
     var steps: UInt64 = 0
     var repliesRepeated: UInt64 = 0
     var runsEnded: UInt64 = 0
+    /// Messages and answers to other actors.
+    var messagesSent: UInt64 = 0
+    var messagesReceived: UInt64 = 0
+    /// Messages that came back, because they could not be delivered.
+    var messagesUndelivered: UInt64 = 0
+    /// Answers, and messages that came back, for which nobody is there.
+    var answersDropped: UInt64 = 0
 }

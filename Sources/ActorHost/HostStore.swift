@@ -2,16 +2,28 @@ import ByteCoding
 import Identifiers
 import PartitionStore
 
-/// What the host needs of a node's storage. `PartitionStore` is the one that keeps it on disk.
+/// What the host needs of a node's storage, and what it learns from there about its partitions.
+/// `SingleNodeStore` is that of a node alone.
 package protocol HostStore: AnyObject, Sendable {
     var identity: StoreIdentity { get }
     var backlogBytes: Int { get }
-    func logEnd(of partition: PartitionID) -> LogEnd
+    /// Whether an epoch begins with a record also when the log is empty: the replicas of a cluster commit to
+    /// it, and `.serve` follows from that. A node alone leaves partitions that nobody uses without files.
+    var startsEmptyLogs: Bool { get }
+    /// Starts to take records.
+    /// - Parameters:
+    ///   - onEvents: called on any thread, with each partition's events in their order; it only passes them
+    ///     on.
+    ///   - onFailure: called once, on any thread, with the error that stopped the store.
     func start(
-        onDurable: @escaping @Sendable ([DurableMark]) -> Void,
+        onEvents: @escaping @Sendable ([PartitionEvent]) -> Void,
         onFailure: @escaping @Sendable (StoreError) -> Void)
+    /// Takes records in the order of their positions, without waiting. Those of an epoch that is over are
+    /// dropped.
     func append(_ records: [SealedRecord])
-    func commit(_ marks: [DurableMark])
+    /// Tells whether nobody else can have owned the partition since the call (`cluster.md` 2.5.4).
+    /// - Parameter reply: called once, on any thread, perhaps before this returns.
+    func confirmRead(_ partition: PartitionID, _ reply: @escaping @Sendable (Bool) -> Void)
     func appliedPosition(of partition: PartitionID) -> LogPosition
     func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void)
     func requestApply(_ partitions: [PartitionID])

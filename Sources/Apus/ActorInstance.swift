@@ -261,6 +261,7 @@ package final class TypedInstance<Definition: DurableActor>: ActorInstance {
         var effects = TurnEffects()
         effects.broadcasts = turn.broadcasts
         effects.messages = turn.messages
+        effects.posts = turn.posts
         effects.destroys = turn.destroys
         let encoded = try PayloadCoding.encode(turn.state)
         if encoded != before.encoded {

@@ -106,6 +106,24 @@ public struct ActionContext<Definition: DurableActor>: Sendable {
     }
 }
 
+extension ActionContext {
+    /// Performs an action or a query of another actor, which is made if it is absent (A11). It is a request
+    /// like a client's, and part of no record: what must happen exactly once, a `turn` sends, or `run` calls.
+    ///
+    /// ```swift
+    /// let total = try await context.call(\Shop.counter, "a") { $0.increment(4) }
+    /// ```
+    /// - Throws: what the other actor throws, or what says that there is no answer.
+    @discardableResult
+    public func call<R: Registry, Other: DurableActor, Output: Codable & Sendable>(
+        _ kind: KeyPath<R, Other>, _ key: String..., action: (ActionsOf<Other>) -> ActionCall<Output>
+    ) async throws -> Output {
+        let call = action(ActionsOf())
+        let outgoing = try OutgoingCall(call, of: ActorAddress.of(kind, key))
+        return try PayloadCoding.decode(Output.self, from: try await driver.call(outgoing))
+    }
+}
+
 /// What the host does for an asynchronous action under way.
 package protocol ActionDriver: AnyObject, Sendable {
     var idempotencyKey: String { get }
@@ -115,6 +133,8 @@ package protocol ActionDriver: AnyObject, Sendable {
     @concurrent func turn(
         _ name: String?, _ body: @escaping @Sendable (Timestamp) throws -> (RecordedValue, TurnEffects)
     ) async throws -> OperationResult
+    /// Asks another actor; the output as JSON.
+    @concurrent func call(_ call: OutgoingCall) async throws -> [UInt8]
 }
 
 extension ActorAsyncAction: ErasedAsyncAction {

@@ -35,6 +35,12 @@ package protocol RunDriver: AnyObject, Sendable {
     @concurrent func complete(
         _ message: TakenMessage, node: WorkflowCore.Node, index: Int, reply: [UInt8]
     ) async throws
+    /// Puts a message to another actor on its way.
+    @concurrent func send(_ name: String, in scope: WorkflowCore.Node, _ post: OutgoingPost) async throws
+    /// Performs an action of another actor; nil if there was no answer in time.
+    @concurrent func call(
+        _ name: String, in scope: WorkflowCore.Node, _ call: OutgoingCall, within: Duration?
+    ) async throws -> [UInt8]?
 }
 
 package enum SleepGoal: Sendable {

@@ -15,6 +15,7 @@ public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
     public let now: Timestamp
     var broadcasts: [(event: String, payload: [UInt8])] = []
     var messages: [OutgoingMessage] = []
+    var posts: [OutgoingPost] = []
     var destroys = false
     /// An event or a message that could not be encoded; fails the turn, because half of it must not happen.
     var encodingFailure: (any Error)?
@@ -55,6 +56,32 @@ public struct Turn<Definition: DurableActor>: ~Copyable, Sendable {
         } catch { encodingFailure = error }
     }
 
+    /// Sends a message into a queue of another actor, which is made if it is absent: exactly once, and only
+    /// if the turn commits (W60).
+    ///
+    /// ```swift
+    /// turn.send(Approval(approved: true), to: \.approval, of: \Shop.order, key: "order-123")
+    /// ```
+    ///
+    /// The messages from one actor to another arrive in their order. One that cannot be delivered, say
+    /// because the other kind has no such queue, is kept with this actor and shown in its description. The
+    /// turn fails with `outbox.full` if too many wait for the other actor's partition already.
+    /// - Parameters:
+    ///   - delay: it is not taken earlier than that after its arrival.
+    ///   - priority: 0 to 9; a message of a higher priority is taken first.
+    ///   - deduplicationKey: nothing is put into the queue if one with this key was in the last 24 hours.
+    public mutating func send<R: Registry, Other: DurableActor, Body, Reply>(
+        _ body: Body, to queue: KeyPath<Other.Queues, QueueOf<Body, Reply>>, of kind: KeyPath<R, Other>,
+        key: String..., delay: Duration = .zero, priority: UInt8 = 0, deduplicationKey: String? = nil
+    ) {
+        do {
+            let options = MessageOptions(priority: priority, deduplicationKey: deduplicationKey)
+            posts.append(
+                try OutgoingPost(
+                    body, to: queue, of: ActorAddress.of(kind, key), delay: delay, options: options))
+        } catch { encodingFailure = error }
+    }
+
     /// Ends the actor with this turn: its data is deleted and its key is free again (A2).
     public mutating func destroy() { destroys = true }
 }
@@ -90,8 +117,11 @@ package struct TurnEffects: Sendable {
     package var state: [UInt8]?
     package var broadcasts: [(event: String, payload: [UInt8])] = []
     package var messages: [OutgoingMessage] = []
+    package var posts: [OutgoingPost] = []
     package var destroys = false
     package init() {}
 
-    package var isEmpty: Bool { state == nil && broadcasts.isEmpty && messages.isEmpty && !destroys }
+    package var isEmpty: Bool {
+        state == nil && broadcasts.isEmpty && messages.isEmpty && posts.isEmpty && !destroys
+    }
 }

@@ -18,8 +18,7 @@ import Logging
 public final class Client<R: Registry>: Sendable {
     /// The untyped connection underneath, for status and for kinds that are not in the registry.
     public let connection: ApusConnection
-    private let registry: R
-    private let names: [(name: String, type: any Any.Type)]
+    private let names = RegistryTable<R>.shared
 
     /// - Parameters:
     ///   - registry: its type is all that is needed; no actor of it runs here.
@@ -35,33 +34,13 @@ public final class Client<R: Registry>: Sendable {
         }
         connection = ApusConnection(
             host: address.host, port: address.port, configuration: configuration, logger: logger)
-        self.registry = R()
-        names = Mirror(reflecting: self.registry).children.compactMap { child in
-            child.label.map { ($0, type(of: child.value)) }
-        }
     }
 
     /// The kind under the name of a registry's property.
     public subscript<Definition: DurableActor>(
         dynamicMember path: KeyPath<R, Definition>
     ) -> KindReference<Definition> {
-        KindReference(name: name(of: path), connection: connection)
-    }
-
-    private func name<Definition: DurableActor>(of path: KeyPath<R, Definition>) -> String {
-        let candidates = names.filter { $0.type == Definition.self }
-        if candidates.count == 1 { return candidates[0].name }
-        // Key paths to properties of size zero are all equal, so they cannot tell two kinds of one type
-        // apart.
-        let text = "\(path)"
-        guard MemoryLayout<Definition>.size > 0,
-            let name = candidates.first(where: { text.hasSuffix("." + $0.name) })
-        else {
-            // A registry's mistake that no input can cause, and every call of that kind finds at once.
-            preconditionFailure(
-                "\(R.self) has no, or more than one, stored property of type \(Definition.self)")
-        }
-        return name.name
+        KindReference(name: names.name(of: path), connection: connection)
     }
 
     /// Ends the connection; whoever waits gets `ClientError.closed`.

@@ -96,6 +96,9 @@ public struct ByteReader: Sendable {
         return bytes[index]
     }
 
+    /// The byte that comes next, which stays unread; nil at the end.
+    public func peek() -> UInt8? { index < end ? bytes[index] : nil }
+
     /// The range of a length-prefixed blob in the underlying bytes, which is skipped.
     public mutating func blobRange() throws(WireError) -> Range<Int> {
         let length = try varint()

@@ -46,12 +46,14 @@ public final class ClientGateway: Sendable {
 
     /// Binds and begins to serve.
     /// - Parameters:
+    ///   - service: what clients reach; a `ServiceInWaiting` if it cannot serve yet.
+    ///   - cluster: what operators reach below `/cluster`.
     ///   - host: the address to bind, such as `127.0.0.1`.
     ///   - port: 0 for any free one.
     /// - Throws: `CannotListen` if the address cannot be bound.
     public static func start(
-        service: any ActorService, host: String, port: Int, configuration: GatewayConfiguration = .init(),
-        logger: Logger
+        service: any ActorService, cluster: any ClusterAdministration = NoCluster(), host: String, port: Int,
+        configuration: GatewayConfiguration = .init(), logger: Logger
     ) async throws -> ClientGateway {
         // Files that the node itself needs stay free, whatever clients do.
         let limit = max(64, OpenFiles.raiseLimit() - 512)
@@ -59,7 +61,8 @@ public final class ClientGateway: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads))
         var inboxes: [ObjectIdentifier: LoopInbox] = [:]
         for loop in group.makeIterator() { inboxes[ObjectIdentifier(loop)] = LoopInbox(loop: loop) }
-        let context = GatewayContext(service: service, configuration: configuration, logger: logger)
+        let context = GatewayContext(
+            service: service, cluster: cluster, configuration: configuration, logger: logger)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: configuration.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)

@@ -11,6 +11,7 @@ struct GatewayStopping: Sendable {}
 /// What the connections of a gateway share.
 struct GatewayContext: Sendable {
     let service: any ActorService
+    let cluster: any ClusterAdministration
     let configuration: GatewayConfiguration
     let logger: Logger
 }
@@ -143,12 +144,23 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         case .success(.actor(let address, let verb)): submit(exchange, address, verb)
         case .success(.health), .success(.status):
             guard !isStopping else { return answer(HTTPAnswer(.stopping)) }
+            if let obstacle = gateway.service.obstacle { return answer(HTTPAnswer(obstacle)) }
             fetch { service in await service.status() }
+        case .success(.cluster(let operation)): administer(exchange, operation)
         case .success(.list(let kind, let after, let limit)):
             fetch { service throws(ActorError) in
                 try await service.list(kind: kind, after: after, limit: limit)
             }
         }
+    }
+
+    private func administer(_ exchange: HTTPExchange, _ operation: ClusterOperation) {
+        let body: Payload
+        do throws(ActorError) { body = try exchange.payload(field: "body") ?? .null } catch {
+            return answer(HTTPAnswer(error))
+        }
+        let cluster = gateway.cluster
+        fetch { (_) throws(ActorError) in try await cluster.perform(operation, body) }
     }
 
     private func submit(_ exchange: HTTPExchange, _ address: ActorAddress, _ verb: HTTPRoute.Verb) {

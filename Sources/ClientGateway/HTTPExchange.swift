@@ -5,6 +5,9 @@ import NIOHTTP1
 
 /// One HTTP request on its way through a connection.
 struct HTTPExchange {
+    /// What an operator or a new node says is short.
+    static let clusterBodyBytesMax = 64 << 10
+
     let number: UInt64
     let method: HTTPMethod
     let requestID: String
@@ -37,6 +40,7 @@ struct HTTPExchange {
             self.route = .success(route)
             switch route {
             case .actor(_, .action), .actor(_, .getOrCreate): bodyBytesMax = configuration.inputBytesMax
+            case .cluster: bodyBytesMax = min(configuration.bodyBytesMax, Self.clusterBodyBytesMax)
             default: bodyBytesMax = configuration.bodyBytesMax
             }
         } catch {
@@ -58,7 +62,7 @@ struct HTTPExchange {
     }
 
     /// The body as one JSON value; nil if there is none.
-    private func payload(field: String) throws(ActorError) -> Payload? {
+    func payload(field: String) throws(ActorError) -> Payload? {
         let bytes = Array(body.readableBytesView)
         guard !bytes.isEmpty else { return nil }
         do throws(JSONError) {
@@ -143,6 +147,7 @@ struct HTTPAnswer {
     var status: HTTPResponseStatus
     var body: [UInt8]
     var allow: [String] = []
+    var retryAfterSeconds: Int?
 
     init(status: HTTPResponseStatus, body: [UInt8]) {
         self.status = status
@@ -156,6 +161,7 @@ struct HTTPAnswer {
 
     init(_ error: ActorError) {
         status = HTTPResponseStatus(statusCode: error.httpStatus)
+        retryAfterSeconds = error.retryAfterSeconds
         body = Array("{\"error\":".utf8)
         JSONWriter.append(error: error, to: &body)
         body.append(UInt8(ascii: "}"))
@@ -182,6 +188,7 @@ struct HTTPAnswer {
         head.headers.add(name: "content-type", value: "application/json")
         head.headers.add(name: "content-length", value: String(body.count))
         if let exchange { head.headers.add(name: "x-request-id", value: exchange.requestID) }
+        if let retryAfterSeconds { head.headers.add(name: "retry-after", value: String(retryAfterSeconds)) }
         if !allow.isEmpty { head.headers.add(name: "allow", value: allow.joined(separator: ", ")) }
         if status == .upgradeRequired {
             head.headers.add(name: "upgrade", value: "websocket")

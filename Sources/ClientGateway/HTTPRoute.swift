@@ -13,6 +13,7 @@ package enum HTTPRoute: Hashable {
     case status
     case list(kind: String?, after: ActorAddress?, limit: Int)
     case actor(ActorAddress, Verb)
+    case cluster(ClusterOperation)
     /// The WebSocket path, asked without a (valid) upgrade.
     case connect
 
@@ -39,10 +40,36 @@ package enum HTTPRoute: Hashable {
         case ("actors", 1):
             self = try Self.readOnly(Self.listing(query: parts.count > 1 ? parts[1] : ""), method)
         case ("actors", 3...): self = try Self.actor(segments[1], segments[2...], method)
+        case ("cluster", 1...3): self = .cluster(try Self.cluster(segments.dropFirst(), method))
         default:
-            throw Refusal(
-                error: ActorError("not_found", "there is nothing at this path", group: "request"))
+            throw Self.nothing
         }
+    }
+
+    private static let nothing = Refusal(
+        error: ActorError("not_found", "there is nothing at this path", group: "request"))
+
+    /// What follows `/cluster`.
+    private static func cluster(
+        _ segments: ArraySlice<Substring>, _ method: String
+    ) throws(Refusal) -> ClusterOperation {
+        let name = segments.first ?? ""
+        guard segments.isEmpty || !name.isEmpty else { throw nothing }
+        if segments.count == 2 {
+            guard name == "tokens", let id = segments.last, !id.isEmpty else { throw nothing }
+            guard method == "DELETE" else { throw notAllowed(method, ["DELETE"]) }
+            return .revokeToken(String(id))
+        }
+        let (read, change) = (ClusterOperation.reading(name), ClusterOperation.changing(name))
+        let operation: ClusterOperation? =
+            switch method {
+            case "GET", "HEAD": read
+            case "POST": change
+            default: nil
+            }
+        if let operation { return operation }
+        let allow = (read == nil ? [] : ["GET", "HEAD"]) + (change == nil ? [] : ["POST"])
+        throw allow.isEmpty ? nothing : notAllowed(method, allow)
     }
 
     private static func readOnly(_ route: HTTPRoute, _ method: String) throws(Refusal) -> HTTPRoute {
@@ -167,6 +194,31 @@ package enum HTTPRoute: Hashable {
         case 0x30...0x39: byte - 0x30
         case 0x41...0x46: byte - 0x41 + 10
         case 0x61...0x66: byte - 0x61 + 10
+        default: nil
+        }
+    }
+}
+
+extension ClusterOperation {
+    fileprivate static func reading(_ name: Substring) -> ClusterOperation? {
+        switch name {
+        case "": .describe
+        case "nodes": .nodes
+        case "partitions": .partitions
+        case "tokens": .tokens
+        default: nil
+        }
+    }
+
+    fileprivate static func changing(_ name: Substring) -> ClusterOperation? {
+        switch name {
+        case "init": .initialize
+        case "join": .join
+        case "tokens": .createToken
+        case "admit": .admit
+        case "down": .down
+        case "promote": .promote
+        case "move": .move
         default: nil
         }
     }

@@ -183,6 +183,11 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
             case .failure(let error): append(.error(id: id, error))
             }
         case .event(let id, let event):
+            if let ending = event.ending {
+                guard let subscription = session.ended(id: id) else { return }
+                gateway.service.unsubscribe(subscription)
+                return append(.error(id: id, ending))
+            }
             switch session.delivered(id: id) {
             case .send: append(.event(id: id, name: event.event, payload: event.payload))
             case .drop: break

@@ -23,6 +23,14 @@ public struct ActorError: Error, Hashable, Sendable, Codable {
 }
 
 extension ActorError {
+    /// How long to wait before asking again, if that is all that it takes.
+    public var retryAfterSeconds: Int? {
+        switch (group, code) {
+        case ("node", "overloaded"), ("node", "stopping"), ("node", "moved"): 1
+        default: nil
+        }
+    }
+
     /// The status of the error over HTTP (RFC 9110).
     public var httpStatus: Int {
         switch (group, code) {
@@ -33,10 +41,15 @@ extension ActorError {
         case ("actor", "duplicate_key"): 409
         case ("actor", "action_timed_out"), ("request", "deadline_exceeded"): 504
         case ("message", "too_large"), ("message", "too_many"): 413
-        case ("queue", "full"), ("node", "overloaded"): 429
+        case ("queue", "full"), ("outbox", "full"), ("node", "overloaded"): 429
         case ("session", "expired"), ("actor", "destroyed"), ("queue", "message_expired"): 410
         case ("session", "too_many_subscriptions"): 429
-        case ("node", _): 503
+        case ("node", "not_owner"): 421
+        case ("node", _), ("cluster", "unavailable"): 503
+        case ("cluster", "not_admitted"): 403
+        case ("cluster", "unknown_node"), ("cluster", "unknown_partition"), ("cluster", "unknown_token"): 404
+        case ("cluster", "invalid"): 400
+        case ("cluster", _): 409
         case ("internal", _): 500
         case ("request", "method_not_allowed"): 405
         case ("request", "timeout"): 408
@@ -101,6 +114,20 @@ extension ActorError {
     public static let stopping = ActorError("stopping", "the node is shutting down; try again", group: "node")
     public static let overloaded = ActorError(
         "overloaded", "the node has too much work; try again", group: "node")
+    /// The actor lives on another node. Nothing was done, so any request may be sent elsewhere.
+    public static let notOwner = ActorError(
+        "not_owner", "the actor lives on another node; nothing was done", group: "node")
+    /// The actor has left this node while the request was under way; its outcome is unknown here.
+    public static let moved = ActorError(
+        "moved", "the actor moved to another node; ask again under the same identity", group: "node")
+    /// The node was told to take part in a cluster, and belongs to none yet; nothing was done.
+    public static let notMember = ActorError(
+        "not_member",
+        "this node is not a member of a cluster yet: found one with `apus cluster init`, or let the node "
+            + "join one with `apus cluster join`", group: "node")
+    /// The node is a member, and on its way into its cluster; nothing was done.
+    public static let startingInCluster = ActorError(
+        "starting", "the node takes part in its cluster in a moment; try again", group: "node")
     /// Any error of user code that is not an `ActorError`. The log has the detail under the same request.
     public static let internalError = ActorError(
         "internal_error", "the actor's code failed; the node's log says how", group: "internal")

@@ -80,10 +80,19 @@ public struct EventDelivery: Hashable, Sendable {
     public var actor: ActorAddress
     public var event: String
     public var payload: Payload
+    /// Not an event, but the end of the subscription: nothing more comes.
+    public var ending: ActorError?
+
     public init(actor: ActorAddress, event: String, payload: Payload) {
         self.actor = actor
         self.event = event
         self.payload = payload
+    }
+
+    /// The end of a subscription to `event`.
+    public init(ending: ActorError, event: String, of actor: ActorAddress) {
+        self.init(actor: actor, event: event, payload: .null)
+        self.ending = ending
     }
 }
 
@@ -98,6 +107,9 @@ public protocol ActorService: Sendable {
     /// The kinds that this node serves, by name.
     var kinds: [String] { get }
 
+    /// Why nothing at all can be served at the moment; nil if that is not so.
+    var obstacle: ActorError? { get }
+
     /// Performs a request. `reply` is called exactly once, on any thread, and never before everything that
     /// the reply tells is durable (R17).
     /// - Returns: a token for `abandon`.
@@ -110,7 +122,8 @@ public protocol ActorService: Sendable {
     /// What was accepted stays.
     func abandon(_ token: RequestToken)
 
-    /// Delivers every later event of that name, in order, on any thread, until `unsubscribe`.
+    /// Delivers every later event of that name, in order, on any thread, until `unsubscribe`, or until a
+    /// delivery with an `ending`, which `unsubscribe` is to follow: the actor lives elsewhere.
     /// The actor need not exist yet, is not created, and does not stay awake for it.
     func subscribe(
         to event: String, of actor: ActorAddress, deliver: @escaping @Sendable (EventDelivery) -> Void
@@ -124,6 +137,10 @@ public protocol ActorService: Sendable {
     /// Addresses and short descriptions of stored actors in address order, as a JSON object with an array
     /// `actors`.
     func list(kind: String?, after: ActorAddress?, limit: Int) async throws(ActorError) -> Payload
+}
+
+extension ActorService {
+    public var obstacle: ActorError? { nil }
 }
 
 /// Names a request under way at one node.

@@ -88,7 +88,7 @@ public enum JSONScanner {
     }
 
     /// Places of the elements of the array at `place`, which must have been checked already.
-    static func elements(
+    package static func elements(
         _ bytes: borrowing Span<UInt8>, in place: Range<Int>
     ) throws(JSONError) -> [Range<Int>] {
         var index = place.lowerBound

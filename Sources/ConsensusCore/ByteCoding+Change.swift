@@ -53,6 +53,7 @@ extension ByteReader {
         case .nodeIsAMember: return .nodeIsAMember
         case .tooManyMembers: return .tooManyMembers
         case .isLeader: return .isLeader
+        case .quorumSilent: return .quorumSilent
         }
     }
 }
@@ -62,7 +63,7 @@ private enum RefusalTag: UInt8 {
     case notLeader = 1
     case commandTooLong, tooMuchUncommitted, tooManyReads, leadershipInTransfer, termNotCommitted
     case changeInFlight, notAMember, notAVoter, notALearner, learnerBehind, nodeIsAMember, tooManyMembers
-    case isLeader
+    case isLeader, quorumSilent
 
     init(_ refusal: Raft.Refusal) {
         self =
@@ -81,6 +82,7 @@ private enum RefusalTag: UInt8 {
             case .nodeIsAMember: .nodeIsAMember
             case .tooManyMembers: .tooManyMembers
             case .isLeader: .isLeader
+            case .quorumSilent: .quorumSilent
             }
     }
 }

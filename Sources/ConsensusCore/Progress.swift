@@ -26,8 +26,8 @@ struct Progress: Sendable {
     /// The first entry that it has not been sent.
     var next: Raft.Index
     var mode = Mode.probe(sent: false)
-    /// It was heard since the last check of the quorum.
-    var isActive = false
+    /// Ticks since it was heard; many for one that never was.
+    var silentTicks = Int.max >> 1
     /// The last round of confirmation that it answered.
     var round: UInt64 = 0
     /// The last commit index that it was sent.

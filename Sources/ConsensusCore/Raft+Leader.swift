@@ -39,6 +39,7 @@ extension Raft {
 
     mutating func tickLeader() {
         leadership.heartbeatElapsed += 1
+        for place in leadership.followers.indices { leadership.followers[place].silentTicks += 1 }
         if leadership.heartbeatElapsed >= settings.heartbeatTicks { leadership.heartbeatDue = true }
         electionElapsed += 1
         if electionElapsed >= settings.electionTicks {
@@ -50,11 +51,18 @@ extension Raft {
 
     /// A leader that hears no quorum may have been replaced, and in any case can do nothing.
     private mutating func checkQuorum() {
-        let active = 1 + leadership.followers.count { $0.isActive && configuration.isVoter($0.member) }
-        for place in leadership.followers.indices { leadership.followers[place].isActive = false }
-        if active < configuration.quorum, !mutations.contains(.noCheckQuorum) {
+        if activeVoters() < configuration.quorum, !mutations.contains(.noCheckQuorum) {
             becomeFollower(term, leader: nil)
         }
+    }
+
+    /// Voters that were heard within an election timeout, this one included.
+    func activeVoters(without other: Member? = nil) -> Int {
+        1
+            + leadership.followers.count {
+                $0.silentTicks <= settings.electionTicks && configuration.isVoter($0.member)
+                    && $0.member != other
+            }
     }
 
     /// Whether the leader knows what is committed: everything before an entry of its own term that is.
@@ -125,7 +133,7 @@ extension Raft {
 
     private mutating func update(_ member: Member, round: UInt64, _ change: (inout Progress) -> Void) {
         guard let place = leadership.followers.firstIndex(where: { $0.member == member }) else { return }
-        leadership.followers[place].isActive = true
+        leadership.followers[place].silentTicks = 0
         leadership.followers[place].round = max(leadership.followers[place].round, round)
         change(&leadership.followers[place])
     }

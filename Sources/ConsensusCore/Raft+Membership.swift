@@ -26,13 +26,25 @@ extension Raft {
         }
         switch change {
         case .addLearner: return nil
-        case .remove(let member): return member == id ? .isLeader : nil
+        case .remove(let member):
+            guard member != id else { return .isLeader }
+            guard configuration.isVoter(member) else { return nil }
+            // The removal itself needs the voters that remain: with too few of them there, it would never be
+            // committed, and the voter that was to leave could not help any more when it comes back.
+            let remaining = configuration.voters.count - 1
+            // (A leader that may act before its term's first commit has heard nobody yet.)
+            let isTried = mutations.contains(.changesBeforeOwnTerm)
+            return isTried || activeVoters(without: member) > remaining / 2 ? nil : .quorumSilent
         case .promote(let member):
             // A new voter that lacks entries would stop the group if one of the others failed.
             guard let progress = leadership.followers.first(where: { $0.member == member }),
                 configuration.learners.contains(member)
             else { return .notALearner }
-            return progress.match >= commit ? nil : .learnerBehind
+            guard progress.match >= commit, progress.silentTicks <= settings.electionTicks else {
+                return .learnerBehind
+            }
+            // With the new one, a quorum can be larger; those who are there must be one, or all would wait.
+            return activeVoters() + 1 > (configuration.voters.count + 1) / 2 ? nil : .quorumSilent
         }
     }
 }

@@ -1,4 +1,5 @@
 import ConsensusCore
+import DurableFiles
 import Identifiers
 
 /// What one replica of the control plane's log may never forget: `Raft.PersistentState` in a SQLite file.
@@ -43,7 +44,7 @@ public final class ConsensusStore {
         let path = directory + "/control.db"
         let witnessPath = directory + "/witness"
         if let initial { try create(initial, replica, directory, path: path, witnessPath: witnessPath) }
-        guard SystemCall.exists(path) else { throw .damaged(path: path, detail: "it is missing") }
+        guard DurableFile.exists(path) else { throw .damaged(path: path, detail: "it is missing") }
         guard let witnessed = try WitnessFile.read(path: witnessPath) else {
             throw .damaged(path: witnessPath, detail: "it is missing")
         }
@@ -76,26 +77,28 @@ public final class ConsensusStore {
         _ initial: Raft.PersistentState, _ replica: ReplicaID, _ directory: String, path: String,
         witnessPath: String
     ) throws(ConsensusStoreError) {
-        guard !SystemCall.exists(path) else { return }
+        guard !DurableFile.exists(path) else { return }
         if let witnessed = try WitnessFile.read(path: witnessPath) {
             guard witnessed.replica == replica else {
                 throw .foreign(path: witnessPath, owner: witnessed.replica)
             }
             guard witnessed.sequence == 0 else { throw .damaged(path: path, detail: "it is missing") }
         }
-        try SystemCall.createDirectory(directory)
+        try DurableFile.createDirectory(directory, syncName: false)
+        // Also if it was there: a crash may have come before its name was durable.
+        try DurableFile.syncDirectory(DurableFile.parent(of: directory))
         let temporary = path + ".new"
         for file in [temporary, path] {
-            for suffix in ["", "-wal", "-shm"] { try SystemCall.remove(file + suffix) }
+            for suffix in ["", "-wal", "-shm"] { try DurableFile.remove(file + suffix) }
         }
         var ledger = Ledger(replica: replica)
         let write = RecordedWrite(initial)
         try ledger.apply(write)
         try ConsensusDatabase.create(path: temporary, write, seal: ledger.seal)
         try WitnessFile.create(path: witnessPath, ledger.seal)
-        try SystemCall.syncDirectory(directory)
-        try SystemCall.rename(temporary, to: path)
-        try SystemCall.syncDirectory(directory)
+        try DurableFile.syncDirectory(directory)
+        try DurableFile.rename(temporary, to: path)
+        try DurableFile.syncDirectory(directory)
     }
 
     /// Makes a write durable as a whole, with the meaning of `Raft.PersistentState.apply`.

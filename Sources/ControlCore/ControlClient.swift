@@ -157,14 +157,17 @@ public struct ControlClient: Sendable {
     }
 
     /// A voter that does not lead has done nothing with the request, so another one may be asked: the leader
-    /// at once if the voter knows it; else, or when voters send each other's askers around, at the next tick.
+    /// at once if the voter knows it; else the next one at the next tick. Only the first hint counts: who was
+    /// removed from the group may name a leader of long ago, and two of them would send an asker around.
     private mutating func redirect(_ id: UInt64, to leader: NodeID?, _ effects: inout [Effect]) {
-        let place = leader.flatMap { voters.firstIndex(of: ControlPeer(rawValue: $0.rawValue)) }
-        if let place { target = place } else { turnAway(from: waiting[id]?.peer) }
         let isFirst = waiting[id]?.wasRedirected == false
+        let place = leader.flatMap { leader in
+            isFirst ? voters.firstIndex(of: ControlPeer(rawValue: leader.rawValue)) : nil
+        }
+        if let place { target = place } else { turnAway(from: waiting[id]?.peer) }
         waiting[id]?.wasRedirected = true
         waiting[id]?.peer = nil
-        if place != nil, isFirst { send(id, &effects) }
+        if place != nil { send(id, &effects) }
     }
 
     /// The request or its answer was lost. What can be asked twice is asked anew; the others' fate is told as

@@ -15,6 +15,8 @@ public struct ControlServer: Sendable {
         case persisted(UInt64)
         /// Nothing can be sent to the peer any more.
         case gone(ControlPeer)
+        /// Another voter should lead; it does once it has the whole log, or nothing changes.
+        case handOver(to: ReplicaID)
     }
 
     public struct Output: Sendable {
@@ -76,6 +78,9 @@ public struct ControlServer: Sendable {
         case .persisted(let number): advance(raft.handle(.persisted(number)), &output)
         case .request(let request, let peer): ask(request, peer, time, &output)
         case .gone(let peer): watchers[peer] = nil
+        case .handOver(let voter):
+            advance(raft.handle(.transfer(token: nextToken, to: voter)), &output)
+            nextToken += 1
         }
         if raft.role != .leader { giveUp(&output) }
         return output
@@ -108,7 +113,7 @@ public struct ControlServer: Sendable {
         _ request: ControlRequest, _ peer: ControlPeer, _ output: inout Output
     ) -> UInt64? {
         guard raft.role == .leader else {
-            reply(.notLeader(raft.leader?.node), to: (peer, request.id), &output)
+            reply(.notLeader(isCurrent ? raft.leader?.node : nil), to: (peer, request.id), &output)
             return nil
         }
         guard pending.count < Self.pendingMax else {

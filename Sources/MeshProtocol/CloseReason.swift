@@ -37,7 +37,8 @@ public enum CloseReason: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    var needsOperator: Bool {
+    /// Only a person can change it.
+    public var needsOperator: Bool {
         switch self {
         case .refused(let refusal), .refusedByPeer(let refusal): refusal.needsOperator
         default: false

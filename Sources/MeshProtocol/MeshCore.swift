@@ -10,6 +10,8 @@ public enum MeshInput: Hashable, Sendable {
     case introduce(MeshAddress)
     /// The control plane has news about a node.
     case learn(NodeID, PeerDirectory.Record)
+    /// This process has got its incarnation: every connection is made anew in it.
+    case become(Incarnation)
     /// Stop or go on reading from a peer.
     case pauseReading(NodeID, MeshLane, Bool)
     /// The TCP connection of a dial is there.
@@ -36,7 +38,7 @@ public struct MeshCore: Sendable {
         var reason: CloseReason
     }
 
-    public let identity: NodeIdentity
+    public private(set) var identity: NodeIdentity
     let catalog: FrameCatalog
     let settings: MeshSettings
     var directory = PeerDirectory()
@@ -73,6 +75,7 @@ public struct MeshCore: Sendable {
         case .learn(let node, let record):
             directory.learn(node, record)
             closeOutdated(node, now)
+        case .become(let incarnation): become(incarnation, now)
         case .pauseReading(let node, let lane, let isPaused): pauseReading(node, lane, isPaused, now)
         case .connected(let id):
             guard links[id]?.phase == .dialling else { break }
@@ -133,6 +136,15 @@ public struct MeshCore: Sendable {
         isStopping = true
         targets = [:]
         for id in links.ids { leave(id, .requested, saying: .stopping, now) }
+    }
+
+    /// Handshakes under way have told the incarnation before; those that did not begin will tell the new one.
+    private mutating func become(_ incarnation: Incarnation, _ now: Duration) {
+        guard incarnation != identity.incarnation else { return }
+        identity.incarnation = incarnation
+        for id in links.ids where links[id]?.handshake != nil {
+            leave(id, .requested, saying: .nextLife, now)
+        }
     }
 
     /// The end of every event: schedules what failed, dials what is due, and hands out the effects.

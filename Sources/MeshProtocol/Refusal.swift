@@ -149,6 +149,7 @@ extension Refusal {
         .duplicate, "the two nodes are connected on this lane already; the other connection is kept")
     static let stopping = Refusal(.stopping, "the node is shutting down")
     static let superseded = Refusal(.superseded, "a newer connection of the same two nodes replaced this one")
+    static let nextLife = Refusal(.superseded, "the node has got its next incarnation and connects anew")
     static let notWanted = Refusal(.notWanted, "the node was told to disconnect from this peer")
     static func malformed(_ reason: String) -> Refusal { Refusal(.malformed, reason) }
 }

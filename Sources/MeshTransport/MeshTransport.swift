@@ -93,6 +93,10 @@ public actor MeshTransport {
     /// Tells what the control plane knows about a node.
     public func learn(_ node: NodeID, _ record: PeerDirectory.Record) { handle(.learn(node, record)) }
 
+    /// The control plane has issued this process's incarnation: makes all connections anew, so that every
+    /// peer knows which life it talks to (R8).
+    public func become(_ incarnation: Incarnation) { handle(.become(incarnation)) }
+
     /// Stops or resumes reading from a peer, which holds it back. A peer that is not read for longer than its
     /// deadline for silence gives the connection up.
     public func pauseReading(_ node: NodeID, on lane: MeshLane, _ isPaused: Bool) {

@@ -17,11 +17,13 @@ public struct NodeConfiguration: Sendable {
     public var gateway: GatewayConfiguration
     /// How long a stop waits for replies that are under way.
     public var stopTimeout: Duration
+    /// Nil for a node alone.
+    public var cluster: ClusterConfiguration?
 
     public init(
         dataDirectory: String = "./apus-data", host: String = "127.0.0.1", port: Int = 7420,
         settings: HostSettings = HostSettings(), gateway: GatewayConfiguration = GatewayConfiguration(),
-        stopTimeout: Duration = .seconds(10)
+        stopTimeout: Duration = .seconds(10), cluster: ClusterConfiguration? = nil
     ) {
         self.dataDirectory = dataDirectory
         self.host = host
@@ -29,6 +31,7 @@ public struct NodeConfiguration: Sendable {
         self.settings = settings
         self.gateway = gateway
         self.stopTimeout = stopTimeout
+        self.cluster = cluster
     }
 }
 
@@ -67,8 +70,8 @@ public final class Node: Sendable {
         let kinds = try RegistryReader.kinds(of: registry)
         let store = try PartitionStore.open(StoreConfiguration(directory: configuration.dataDirectory))
         let host = ActorHost(
-            kinds: kinds, store: store, settings: configuration.settings, logger: logger, onFailure: onFailure
-        )
+            kinds: kinds, store: SingleNodeStore(store), settings: configuration.settings, logger: logger,
+            onFailure: onFailure)
         do {
             await host.ready()
             let gateway = try await ClientGateway.start(

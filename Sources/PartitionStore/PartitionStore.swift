@@ -9,11 +9,12 @@ import Synchronization
 /// the caller says so with `commit`, and is then applied. After the first error of the journal or the tables,
 /// nothing is acknowledged any more (R14).
 public final class PartitionStore: Sendable {
-    /// Who the directory belongs to.
-    public let identity: StoreIdentity
+    let directory: String
+    let currentIdentity: Mutex<StoreIdentity>
     private let ends: [LogEnd]
     let lane: Lane
-    private let applier: Applier
+    let applier: Applier
+    let snapshots: SnapshotWork
     let stopping: Stopping
     private let lock: DirectoryLock
     let life: Mutex<Life>
@@ -26,14 +27,16 @@ public final class PartitionStore: Sendable {
     }
 
     init(
-        identity: StoreIdentity, ends: [LogEnd], logs: [RecoveredLog], lane: Lane, applier: Applier,
-        stopping: Stopping, lock: DirectoryLock
+        directory: String, identity: StoreIdentity, ends: [LogEnd], logs: [RecoveredLog], lane: Lane,
+        applier: Applier, snapshots: SnapshotWork, stopping: Stopping, lock: DirectoryLock
     ) {
-        self.identity = identity
+        self.directory = directory
+        currentIdentity = Mutex(identity)
         self.ends = ends
         life = Mutex(Life(logs: logs))
         self.lane = lane
         self.applier = applier
+        self.snapshots = snapshots
         self.stopping = stopping
         self.lock = lock
     }
@@ -46,12 +49,19 @@ public final class PartitionStore: Sendable {
         applier.requestStop()
     }
 
-    /// Locks the directory, counts up its incarnation, proves the journal and applies what the tables lack.
-    /// Makes the directory if it does not exist.
+    /// Who the directory belongs to; of a member, with the incarnation that was recorded last.
+    public var identity: StoreIdentity { currentIdentity.withLock { $0 } }
+
+    /// Locks the directory, proves the journal and applies what the tables lack. For a node alone it also
+    /// counts up the incarnation, and makes the directory if it does not exist.
+    /// - Parameter lock: that of the directory, if the caller has it; the store takes it over, and releases
+    ///   it when it is closed or let go of.
     /// - Throws: `.locked`, `.readOnly`, `.full`, `.newerFormat`, `.configuration`, `.io`, and `.damaged` if
     ///   any acknowledged record cannot be shown.
-    public static func open(_ configuration: StoreConfiguration) throws(StoreError) -> PartitionStore {
-        try Opening(configuration).open()
+    public static func open(
+        _ configuration: StoreConfiguration, holding lock: DirectoryLock? = nil
+    ) throws(StoreError) -> PartitionStore {
+        try Opening(configuration).open(holding: lock)
     }
 
     /// The end of a partition's log when the store was opened; all zero for an untouched partition.
@@ -137,6 +147,7 @@ public final class PartitionStore: Sendable {
         if !isStarted { applier.run() }
         applier.waitForEnd()
         applier.tables.end()
+        snapshots.end()
         defer { lock.release() }
         try lane.close()
         if let error = stopping.error { throw error }

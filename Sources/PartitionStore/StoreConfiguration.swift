@@ -1,3 +1,5 @@
+import Identifiers
+
 /// Where a node's data lies, and the bounds of what the store keeps waiting.
 public struct StoreConfiguration: Sendable {
     /// The data directory; made if it does not exist (its parent must).
@@ -27,6 +29,13 @@ public struct StoreConfiguration: Sendable {
     public var journalLogStep = 2 << 20
     /// Above this many bytes, a partition's write-ahead log is copied into its database.
     public var stateLogBytesMax = 1 << 20
+    /// Bytes that the journal holds above `journalBytesMax`, at the most, because replicas that receive a
+    /// snapshot will need them; beyond, they need another snapshot.
+    public var pinnedJournalBytesMax = 256 << 20
+    /// Bytes that a partition's write-ahead log has, at the most, while a snapshot is read from its file.
+    public var pinnedStateLogBytesMax = 256 << 20
+    /// Bytes in one chunk of a snapshot.
+    public var snapshotChunkBytes = 256 << 10
     /// At most about this many partitions' tables are open at once; each takes two file descriptors and some
     /// memory. Others are opened when they are used, which takes well below a millisecond.
     public var openTablesMax = 512
@@ -35,5 +44,17 @@ public struct StoreConfiguration: Sendable {
     /// Stops the journal's file from growing above this many pages of 4 KiB, as if the disk were full.
     public var journalPagesMax: Int?
 
+    /// Whose directory it must be, formatted by `PartitionStore.format`; its incarnation is not looked at.
+    /// Nil for a node alone, which formats an empty directory by itself.
+    public private(set) var member: StoreIdentity?
+
     public init(directory: String) { self.directory = directory }
+
+    /// The directory of a node that is a member of a cluster.
+    public init(directory: String, member: StoreIdentity) {
+        self.directory = directory
+        self.member = member
+        partitionCount = member.ring.partitionCount
+        isReplicated = true
+    }
 }

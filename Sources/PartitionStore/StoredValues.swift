@@ -1,17 +1,28 @@
 import Identifiers
 
 /// Who a data directory belongs to (R11, R12, R15).
-public struct StoreIdentity: Sendable {
+public struct StoreIdentity: Hashable, Sendable {
+    /// Who gives out incarnations.
+    public enum Role: Hashable, Sendable {
+        /// A node alone, which is a cluster by itself: each opening of the directory is one.
+        case alone
+        /// The control plane of the cluster; 0 before it issued one that was used.
+        case member
+    }
+
+    public var role: Role
     public var cluster: ClusterID
     public var node: NodeID
     public var store: StoreID
-    /// Counts the openings of the directory; durable before `open` returns.
+    /// Counts the starts of the node's process; durable before it is used.
     public var incarnation: Incarnation
     public var ring: HashRing
 
     public init(
-        cluster: ClusterID, node: NodeID, store: StoreID, incarnation: Incarnation, ring: HashRing
+        _ role: Role = .alone, cluster: ClusterID, node: NodeID, store: StoreID, incarnation: Incarnation,
+        ring: HashRing
     ) {
+        self.role = role
         self.cluster = cluster
         self.node = node
         self.store = store

@@ -50,9 +50,6 @@ extension ClusterMap {
             guard let node = self[member.node], node.record(of: member.store) != nil else {
                 return "a member of the in-sync set on an unknown disk"
             }
-            if partition.inSync.count > 1, node.store != member.store {
-                return "a member of the in-sync set on a replaced disk"
-            }
         }
         if let owner = partition.owner {
             guard partition.inSync.contains(owner.replica) else { return "the owner is not in sync (I4)" }

@@ -26,17 +26,40 @@ public struct ClusterMap: Hashable, Sendable {
         return node.isUp && node.store == replica.store
     }
 
-    /// Whether fewer copies are in sync than the settings want.
+    /// Whether the replica is on its node's registered disk, and the node is up or just starts.
+    func isPresent(_ replica: ReplicaID) -> Bool {
+        guard let node = self[replica.node] else { return false }
+        return node.liveness != .down && node.store == replica.store
+    }
+
+    /// Whether fewer copies are in sync, on nodes that are there, than the settings want.
     public func isAtRisk(_ partition: PartitionState) -> Bool {
-        partition.inSync.count < settings.replicationFactor
+        partition.inSync.count(where: isPresent) < settings.replicationFactor
     }
 
     /// Whether no member of the in-sync set is there: the partition waits for one, or for an operator.
     public func isOffline(_ partition: PartitionState) -> Bool {
-        !partition.inSync.contains { member in
-            guard let node = self[member.node] else { return false }
-            return node.liveness != .down && node.store == member.store
+        !partition.inSync.contains(where: isPresent)
+    }
+
+    /// Replicas that a partition's owner is to do without: members of the in-sync set that are not there, and
+    /// copies that the plan no longer wants. It asks for the removal of those in sync (R19), and does not ask
+    /// for the addition of the others.
+    public func leaving(_ partition: PartitionState) -> [ReplicaID] {
+        let hasSurplus = hasSurplus(partition)
+        return (partition.inSync + partition.learners).filter { replica in
+            guard replica != partition.owner?.replica else { return false }
+            return !isPresent(replica) || hasSurplus && !partition.targets.contains(replica.node)
         }
+    }
+
+    /// Whether as many copies as the settings want are in sync where the planner wants them, so that others
+    /// may be given up.
+    func hasSurplus(_ partition: PartitionState) -> Bool {
+        partition.targets.count >= settings.replicationFactor
+            && partition.targets.allSatisfy { target in
+                partition.inSync.contains { $0.node == target && isLive($0) }
+            }
     }
 
     /// Where the node is in the ascending list.

@@ -95,8 +95,8 @@ public struct ClusterState: Hashable, Sendable {
         case .leave(let node, let incarnation): try transition.leave(node, incarnation)
         case .changeInSync(let partition, let epoch, let revision, let change):
             try transition.changeInSync(partition, epoch, revision, change)
-        case .promote(let partition, let revision, let life, let inSync):
-            try transition.promote(partition, revision, to: life, inSync: inSync)
+        case .promote(let partition, let revision, let life):
+            try transition.promote(partition, revision, to: life)
         case .forcePromote(let partition, let revision, let life, let acceptsDataLoss):
             try transition.forcePromote(partition, revision, to: life, acceptsDataLoss: acceptsDataLoss)
         case .addLearner(let partition, let revision, let replica):

@@ -53,8 +53,7 @@ extension Command: WireValue {
                 try InSyncChange(from: &reader))
         case .promote:
             self = .promote(
-                try PartitionID(from: &reader), try Revision(from: &reader), to: try NodeLife(from: &reader),
-                inSync: try reader.values("in-sync set", limit: PartitionState.replicasMax))
+                try PartitionID(from: &reader), try Revision(from: &reader), to: try NodeLife(from: &reader))
         case .forcePromote:
             self = .forcePromote(
                 try PartitionID(from: &reader), try Revision(from: &reader), to: try NodeLife(from: &reader),
@@ -92,9 +91,7 @@ extension Command: WireValue {
         case .leave(let node, let incarnation): write(.leave, node, incarnation)
         case .changeInSync(let partition, let epoch, let revision, let change):
             write(.changeInSync, partition, epoch, revision, change)
-        case .promote(let partition, let revision, let life, let inSync):
-            write(.promote, partition, revision, life)
-            writer.values(inSync)
+        case .promote(let partition, let revision, let life): write(.promote, partition, revision, life)
         case .forcePromote(let partition, let revision, let life, let acceptsDataLoss):
             write(.forcePromote, partition, revision, life)
             writer.bool(acceptsDataLoss)

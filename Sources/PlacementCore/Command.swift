@@ -34,11 +34,12 @@ public enum Command: Hashable, Sendable {
     case leave(NodeID, Incarnation)
     /// An owner drops a member that lags, or adds a learner that caught up.
     case changeInSync(PartitionID, Epoch, Revision, InSyncChange)
-    /// Grants the next epoch to a member of the in-sync set. Members missing from `inSync` become learners.
-    case promote(PartitionID, Revision, to: NodeLife, inSync: [ReplicaID])
+    /// Grants the next epoch to a member of the in-sync set, which stays as it is.
+    case promote(PartitionID, Revision, to: NodeLife)
     /// An operator gives an offline partition to a node that may lack acknowledged records.
     case forcePromote(PartitionID, Revision, to: NodeLife, acceptsDataLoss: Bool)
     case addLearner(PartitionID, Revision, ReplicaID)
+    /// Deletes a learner.
     case removeReplica(PartitionID, Revision, ReplicaID)
     /// Where the planner wants copies, as computed for this version of the map.
     case setTargets([TargetAssignment], MapVersion)
@@ -80,13 +81,6 @@ public enum DownEvidence: UInt8, CaseIterable, Sendable {
     /// It said so itself, such as after an error of its journal.
     case reported = 3
     case `operator` = 4
-}
-
-/// What an owner asks for.
-public enum InSyncChange: Hashable, Sendable {
-    case drop(ReplicaID)
-    /// Names the life that caught up (R8).
-    case add(NodeLife)
 }
 
 /// A partition and where its copies should be, the wanted owner first.

@@ -14,4 +14,6 @@ package struct DisabledRules: OptionSet, Hashable, Sendable {
     package static let membersAreStores = DisabledRules(rawValue: 1 << 3)
     /// R15 off: a disk that went back in time is welcome.
     package static let noGoingBack = DisabledRules(rawValue: 1 << 4)
+    /// R19 off: who is declared down leaves the in-sync sets in which somebody else is up.
+    package static let ownerShrinks = DisabledRules(rawValue: 1 << 5)
 }

@@ -48,17 +48,12 @@ struct MoveSelection {
             promotions < limits.promotionsMax
         {
             promotions += 1
-            return .promote(node.life, inSync: partition.inSync)
+            return .promote(node.life)
         }
-        // Copies are given up only when as many as the settings want are in sync elsewhere.
-        guard partition.targets.count >= map.settings.replicationFactor,
-            partition.targets.allSatisfy({ target in live.contains { $0.node == target } }),
-            removals < limits.removalsMax
+        // A surplus member of the in-sync set becomes a learner first, by its owner's request.
+        guard map.hasSurplus(partition), removals < limits.removalsMax,
+            let surplus = partition.learners.first(where: { !partition.targets.contains($0.node) })
         else { return nil }
-        let surplus = (partition.learners + partition.inSync).first {
-            !partition.targets.contains($0.node) && $0.node != owner.node
-        }
-        guard let surplus else { return nil }
         removals += 1
         return .removeReplica(surplus)
     }

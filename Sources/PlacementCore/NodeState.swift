@@ -24,7 +24,7 @@ public struct NodeState: Hashable, Sendable {
     public internal(set) var profile: NodeProfile
     /// The registered disk.
     public internal(set) var disk: StoreRecord
-    /// Replaced disks that still hold the only copy of some partition, and so are welcome back.
+    /// Replaced disks that are still in sync for some partition, and so are welcome back.
     public internal(set) var formerDisks: [StoreRecord] = []
     /// The newest that was issued.
     public internal(set) var incarnation: Incarnation

@@ -31,7 +31,7 @@ extension Refusal: WireValue {
         case alreadyInitialized, otherCluster, oldProgram, invalid, full
         case unknownNode, unknownPartition, notUp, staleLife, staleEpoch, staleRevision, staleVersion
         case rolledBack, unknownStore, storeOfAnotherNode
-        case noOwner, notInSync, notLearner, alreadyReplica, isOwner, lastInSync, notOffline
+        case noOwner, notInSync, notLearner, alreadyReplica, isOwner, isInSync, notOffline
         case dataLossNotAccepted, holdsReplicas, isVoter, lastVoter, notVoter
     }
 
@@ -58,7 +58,7 @@ extension Refusal: WireValue {
         case .notLearner: self = .notLearner
         case .alreadyReplica: self = .alreadyReplica
         case .isOwner: self = .isOwner
-        case .lastInSync: self = .lastInSync
+        case .isInSync: self = .isInSync
         case .notOffline: self = .notOffline
         case .dataLossNotAccepted: self = .dataLossNotAccepted
         case .holdsReplicas: self = .holdsReplicas
@@ -92,7 +92,7 @@ extension Refusal: WireValue {
             case .notLearner: (.notLearner, nil)
             case .alreadyReplica: (.alreadyReplica, nil)
             case .isOwner: (.isOwner, nil)
-            case .lastInSync: (.lastInSync, nil)
+            case .isInSync: (.isInSync, nil)
             case .notOffline: (.notOffline, nil)
             case .dataLossNotAccepted: (.dataLossNotAccepted, nil)
             case .holdsReplicas: (.holdsReplicas, nil)

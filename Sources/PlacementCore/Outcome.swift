@@ -44,8 +44,8 @@ public enum Refusal: Error, Hashable, Sendable {
     case alreadyReplica
     /// The owner leaves the in-sync set only by another's promotion.
     case isOwner
-    /// The last member of the in-sync set is never removed.
-    case lastInSync
+    /// Only the owner lets a member of the in-sync set go (R19).
+    case isInSync
     /// A member of the in-sync set is there or just starts: promote that one.
     case notOffline
     case dataLossNotAccepted

@@ -80,7 +80,7 @@ public struct Move: Hashable, Sendable {
     public enum Kind: Hashable, Sendable {
         case addLearner(ReplicaID)
         /// A change of owner between members of the in-sync set; best after a handoff.
-        case promote(NodeLife, inSync: [ReplicaID])
+        case promote(NodeLife)
         case removeReplica(ReplicaID)
     }
 
@@ -91,7 +91,7 @@ public struct Move: Hashable, Sendable {
     public var command: Command {
         switch kind {
         case .addLearner(let replica): .addLearner(partition, revision, replica)
-        case .promote(let life, let inSync): .promote(partition, revision, to: life, inSync: inSync)
+        case .promote(let life): .promote(partition, revision, to: life)
         case .removeReplica(let replica): .removeReplica(partition, revision, replica)
         }
     }

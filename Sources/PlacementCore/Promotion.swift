@@ -38,6 +38,20 @@ extension ClusterMap {
         for id: PartitionID, reports: [LogReport], excluding excluded: Set<NodeID> = []
     ) -> [NodeLife] {
         guard let partition = self[id] else { return [] }
+        return candidates(for: partition, reports: reports, excluding: excluded, owned: ownedCounts())
+    }
+
+    /// How many partitions each node owns.
+    func ownedCounts() -> [NodeID: Int] {
+        partitions.reduce(into: [:]) { counts, partition in
+            if let owner = partition.owner { counts[owner.node, default: 0] += 1 }
+        }
+    }
+
+    func candidates(
+        for partition: PartitionState, reports: [LogReport], excluding excluded: Set<NodeID> = [],
+        owned: [NodeID: Int]
+    ) -> [NodeLife] {
         struct Candidate {
             var life: NodeLife
             var drains: Bool
@@ -49,11 +63,10 @@ extension ClusterMap {
             guard let node = self[member.node] else { continue }
             let report = reports.last { $0.life == node.life }
             if let report, let acknowledged = report.acknowledged, report.end < acknowledged { continue }
-            let owned = partitions.count { $0.owner?.node == node.id }
             candidates.append(
                 Candidate(
                     life: node.life, drains: node.isDraining, end: report?.end,
-                    ownedPerWeight: Double(owned) / max(Double(node.profile.weight), 0.5)))
+                    ownedPerWeight: Double(owned[node.id] ?? 0) / max(Double(node.profile.weight), 0.5)))
         }
         candidates.sort { a, b in
             if a.end != b.end {
@@ -67,15 +80,9 @@ extension ClusterMap {
         return candidates.map(\.life)
     }
 
-    /// The command that grants the partition, and drops members that are down: their acknowledgements would
-    /// only be waited for. One that just starts again stays.
+    /// The command that grants the partition. The in-sync set stays: which of its members are gone for good
+    /// is for the new owner to say, which has its own log before its eyes (R19).
     public func promotion(of id: PartitionID, to life: NodeLife) -> Command? {
-        guard let partition = self[id] else { return nil }
-        return .promote(
-            id, partition.revision, to: life,
-            inSync: partition.inSync.filter {
-                guard let node = self[$0.node], node.store == $0.store else { return false }
-                return node.liveness != .down || $0 == life.replica
-            })
+        self[id].map { .promote(id, $0.revision, to: life) }
     }
 }

@@ -49,5 +49,5 @@ extension [ReplicaID] {
         insert(replica, at: firstIndex { $0 > replica } ?? endIndex)
     }
 
-    func holds(_ node: NodeID) -> Bool { contains { $0.node == node } }
+    package func holds(_ node: NodeID) -> Bool { contains { $0.node == node } }
 }

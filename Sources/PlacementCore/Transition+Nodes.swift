@@ -66,8 +66,8 @@ extension Transition {
         return life
     }
 
-    /// Another disk is another replica: the old one is out of sync wherever somebody else is in sync (R12),
-    /// and owns nothing (R11). Where it was the only one, the partition waits for it.
+    /// Another disk is another replica: it owns nothing (R11) and is in sync nowhere (R12). The old one stays
+    /// in the in-sync sets until their owners let it go: it may still be whole, and the only one (R19).
     private mutating func replaceDisk(
         _ former: NodeState.StoreRecord, with life: NodeLife, at index: Int
     ) {
@@ -75,15 +75,13 @@ extension Transition {
         let (keepsGrants, keepsMemberships) = (
             disabled.contains(.grantsNameAStore), disabled.contains(.membersAreStores)
         )
-        changePartitions(where: { $0.holds(life.node) || $0.owner?.node == life.node }) {
+        changePartitions(where: {
+            $0.owner?.node == life.node || $0.learners.holds(life.node)
+                || keepsMemberships && $0.inSync.contains(old)
+        }) {
             if $0.owner?.node == life.node { $0.owner = keepsGrants ? life : nil }
             $0.learners.removeAll { $0.node == life.node }
-            guard let place = $0.inSync.firstIndex(of: old) else { return }
-            if keepsMemberships {
-                $0.inSync[place] = life.replica
-            } else if $0.inSync.count > 1 {
-                $0.inSync.remove(at: place)
-            }
+            if keepsMemberships, let place = $0.inSync.firstIndex(of: old) { $0.inSync[place] = life.replica }
         }
         changeNode(at: index) { $0.formerDisks.append(former) }
         forgetUselessDisks()
@@ -118,8 +116,9 @@ extension Transition {
         }
     }
 
-    /// Ends a life. The node leaves the in-sync sets in which another member is up; where none is, dropping
-    /// it would only cost the partition a candidate.
+    /// Ends a life, and with it what it owned. The node stays in its in-sync sets: the other members' disks
+    /// may be lost although nobody has noticed, so nobody but an owner, with its log before its eyes, can say
+    /// that a member is not needed (R19).
     mutating func nodeDown(
         _ id: NodeID, _ incarnation: Incarnation, _ evidence: DownEvidence
     ) throws(Refusal) {
@@ -132,15 +131,12 @@ extension Transition {
         }
         let life = map.nodes[index].life
         record(.down(life, evidence))
-        for number in map.partitions.indices {
-            let partition = map.partitions[number]
-            let drops =
-                partition.inSync.contains(life.replica) && partition.inSync.contains(where: map.isLive)
-            guard drops || partition.owner?.node == id else { continue }
-            changePartition(number) {
-                if $0.owner?.node == id { $0.owner = nil }
-                if drops { $0.demote(life.replica) }
-            }
+        changePartitions(where: { $0.owner?.node == id }) { $0.owner = nil }
+        guard disabled.contains(.ownerShrinks) else { return }
+        let map = map
+        changePartitions(where: { $0.inSync.contains(life.replica) && $0.inSync.contains(where: map.isLive) })
+        {
+            $0.demote(life.replica)
         }
     }
 

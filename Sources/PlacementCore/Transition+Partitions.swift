@@ -21,7 +21,13 @@ extension Transition {
         case .drop(let replica):
             guard partition.inSync.contains(replica) else { throw .notInSync }
             guard replica != owner.replica else { throw .isOwner }
-            changePartition(number) { $0.demote(replica) }
+            if map[replica.node]?.store == replica.store {
+                changePartition(number) { $0.demote(replica) }
+            } else {
+                // A disk that was replaced cannot learn.
+                changePartition(number) { $0.inSync.removeAll { $0 == replica } }
+                forgetUselessDisks()
+            }
         case .add(let life):
             guard let node = map[life.node] else { throw .unknownNode }
             // The life that caught up must be the one that is registered: between the request and now the
@@ -38,9 +44,7 @@ extension Transition {
         }
     }
 
-    mutating func promote(
-        _ id: PartitionID, _ revision: Revision, to life: NodeLife, inSync: [ReplicaID]
-    ) throws(Refusal) {
+    mutating func promote(_ id: PartitionID, _ revision: Revision, to life: NodeLife) throws(Refusal) {
         let number = try check(id, revision)
         try checkGrantee(life)
         var members = map.partitions[number].inSync
@@ -49,14 +53,11 @@ extension Transition {
             members.removeAll { $0.node == life.node }
             members.insertSorted(life.replica)
         }
-        let kept = Set(inSync)
-        guard kept.contains(life.replica), kept.isSubset(of: members) else { throw .invalid }
         changePartition(number) {
             $0.epoch.rawValue += 1
             $0.owner = life
             $0.learners.removeAll { $0.node == life.node }
             $0.inSync = members
-            for member in members where !kept.contains(member) { $0.demote(member) }
         }
     }
 
@@ -104,15 +105,9 @@ extension Transition {
     ) throws(Refusal) {
         let number = try check(id, revision)
         let partition = map.partitions[number]
-        if !partition.learners.contains(replica) {
-            guard partition.inSync.contains(replica) else { throw .notLearner }
-            guard partition.owner?.replica != replica else { throw .isOwner }
-            guard partition.inSync.count > 1 else { throw .lastInSync }
-        }
-        changePartition(number) {
-            $0.inSync.removeAll { $0 == replica }
-            $0.learners.removeAll { $0 == replica }
-        }
+        guard !partition.inSync.contains(replica) else { throw .isInSync }
+        guard partition.learners.contains(replica) else { throw .notLearner }
+        changePartition(number) { $0.learners.removeAll { $0 == replica } }
     }
 
     mutating func setTargets(_ assignments: [TargetAssignment], _ version: MapVersion) throws(Refusal) {

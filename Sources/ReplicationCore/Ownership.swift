@@ -1,7 +1,7 @@
 import Identifiers
 
 /// What the owner of an epoch knows of its replicas.
-public struct Ownership: Hashable, Sendable {
+public struct Ownership: Sendable {
     public let epoch: Epoch
     /// The end of the log when this process became the owner (R9).
     let start: LogPosition
@@ -16,6 +16,7 @@ public struct Ownership: Hashable, Sendable {
     /// Members that count, besides this one; a copy of the configuration's, so that a broken rule shows.
     var inSync: [ReplicaID]
     var reads: [ReadRound] = []
+    package var readCount: Int { reads.count }
     var nextRound: UInt64 = 1
     var nextProposalAt: UInt64 = 0
 
@@ -28,8 +29,8 @@ public struct Ownership: Hashable, Sendable {
 }
 
 /// How far another replica has come, and how it is fed.
-public struct Progress: Hashable, Sendable {
-    enum State: Hashable {
+public struct Progress: Sendable {
+    enum State {
         /// One append is on its way, to learn where the logs agree.
         case probe
         case stream
@@ -49,7 +50,7 @@ public struct Progress: Hashable, Sendable {
     var probes: UInt64 = 0
     /// The ends of the appends on their way, and their bytes.
     var inFlight: [(end: LogPosition, bytes: Int)] = []
-    var inFlightBytes = 0
+    package internal(set) var inFlightBytes = 0
     /// Since when something is unanswered.
     var waitingSince: UInt64?
     /// Since when the replica is behind the log's end without any progress.
@@ -81,19 +82,10 @@ public struct Progress: Hashable, Sendable {
         inFlightBytes = 0
         waitingSince = nil
     }
-
-    public static func == (a: Self, b: Self) -> Bool {
-        a.replica == b.replica && a.match == b.match && a.next == b.next && a.state == b.state
-    }
-
-    public func hash(into hasher: inout Hasher) {
-        hasher.combine(replica)
-        hasher.combine(match)
-    }
 }
 
 /// A read that waits until every replica that could be promoted has confirmed the epoch.
-struct ReadRound: Hashable, Sendable {
+struct ReadRound: Sendable {
     var id: UInt64
     var round: UInt64
     var missing: [ReplicaID]

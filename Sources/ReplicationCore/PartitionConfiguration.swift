@@ -11,32 +11,32 @@ public struct PartitionConfiguration: Hashable, Sendable {
     public var inSync: [ReplicaID]
     /// Replicas that are catching up.
     public var learners: [ReplicaID]
+    /// Of all these, those that the owner is to do without, because they are gone or no longer wanted. May
+    /// change without the revision.
+    public var leaving: [ReplicaID]
 
     public init(
-        epoch: Epoch, revision: UInt64, owner: NodeLife?, inSync: [ReplicaID], learners: [ReplicaID] = []
+        epoch: Epoch, revision: UInt64, owner: NodeLife?, inSync: [ReplicaID], learners: [ReplicaID] = [],
+        leaving: [ReplicaID] = []
     ) {
         self.epoch = epoch
         self.revision = revision
         self.owner = owner
         self.inSync = inSync
         self.learners = learners
+        self.leaving = leaving
     }
 }
 
 /// What an owner asks of the control plane; compared and set on epoch and revision when it is applied (R2,
 /// R8).
 public struct MembershipRequest: Hashable, Sendable {
-    public enum Change: Hashable, Sendable {
-        case drop(ReplicaID)
-        case add(NodeLife)
-    }
-
     public var partition: PartitionID
     public var epoch: Epoch
     public var revision: UInt64
-    public var change: Change
+    public var change: InSyncChange
 
-    public init(partition: PartitionID, epoch: Epoch, revision: UInt64, change: Change) {
+    public init(partition: PartitionID, epoch: Epoch, revision: UInt64, change: InSyncChange) {
         self.partition = partition
         self.epoch = epoch
         self.revision = revision

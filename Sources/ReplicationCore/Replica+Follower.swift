@@ -15,6 +15,7 @@ extension Replica {
         // An owner hears of no other one in its epoch: it is the only process that was granted it.
         guard owner == nil else { return }
         leader = sender
+        guard !isInstalling else { return }
         guard !isDamaged else {
             return effects.append(.send(.damaged(epoch: append.epoch), to: sender.node))
         }
@@ -112,12 +113,12 @@ extension Replica {
         writes.removeAll { $0.epoch <= promisedDurable }
         for index in writes.indices { writes[index].position = mark.position }
         isDamaged = false
+        isInstalling = false
         acknowledged = .zero
         matched = epoch == promised ? mark.position : .zero
-        if mark.position > committed {
-            committed = mark.position
-            effects.append(.committed(committed))
-        }
+        // What a damaged replica took for committed says nothing about the tables that it has now.
+        committed = mark.position
+        effects.append(.committed(committed))
         acknowledge(&effects)
     }
 

@@ -15,6 +15,7 @@ extension Replica {
             inSync: configuration.inSync.filter { $0 != me.replica })
         arrangePeers(configuration, now)
         leadIfReady(&effects)
+        dropLeaving(now, &effects)
     }
 
     /// The first record of the epoch may be written once the epoch and everything before it are on disk (R10,
@@ -42,6 +43,15 @@ extension Replica {
         let required = owner?.required ?? []
         for index in reads.indices { reads[index].missing.removeAll { !required.contains($0) } }
         finish(reads, &effects)
+        dropLeaving(now, &effects)
+    }
+
+    /// Who is gone, or no longer wanted, can change without the rest of the configuration.
+    mutating func learn(leaving: [ReplicaID], _ now: UInt64, _ effects: inout [ReplicaEffect]) {
+        guard let former = configuration?.leaving, former != leaving else { return }
+        configuration?.leaving = leaving
+        if leaving.contains(where: { !former.contains($0) }) { owner?.nextProposalAt = 0 }
+        dropLeaving(now, &effects)
     }
 
     private mutating func arrangePeers(_ configuration: PartitionConfiguration, _ now: UInt64) {
@@ -60,6 +70,7 @@ extension Replica {
         guard owner?.hasLed == true, !records.isEmpty else { return }
         for record in records { log.append(record) }
         write(.append(records), &effects)
+        trim()
     }
 
     /// A record is committed when it is on disk at every member that counts, this one included (R1).
@@ -77,6 +88,7 @@ extension Replica {
         if position > committed {
             committed = position
             effects.append(.committed(position))
+            trim()
         }
         if !owner.isServing, committed > owner.start {
             self.owner?.isServing = true
@@ -179,46 +191,66 @@ extension Replica {
         }
     }
 
+    private mutating func propose(
+        _ change: InSyncChange, _ now: UInt64, _ effects: inout [ReplicaEffect]
+    ) {
+        guard let configuration else { return }
+        owner?.nextProposalAt = now + settings.shrinkAfterMicros
+        if case .add(let life) = change, owner?.pendingAdds.contains(life) == false,
+            rules.contains(.maximalInSync)
+        {
+            owner?.pendingAdds.append(life)
+        }
+        if case .drop(let replica) = change, !rules.contains(.shrinkByControlPlane) {
+            owner?.inSync.removeAll { $0 == replica }
+            advanceCommit(&effects)
+        }
+        effects.append(
+            .propose(
+                MembershipRequest(
+                    partition: partition, epoch: configuration.epoch, revision: configuration.revision,
+                    change: change)))
+    }
+
+    /// Asks at once for the removal of a member that will not answer, so that all partitions of a node that
+    /// went down ask in one round. Everything that was ever acknowledged is on this process's disk (R4), so
+    /// it may: another node could only guess whose disk is still there (R19).
+    private mutating func dropLeaving(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
+        guard let owner, let configuration, configuration.epoch == owner.epoch, now >= owner.nextProposalAt,
+            let member = configuration.inSync.first(where: {
+                $0 != me.replica && configuration.leaving.contains($0)
+            })
+        else { return }
+        propose(.drop(member), now, &effects)
+    }
+
     private mutating func proposeChange(
         _ configuration: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
         guard let owner, now >= owner.nextProposalAt else { return }
-        func propose(_ change: MembershipRequest.Change) {
-            self.owner?.nextProposalAt = now + settings.shrinkAfterMicros
-            if case .add(let life) = change, !owner.pendingAdds.contains(life),
-                rules.contains(.maximalInSync)
-            {
-                self.owner?.pendingAdds.append(life)
-            }
-            effects.append(
-                .propose(
-                    MembershipRequest(
-                        partition: partition, epoch: configuration.epoch, revision: configuration.revision,
-                        change: change)))
-        }
         for peer in owner.peers where configuration.inSync.contains(peer.replica) {
             let isStuck = peer.behindSince.map { now >= $0 &+ settings.shrinkAfterMicros } ?? false
-            guard isStuck || peer.needsSnapshot else { continue }
-            if !rules.contains(.shrinkByControlPlane) {
-                self.owner?.inSync.removeAll { $0 == peer.replica }
-                advanceCommit(&effects)
+            guard isStuck || peer.needsSnapshot || configuration.leaving.contains(peer.replica) else {
+                continue
             }
-            return propose(.drop(peer.replica))
+            return propose(.drop(peer.replica), now, &effects)
         }
         // An addition that was asked for is asked for again until its outcome is known (R3).
         for life in owner.pendingAdds {
             if let process = owner.peers.first(where: { $0.replica == life.replica })?.process {
-                return propose(.add(process))
+                return propose(.add(process), now, &effects)
             }
         }
         // Before its own first record is committed, an owner does not know how far the log is: a learner that
         // has all of what it knows could still lack something that was acknowledged (R9).
         guard owner.isServing || !rules.contains(.caughtUpPastStart) else { return }
         for (index, peer) in owner.peers.enumerated() where !configuration.inSync.contains(peer.replica) {
-            guard isCaughtUp(peer, now), !peer.needsSnapshot, let process = peer.process else { continue }
+            guard isCaughtUp(peer, now), !peer.needsSnapshot, let process = peer.process,
+                !configuration.leaving.contains(peer.replica)
+            else { continue }
             // What is committed without it is never more than it has from now on.
             self.owner?.peers[index].isJoining = peer.match < committed
-            if peer.match >= committed { return propose(.add(process)) }
+            if peer.match >= committed { return propose(.add(process), now, &effects) }
         }
     }
 
@@ -274,6 +306,12 @@ extension Progress {
         }
         waitingSince = inFlight.isEmpty ? nil : now
         if state == .probe {
+            guard !inFlight.isEmpty || next == match.next else {
+                // It has less than it was asked about, and says so in answer to something older.
+                next = match.next
+                probes += 1
+                return
+            }
             state = .stream
             // It follows the log after all, perhaps because what it needed was already on its way.
             needsSnapshot = false

@@ -3,7 +3,8 @@ import Identifiers
 /// One partition's copy on one node: follower, learner or owner. Decides; writes and sends nothing itself.
 ///
 /// Primary and backups with reconfiguration by a control plane, after PacificA (Lin et al., MSR-TR-2008-25)
-/// and Kafka's in-sync sets (KIP-101, KIP-497, KIP-966); the rules R1 to R18 are in `cluster.md` 2.0.
+/// and Kafka's in-sync sets (KIP-101, KIP-497, KIP-966); the rules R1 to R18 are in `cluster.md` 2.0,
+/// R19 is in decision 12.
 public struct Replica: Sendable {
     public let partition: PartitionID
     public let me: NodeLife
@@ -25,6 +26,8 @@ public struct Replica: Sendable {
     /// The last epoch that this process has owned.
     var lastOwned = Epoch(rawValue: 0)
     public internal(set) var isDamaged = false
+    /// A snapshot is being put in place: records that come meanwhile are lost, and will be sent again.
+    public internal(set) var isInstalling = false
 
     /// Everything up to here is known to be the same as in the log of the epoch's owner.
     public internal(set) var matched = LogPosition.zero
@@ -71,6 +74,10 @@ public struct Replica: Sendable {
         case .linkChanged(let node): linkChanged(node, now)
         case .logRead(let replica, let position, let records):
             logRead(replica, position, records, now, &effects)
+        case .snapshotReady(let mark, let epoch):
+            isInstalling = wantsSnapshot(mark, epoch: epoch)
+            effects.append(isInstalling ? .installSnapshot(mark) : .discardSnapshot)
+        case .snapshotFailed: isInstalling = false
         case .snapshotInstalled(let mark, let epochs, let epoch):
             installed(mark, epochs, epoch, &effects)
         case .snapshotEnded(let replica): snapshotEnded(replica, now)
@@ -86,7 +93,12 @@ public struct Replica: Sendable {
     private mutating func configure(
         _ new: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
-        if let old = configuration, (new.epoch, new.revision) <= (old.epoch, old.revision) { return }
+        if let old = configuration {
+            guard (new.epoch, new.revision) >= (old.epoch, old.revision) else { return }
+            if (new.epoch, new.revision) == (old.epoch, old.revision) {
+                return learn(leaving: new.leaving, now, &effects)
+            }
+        }
         let isFirst = configuration == nil
         configuration = new
         if isFirst, !rules.contains(.truncateByMatch), log.end.position > committed {

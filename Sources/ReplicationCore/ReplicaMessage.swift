@@ -54,6 +54,11 @@ public enum ReplicaEvent: Sendable {
     case linkChanged(NodeID)
     /// The answer to `readLog`; nil if the journal no longer has the position.
     case logRead(for: ReplicaID, after: LogPosition, records: [LogRecord]?)
+    /// A snapshot of the owner of that epoch is here, whole and proven; answered with `installSnapshot` or
+    /// `discardSnapshot`.
+    case snapshotReady(LogMark, epoch: Epoch)
+    /// What `installSnapshot` asked for did not happen: everything is as it was.
+    case snapshotFailed
     /// A snapshot up to that mark is in place, durable, and everything before it is gone.
     case snapshotInstalled(LogMark, epochs: [EpochStart], epoch: Epoch)
     /// The stream of a snapshot to a replica has ended, well or not.
@@ -88,6 +93,11 @@ public enum ReplicaEffect: Hashable, Sendable {
     case propose(MembershipRequest)
     case readLog(for: ReplicaID, after: LogPosition, bytesMax: Int)
     case sendSnapshot(to: ReplicaID)
+    /// The snapshot that is ready is to replace everything here, after all writes so far. None follows that
+    /// has a position before `snapshotInstalled` or `snapshotFailed`.
+    case installSnapshot(LogMark)
+    /// The snapshot that is ready is not needed any more.
+    case discardSnapshot
     case readConfirmed(UInt64)
     /// Nothing was proven; the reader is to ask again, perhaps elsewhere.
     case readLost(UInt64)

@@ -47,9 +47,7 @@ public struct ReplicationFrame: Hashable, Sendable {
         let count = try reader.count("replication groups", limit: groupsMax)
         var groups: [Group] = []
         for _ in 0..<count {
-            let raw = try reader.varint()
-            guard let number = UInt32(exactly: raw) else { throw .unknown(what: "partition", value: raw) }
-            let partition = PartitionID(rawValue: number)
+            let partition = try reader.partition()
             groups.append(Group(partition: partition, message: try .read(&reader, of: partition)))
         }
         try reader.finish()
@@ -77,11 +75,7 @@ extension ReplicaMessage {
             writer.varint(epoch.rawValue)
             writer.varint(probe)
             writer.varint(end.rawValue)
-            writer.varint(epochs.count)
-            for start in epochs {
-                writer.varint(start.epoch.rawValue)
-                writer.varint(start.first.rawValue)
-            }
+            EpochStart.write(epochs, to: &writer)
         case .damaged(let epoch):
             writer.byte(4)
             writer.varint(epoch.rawValue)
@@ -108,7 +102,8 @@ extension ReplicaMessage {
             let epoch = try reader.epoch()
             let probe = try reader.varint()
             let end = try reader.position()
-            return .mismatch(epoch: epoch, probe: probe, end: end, epochs: try readEpochs(&reader))
+            let epochs = try EpochStart.readList(&reader, limit: 4_096)
+            return .mismatch(epoch: epoch, probe: probe, end: end, epochs: epochs)
         case 4: return .damaged(epoch: try reader.epoch())
         case 5:
             let epoch = try reader.epoch()
@@ -121,21 +116,6 @@ extension ReplicaMessage {
             return .confirmed(epoch: epoch, round: try reader.varint())
         case let tag: throw .unknown(what: "replication message", value: UInt64(tag))
         }
-    }
-
-    private static func readEpochs(_ reader: inout ByteReader) throws(WireError) -> [EpochStart] {
-        let count = try reader.count("epochs", limit: 4_096)
-        var epochs: [EpochStart] = []
-        for _ in 0..<count {
-            let epoch = try reader.epoch()
-            let start = EpochStart(epoch: epoch, first: try reader.position())
-            if let last = epochs.last, start.epoch <= last.epoch || start.first <= last.first {
-                throw .invalid("the epochs of a log ascend")
-            }
-            guard start.first > .zero else { throw .invalid("an epoch begins at a position") }
-            epochs.append(start)
-        }
-        return epochs
     }
 
     private static func readAppend(
@@ -190,13 +170,44 @@ extension LogMark {
     }
 }
 
+extension EpochStart {
+    static func write(_ epochs: [EpochStart], to writer: inout ByteWriter) {
+        writer.varint(epochs.count)
+        for start in epochs {
+            writer.varint(start.epoch.rawValue)
+            writer.varint(start.first.rawValue)
+        }
+    }
+
+    static func readList(_ reader: inout ByteReader, limit: Int) throws(WireError) -> [EpochStart] {
+        let count = try reader.count("epochs", limit: limit)
+        var epochs: [EpochStart] = []
+        for _ in 0..<count {
+            let epoch = try reader.epoch()
+            let start = EpochStart(epoch: epoch, first: try reader.position())
+            if let last = epochs.last, start.epoch <= last.epoch || start.first <= last.first {
+                throw .invalid("the epochs of a log ascend")
+            }
+            guard start.first > .zero else { throw .invalid("an epoch begins at a position") }
+            epochs.append(start)
+        }
+        return epochs
+    }
+}
+
 // Code goes on counting from these, so the largest numbers are not for others to choose.
 extension ByteReader {
-    fileprivate mutating func epoch() throws(WireError) -> Epoch {
+    mutating func epoch() throws(WireError) -> Epoch {
         Epoch(rawValue: try varint().countable("an epoch"))
     }
 
-    fileprivate mutating func position() throws(WireError) -> LogPosition {
+    mutating func position() throws(WireError) -> LogPosition {
         LogPosition(rawValue: try varint().countable("a position"))
+    }
+
+    mutating func partition() throws(WireError) -> PartitionID {
+        let raw = try varint()
+        guard let number = UInt32(exactly: raw) else { throw .unknown(what: "partition", value: raw) }
+        return PartitionID(rawValue: number)
     }
 }

@@ -117,6 +117,38 @@ public final class Connection {
         guard code == SQLITE_OK else { throw SQLiteError(code, on: handle, operation: "lookaside \(path)") }
     }
 
+    /// How long the database file is, without what only the write-ahead log has.
+    public func fileBytes() throws(SQLiteError) -> Int {
+        let file = try file()
+        var bytes: sqlite3_int64 = 0
+        let code = file.pointee.pMethods.pointee.xFileSize(file, &bytes)
+        guard code == SQLITE_OK else { throw SQLiteError(code, on: nil, operation: "size \(path)") }
+        return Int(bytes)
+    }
+
+    /// Bytes of the database file, without what only the write-ahead log has; through SQLite's own
+    /// descriptor, because closing another one of the same file would drop SQLite's locks.
+    public func readFile(_ range: Range<Int>) throws(SQLiteError) -> [UInt8] {
+        let file = try file()
+        var code = SQLITE_OK
+        let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+            code = file.pointee.pMethods.pointee.xRead(
+                file, buffer.baseAddress, Int32(range.count), sqlite3_int64(range.lowerBound))
+            count = code == SQLITE_OK ? range.count : 0
+        }
+        guard code == SQLITE_OK else { throw SQLiteError(code, on: nil, operation: "read \(path)") }
+        return bytes
+    }
+
+    private func file() throws(SQLiteError) -> UnsafeMutablePointer<sqlite3_file> {
+        var file: UnsafeMutablePointer<sqlite3_file>?
+        let code = sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &file)
+        guard code == SQLITE_OK, let file else {
+            throw SQLiteError(code, on: handle, operation: "the file of \(path)")
+        }
+        return file
+    }
+
     /// Frees cached pages that are not in use.
     public func releaseMemory() { sqlite3_db_release_memory(handle) }
 

@@ -37,8 +37,6 @@ public final class Statement {
         try check(sqlite3_bind_int64(handle, index, value))
     }
 
-    public func bindNull(at index: Int32) throws(SQLiteError) { try check(sqlite3_bind_null(handle, index)) }
-
     /// Binds a copy of the text.
     public func bind(text: String, at index: Int32) throws(SQLiteError) {
         let count = Int32(text.utf8.count)

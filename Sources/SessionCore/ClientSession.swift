@@ -102,6 +102,10 @@ public struct ClientSession: Sendable {
         return outbound.isFull ? .close(.slowReader) : .send
     }
 
+    /// The host has ended the subscription `id`.
+    /// - Returns: what to unsubscribe; nil: nobody wants to know any more.
+    public mutating func ended(id: UInt64) -> SubscriptionID? { subscriptions.removeValue(forKey: id) }
+
     public enum EventDecision: Hashable, Sendable {
         case send, drop
         case close(CloseReason)

@@ -40,6 +40,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("R15", placement: .noGoingBack),
         BrokenRule("R17", replication: .outputGate),
         BrokenRule("R18", replication: .durableEpoch),
+        BrokenRule("R19", placement: .ownerShrinks),
         BrokenRule("raft-answers-before-write", consensus: .answersBeforeWrite),
         BrokenRule("raft-counts-own-unwritten", consensus: .countsOwnUnwritten),
         BrokenRule("raft-votes-twice", consensus: .votesTwice),

@@ -98,6 +98,24 @@ struct Checker {
     }
 }
 
+/// The members of one partition's in-sync set whose removal was asked for, of the newest revision.
+struct Removals {
+    private var revision: UInt64 = 0
+    private var replicas: [ReplicaID] = []
+
+    mutating func add(_ request: MembershipRequest) {
+        guard case .drop(let replica) = request.change, request.revision >= revision else { return }
+        if request.revision > revision { replicas = [] }
+        revision = request.revision
+        replicas.append(replica)
+    }
+
+    /// One of these at the most: any decision makes the others refused.
+    func dropped(at state: PartitionState) -> [ReplicaID?] {
+        state.revision.rawValue == revision ? replicas : []
+    }
+}
+
 extension Simulation {
     /// I1: what a client was told is on disk at every in-sync replica whose disk is there.
     func checkAcknowledged() {

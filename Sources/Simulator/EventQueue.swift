@@ -19,6 +19,17 @@ struct EventQueue {
         case snapshotEnded(machine: Int, process: Int, PartitionID, ReplicaID)
         case clientTurn(Int)
         case clientTimeout(Int, attempt: UInt64)
+
+        /// Whose process the event reaches; what the operator, faults and clients do reaches it by packets.
+        var machine: Int? {
+            switch self {
+            case .tick(let machine, _), .raftSynced(let machine, _, _), .laneSynced(let machine, _, _),
+                .identitySynced(let machine, _, _), .snapshotEnded(let machine, _, _, _):
+                machine
+            case .arrive(_, let line, _): line.to
+            default: nil
+            }
+        }
     }
 
     private struct Entry: Comparable {

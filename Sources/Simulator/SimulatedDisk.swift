@@ -48,6 +48,19 @@ struct SimulatedPartition {
         return records[Int(position.rawValue - base.position.rawValue - 1)]
     }
 
+    /// What fits, and one record at least; nil if the journal does not reach back so far.
+    func records(after position: LogPosition, bytesMax: Int) -> [LogRecord]? {
+        guard position >= base.position else { return nil }
+        var records: [LogRecord] = []
+        var bytes = 0
+        for record in self.records.drop(while: { $0.mark.position <= position }) {
+            bytes += record.bytes.count
+            guard records.isEmpty || bytes <= bytesMax else { break }
+            records.append(record)
+        }
+        return records
+    }
+
     func hash(at position: LogPosition) -> UInt64? {
         position == base.position ? base.hash : record(at: position)?.mark.hash
     }

@@ -1,6 +1,7 @@
 import ConsensusCore
 import ControlCore
 import Identifiers
+import PlacementCore
 import ReplicationCore
 
 /// A running process of a machine, with everything that a crash takes with it.
@@ -9,6 +10,7 @@ final class SimulatedProcess {
     let number: Int
     var server: ControlServer
     var client: ControlClient
+    var controller: Controller
     var replication: NodeReplication?
     var hosts: [PartitionID: SimulatedHost] = [:]
     var life: NodeLife?
@@ -18,15 +20,16 @@ final class SimulatedProcess {
     /// The journal's batches on their way to the disk.
     var laneWrites: [(batch: UInt64, writes: [(partition: PartitionID, write: LogWrite)])] = []
     var isLaneSyncing = false
-    var proposals: [UInt64: MembershipRequest] = [:]
+    /// What replicas asked for, by the token of the entry that it went into.
+    var proposals: [UInt64: [MembershipRequest]] = [:]
     var nextToken: UInt64 = 1
-    var snapshotsUnderWay: Set<PartitionID> = []
     /// Stands still until then.
     var pausedUntil: UInt64 = 0
     var configured: [PartitionID: PartitionConfiguration] = [:]
 
-    init(number: Int, server: ControlServer, client: ControlClient) {
+    init(number: Int, server: ControlServer, client: ControlClient, controller: Controller) {
         self.number = number
+        self.controller = controller
         self.server = server
         self.client = client
     }
@@ -86,6 +89,7 @@ struct SimulatedClient {
     var sequence: UInt64 = 0
     var attempt: UInt64 = 0
     var call: SimulatedCall?
+    var calledAt: UInt64 = 0
     /// The largest result that anybody had been told when the call began.
     var floor: UInt64 = 0
     var increments: [PartitionID: UInt64] = [:]

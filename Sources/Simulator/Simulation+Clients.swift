@@ -49,6 +49,7 @@ extension Simulation {
         clients[index].call = SimulatedCall(
             kind: happens(25) ? .read : .increment, client: index, sequence: clients[index].sequence,
             attempt: 0, partition: partition)
+        clients[index].calledAt = now
         clients[index].floor = checker.toldMax[partition] ?? 0
         sendCall(index)
     }
@@ -85,6 +86,12 @@ extension Simulation {
         report.acknowledged += 1
         mark(result)
         checker.told(call, result, floor: clients[index].floor)
+        if settings.recordsHistory {
+            report.history.append(
+                SimulatedOperation(
+                    client: index, partition: Int(call.partition.rawValue), isRead: call.kind == .read,
+                    calledAt: clients[index].calledAt, answeredAt: now, result: result))
+        }
         if call.kind == .increment { clients[index].increments[call.partition, default: 0] += 1 }
         events.plan(.clientTurn(index), at: now + chance(1_000...60_000))
     }

@@ -44,12 +44,13 @@ extension Simulation {
         return true
     }
 
-    /// An image of the life that ran last cannot be told from the disk itself, and is not promised to be
-    /// (R15). Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises,
+    /// An image of the last life that was confirmed cannot be told from the disk itself, and is not promised
+    /// to be (R15). Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises,
     /// and it votes before anybody can refuse it.
     private func rollBack(_ machine: SimulatedMachine) -> Bool {
-        guard var image = machine.image, image.store == machine.disk.store,
-            image.incarnation < machine.disk.incarnation, maySpare(machine.index)
+        guard var image = machine.image, let node = checker.decided?[Self.node(machine.index)],
+            image.store == machine.disk.store, image.store == node.store,
+            image.incarnation < node.disk.persisted, maySpare(machine.index)
         else { return false }
         stop(machine.index, "its disk goes back to an earlier state")
         image.raft = machine.disk.raft
@@ -83,53 +84,40 @@ extension Simulation {
             && !checker.isRolledBack(machine)
     }
 
-    /// Whether the node may be declared down, rightly or not. It leaves the in-sync sets in which another
-    /// member is up as far as the map knows. If that one's disk was lost and nobody has noticed yet, this
-    /// is the loss of the second of two copies, which is not promised to be survived. So for as long as a
-    /// loss is unnoticed, only the node that has suffered it is declared down.
-    func mayDeclareDown(_ node: NodeID) -> Bool {
-        // Not what whoever asks believes, who may have been deposed.
-        guard let map = checker.decided, let state = map[node] else { return false }
-        let isUnnoticed = map.nodes.contains { $0.isUp && $0.id != node && !isIntact($0.replica) }
-        return !isUnnoticed || !isIntact(state.replica)
-    }
-
-    /// Whether every partition and the control plane outlive the loss of this disk.
+    /// Whether every partition and the control plane outlive the loss of this disk, whenever somebody
+    /// notices: in every in-sync set another disk must be whole, also in those that are asked for.
     func maySpare(_ index: Int) -> Bool {
-        guard let map = checker.decided, isNothingUndecided else { return false }
+        guard let map = checker.decided else { return false }
         let node = Self.node(index)
-        for partition in map.partitions where partition.inSync.contains(where: { $0.node == node }) {
-            guard partition.inSync.contains(where: { $0.node != node && isIntact($0) }) else { return false }
+        func isLeft(_ members: [ReplicaID]) -> Bool {
+            members.contains { $0.node != node && isIntact($0) }
         }
-        // Under any configuration that some voter still goes by.
-        for machine in machines {
-            let voters = voters(of: machine)
-            guard voters.contains(where: { $0.node == node }) else { continue }
-            guard voters.count(where: { $0.node != node && isIntact($0) }) * 2 > voters.count else {
-                return false
+        for (number, partition) in map.partitions.enumerated() where partition.inSync.holds(node) {
+            let dropped = requested[PartitionID(number)]?.dropped(at: partition) ?? []
+            for former in dropped + [nil] {
+                guard isLeft(partition.inSync.filter { $0 != former }) else { return false }
+            }
+        }
+        // Under any configuration that some voter still goes by, or may be about to.
+        for configuration in machines.map(configuration(of:)) {
+            for promoted in configuration.learners.map({ [$0] }) + [[]] {
+                let voters = configuration.voters + promoted
+                guard voters.contains(where: { $0.node == node }) else { continue }
+                guard voters.count(where: { $0.node != node && isIntact($0) }) * 2 > voters.count else {
+                    return false
+                }
             }
         }
         return true
     }
 
-    /// Whether no decision is on its way that could make somebody the only one who has everything.
-    private var isNothingUndecided: Bool {
-        let decided = machines.compactMap { $0.process?.server.raft.commit }.max() ?? 0
-        return machines.allSatisfy { machine in
-            let last =
-                machine.process?.server.raft.lastPosition.index ?? machine.disk.raft.entries.last?.index
-                ?? machine.disk.raft.snapshot.position.index
-            return last <= decided && machine.process?.client.isProposing != true
-        }
-    }
-
-    private func voters(of machine: SimulatedMachine) -> [ReplicaID] {
-        if let process = machine.process { return process.server.raft.configuration.voters }
+    private func configuration(of machine: SimulatedMachine) -> Raft.Configuration {
+        if let process = machine.process { return process.server.raft.configuration }
         let state = machine.disk.raft
         for entry in state.entries.reversed() {
-            if case .configuration(let configuration) = entry.payload { return configuration.voters }
+            if case .configuration(let configuration) = entry.payload { return configuration }
         }
-        return state.snapshot.configuration.voters
+        return state.snapshot.configuration
     }
 
     private func cut() {

@@ -24,13 +24,9 @@ extension Simulation {
             for call in reads + (host?.gate.map(\.call) ?? []) {
                 answer(SimulatedAnswer(call: call, result: nil), from: index)
             }
-        case .propose(let request): propose(request, index, process)
-        case .readLog(let replica, let position, _):
+        case .readLog(let replica, let position, let bytesMax):
             let stored = machines[index].disk.partitions[Int(partition.rawValue)]
-            var records: [LogRecord]?
-            if position >= stored.base.position {
-                records = Array(stored.records.drop { $0.mark.position <= position }.prefix(20))
-            }
+            let records = stored.records(after: position, bytesMax: bytesMax)
             process.replication?.handle(
                 .logRead(for: replica, after: position, records: records), of: partition, now: now)
         case .sendSnapshot(let replica): sendSnapshot(replica, partition, index, process)
@@ -39,23 +35,25 @@ extension Simulation {
             guard let read = process.hosts[partition]?.reads.removeValue(forKey: id) else { return }
             answer(SimulatedAnswer(call: read.call, result: nil), from: index)
         case .damaged(let reason): checker.fail("m\(index) p\(partition.rawValue) is damaged: \(reason)")
-        case .persist, .send: break
+        // The simulation asks `wantsSnapshot` itself, and puts a snapshot in place in one step.
+        case .persist, .send, .propose, .installSnapshot, .discardSnapshot: break
         }
     }
 
-    private func propose(_ request: MembershipRequest, _ index: Int, _ process: SimulatedProcess) {
-        let change: InSyncChange =
-            switch request.change {
-            case .drop(let replica): .drop(replica)
-            case .add(let life): .add(life)
-            }
+    /// What the replicas of a process ask for in one round goes into one entry.
+    func propose(_ requests: [MembershipRequest], _ index: Int, _ process: SimulatedProcess) {
+        guard !requests.isEmpty else { return }
         let token = process.nextToken
         process.nextToken += 1
-        process.proposals[token] = request
-        note("m\(index) proposes \(request.change) for p\(request.partition.rawValue)")
-        let command = Command.changeInSync(
-            request.partition, request.epoch, Revision(rawValue: request.revision), change)
-        take(process.client.handle(.propose(token: token, [command])), at: index)
+        process.proposals[token] = requests
+        for request in requests { requested[request.partition, default: Removals()].add(request) }
+        note(
+            "m\(index) proposes "
+                + requests.map { "\($0.change) for p\($0.partition.rawValue)" }.joined(separator: ", "))
+        let commands = requests.map {
+            Command.changeInSync($0.partition, $0.epoch, Revision(rawValue: $0.revision), $0.change)
+        }
+        take(process.client.handle(.propose(token: token, commands)), at: index)
     }
 
     // MARK: Owning

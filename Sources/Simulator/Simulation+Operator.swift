@@ -4,10 +4,31 @@ import Identifiers
 import PlacementCore
 import ReplicationCore
 
-/// An operator with a script: declares nodes down, promotes, lets the planner fill holes, and replaces
-/// voters. Sees the machines, with some delay and error, and acts through the control plane like everybody
-/// else.
+/// The controller on each machine, and an operator with a script, who declares nodes down and replaces disks.
+/// He sees the machines, with some delay and error, and acts through the control plane like everybody else.
 extension Simulation {
+    /// What the leader of the consensus group does of its own accord.
+    func control(_ index: Int, _ process: SimulatedProcess) {
+        guard let map = process.server.state.map else { return }
+        let decisions = process.controller.tick(
+            map, group: process.server.group, isLeader: process.server.isLeader,
+            reports: { settings.extremes.reportsLogs ? reports($0) : [] })
+        for decision in decisions {
+            note("controller at m\(index): \(decision)")
+            switch decision {
+            case .propose(let commands):
+                report.promotions += commands.count { if case .promote = $0 { true } else { false } }
+                propose(commands, index, process)
+            case .changeVoters(let change):
+                let token = process.nextToken
+                process.nextToken += 1
+                take(process.client.handle(.changeVoters(token: token, Raft.Change(change))), at: index)
+            case .handOver(let voter):
+                take(process.server.handle(.handOver(to: voter), time: time), at: index)
+            }
+        }
+    }
+
     func operate() {
         guard let leader = machines.first(where: { $0.process?.server.isLeader == true && isFine($0) }),
             let process = leader.process, let map = process.server.state.map
@@ -17,27 +38,15 @@ extension Simulation {
             let machine = machines[Self.machine(node.id)]
             // A process that has just been confirmed may not know it yet.
             let isGone = !isFine(machine) || machine.process?.life.map { $0 != node.life } ?? false
-            if isGone, happens(40), mayDeclareDown(node.id) {
-                commands.append(.nodeDown(node.id, node.incarnation, .operator))
-            }
+            if isGone, happens(40) { commands.append(.nodeDown(node.id, node.incarnation, .operator)) }
         }
-        for (number, partition) in map.partitions.enumerated() {
-            let id = PartitionID(number)
-            let owner = partition.owner.map { machines[Self.machine($0.node)] }
-            if let owner, isFine(owner), owner.process?.life == partition.owner { continue }
-            guard let command = promotion(of: id, map),
-                case .promote(_, _, _, let inSync) = command, inSync.contains(where: isIntact)
-            else { continue }
-            report.promotions += 1
-            commands.append(command)
+        if settings.without?.placement.contains(.promoteFromInSyncOnly) ?? false {
+            commands += carelessPromotions(map)
         }
-        if commands.isEmpty { commands = Planner().plan(map).commands }
-        replaceRefused(map)
-        if !commands.isEmpty {
-            note("operator at m\(leader.index): \(commands.count) commands, first \(commands[0])")
-            propose(commands, leader.index, process)
-        }
-        changeVoters(leader.index, process)
+        replaceRefused()
+        guard !commands.isEmpty else { return }
+        note("operator at m\(leader.index): \(commands.count) commands, first \(commands[0])")
+        propose(commands, leader.index, process)
     }
 
     private func isFine(_ machine: SimulatedMachine) -> Bool {
@@ -48,19 +57,17 @@ extension Simulation {
             * 2 < machines.count
     }
 
-    private func promotion(of partition: PartitionID, _ map: ClusterMap) -> Command? {
-        if settings.without?.placement.contains(.promoteFromInSyncOnly) ?? false {
-            let live = map.nodes.filter(\.isUp)
-            guard let state = map[partition], !live.isEmpty else { return nil }
+    /// Without R4, partitions that nobody owns go to anybody.
+    private func carelessPromotions(_ map: ClusterMap) -> [Command] {
+        let live = map.nodes.filter(\.isUp)
+        guard !live.isEmpty else { return [] }
+        return map.partitions.indices.filter { map.partitions[$0].owner == nil }.map { number in
             let life = live[Int(chance(0...UInt64(live.count - 1)))].life
-            let others = state.inSync.filter { $0.node != life.node }
-            return .promote(partition, state.revision, to: life, inSync: others + [life.replica])
+            return .promote(PartitionID(number), map.partitions[number].revision, to: life)
         }
-        return map.promotionCandidates(for: partition, reports: reports(partition, map)).first
-            .flatMap { map.promotion(of: partition, to: $0) }
     }
 
-    private func reports(_ partition: PartitionID, _ map: ClusterMap) -> [LogReport] {
+    private func reports(_ partition: PartitionID) -> [LogReport] {
         machines.compactMap { machine in
             guard let process = machine.process, let life = process.life,
                 let replica = process.replication?.replicas[partition]
@@ -79,44 +86,17 @@ extension Simulation {
     /// Somebody believes that a node is down, and acts on it.
     func alarm(_ index: Int) -> Bool {
         guard let leader = machines.first(where: { $0.process?.server.isLeader == true }),
-            let process = leader.process, let node = process.server.state.map?[Self.node(index)], node.isUp,
-            mayDeclareDown(node.id)
+            let process = leader.process, let node = process.server.state.map?[Self.node(index)], node.isUp
         else { return false }
         propose([.nodeDown(node.id, node.incarnation, .operator)], leader.index, process)
         return true
     }
 
     /// A disk that the cluster refuses is replaced by an empty one.
-    private func replaceRefused(_ map: ClusterMap) {
+    private func replaceRefused() {
         for machine in machines where machine.refusal != nil && machine.process == nil {
             note("m\(machine.index) was refused (\(machine.refusal ?? "")) and gets an empty disk")
             replaceDisk(machine.index)
         }
-    }
-
-    /// One change at a time: a voter whose disk is gone leaves, a machine without a vote gets one.
-    private func changeVoters(_ index: Int, _ process: SimulatedProcess) {
-        let configuration = process.server.raft.configuration
-        func isRegistered(_ member: ReplicaID) -> Bool {
-            machines[Self.machine(member.node)].disk.store == member.store
-        }
-        var change: Raft.Change?
-        if let lost = configuration.members.first(where: { !isRegistered($0) }) {
-            change = .remove(lost)
-        } else if let learner = configuration.learners.first {
-            change = .promote(learner)
-        } else if configuration.voters.count < settings.voters,
-            let machine = machines.first(where: { machine in
-                machine.process?.life != nil && isFine(machine)
-                    && !configuration.members.contains { $0.node == Self.node(machine.index) }
-            })
-        {
-            change = .addLearner(ReplicaID(node: Self.node(machine.index), store: machine.disk.store))
-        }
-        guard let change else { return }
-        note("operator: voters \(change)")
-        let token = process.nextToken
-        process.nextToken += 1
-        take(process.client.handle(.changeVoters(token: token, change)), at: index)
     }
 }

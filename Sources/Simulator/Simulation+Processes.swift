@@ -26,6 +26,7 @@ extension Simulation {
         let constants = ClusterConstants(cluster: cluster, ring: ring, formats: formats)
         var wanted = ClusterSettings()
         wanted.replicationFactor = settings.copies
+        wanted.voterTarget = settings.voters
         var commands: [Command] = [
             .initialize(constants, wanted, store: machines[0].disk.store, profile(0))
         ]
@@ -65,7 +66,8 @@ extension Simulation {
         let process = SimulatedProcess(
             number: nextProcessNumber(), server: server,
             client: ControlClient(
-                registration: registration, voters: machines.map { Self.peer($0.index) }, seed: seed))
+                registration: registration, voters: machines.map { Self.peer($0.index) }, seed: seed),
+            controller: Controller(me: id, settings: controllerSettings))
         machine.process = process
         note(
             "m\(index) starts with store \(machine.disk.store.high), "
@@ -84,6 +86,7 @@ extension Simulation {
             machines[index].disk.raft.apply(write)
         }
         for other in machines.indices where other != index { resetLink(index, other) }
+        network.reset(index, index)
     }
 
     func resetLink(_ a: Int, _ b: Int) {
@@ -152,13 +155,14 @@ extension Simulation {
             case .refused(let refusal): return refused(index, refusal)
             case .contradiction(let reason): return checker.fail("m\(index): the map goes back: \(reason)")
             case .outcomes(let token, let outcomes):
-                guard let request = process.proposals.removeValue(forKey: token) else { continue }
-                note("m\(index): \(request.change) of p\(request.partition.rawValue): \(outcomes)")
-                switch outcomes.first {
-                // Only a life that was up is asked for, and one that is no longer up never is again.
-                case .refused(.staleLife), .refused(.notUp):
-                    process.replication?.handle(.changeRefused(request), of: request.partition, now: now)
-                default: break
+                for (request, outcome) in zip(process.proposals.removeValue(forKey: token) ?? [], outcomes) {
+                    note("m\(index): \(request.change) of p\(request.partition.rawValue): \(outcome)")
+                    switch outcome {
+                    // Only a life that was up is asked for, and one that is no longer up never is again.
+                    case .refused(.staleLife), .refused(.notUp):
+                        process.replication?.handle(.changeRefused(request), of: request.partition, now: now)
+                    default: break
+                    }
                 }
             case .unknown(let token): process.proposals[token] = nil
             case .votersChanged: break
@@ -201,6 +205,14 @@ extension Simulation {
         return replication
     }
 
+    private var controllerSettings: Controller.Settings {
+        var controller = Controller.Settings()
+        controller.planTicks = 8
+        controller.awaitTicks = settings.extremes.awaitTicks
+        controller.stableTicks = settings.extremes.stableTicks
+        return controller
+    }
+
     private var raftSettings: Raft.Settings {
         var raft = Raft.Settings()
         raft.compactionBytes = settings.extremes.compactionBytes
@@ -214,7 +226,7 @@ extension Simulation {
         for (number, state) in map.partitions.enumerated() {
             let configuration = PartitionConfiguration(
                 epoch: state.epoch, revision: state.revision.rawValue, owner: state.owner,
-                inSync: state.inSync, learners: state.learners)
+                inSync: state.inSync, learners: state.learners, leaving: map.leaving(state))
             let partition = PartitionID(number)
             guard process.configured[partition] != configuration else { continue }
             process.configured[partition] = configuration
@@ -236,6 +248,10 @@ extension Simulation {
                     to: Self.machine(node), isControl: false)
             }
             for (partition, effect) in round.actions { perform(effect, of: partition, at: index, process) }
+            let requests = round.actions.compactMap {
+                if case .propose(let request) = $1 { request } else { nil }
+            }
+            propose(requests, index, process)
         }
     }
 

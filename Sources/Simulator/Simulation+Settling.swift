@@ -1,3 +1,4 @@
+import ConsensusCore
 import ControlCore
 import Identifiers
 import PlacementCore
@@ -35,6 +36,15 @@ extension Simulation {
         guard let map = checker.decided else { return "there is no map" }
         let leaders = machines.filter { $0.process?.server.isLeader == true }.map { "m\($0.index)" }
         var lines = ["leaders \(leaders)"]
+        for machine in machines {
+            guard let raft = machine.process?.server.raft, raft.role == .leader || raft.commit > 0 else {
+                continue
+            }
+            lines.append(
+                "m\(machine.index) \(raft.role) term \(raft.term), log to \(raft.lastPosition.index), "
+                    + "committed \(raft.commit), voters \(raft.configuration.voters) "
+                    + "learners \(raft.configuration.learners)")
+        }
         for call in clients.compactMap(\.call) {
             lines.append("client \(call.client) waits for p\(call.partition.rawValue)")
         }

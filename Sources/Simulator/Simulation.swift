@@ -21,6 +21,8 @@ public final class Simulation {
     var machines: [SimulatedMachine] = []
     var clients: [SimulatedClient] = []
     var checker = Checker()
+    /// What owners have asked for, which may be decided at any time as long as nothing else is.
+    var requested: [PartitionID: Removals] = [:]
     var report: SimulationReport
     var isFaulty = true
     var stopsCalling = false
@@ -138,6 +140,7 @@ public final class Simulation {
             now = time
             report.events += 1
             try handle(event)
+            if let machine = event.machine { inspect(machine) }
             if let failure = checker.failure { throw Violation(failure) }
             if !isFaulty, isSettled {
                 try checkEnd()
@@ -159,6 +162,7 @@ public final class Simulation {
             events.plan(event, at: now + Self.tickMicros)
             take(process.client.handle(.tick), at: machine)
             take(process.server.handle(.tick, time: time), at: machine)
+            control(machine, process)
             process.replication?.handleAll(.tick, now: now)
             finishRound(machine)
         case .arrive(let packet, let line, let connection):
@@ -173,7 +177,6 @@ public final class Simulation {
             take(process.client.handle(.incarnationPersisted), at: machine)
         case .snapshotEnded(let machine, let number, let partition, let replica):
             guard let process = running(machine, number, event) else { return }
-            process.snapshotsUnderWay.remove(partition)
             process.replication?.handle(.snapshotEnded(replica), of: partition, now: now)
             finishRound(machine)
         case .start(let machine): try start(machine)

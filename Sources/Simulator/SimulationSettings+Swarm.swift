@@ -42,6 +42,9 @@ extension SimulationSettings {
         settings.extremes.lostMapPercent = pick(0, 0, 10)
         settings.extremes.repeatedPercent = pick(0, 0, 5)
         settings.extremes.refusesConnections = happens(70)
+        settings.extremes.awaitTicks = pick(2, 20, 100)
+        settings.extremes.stableTicks = pick(1, 10, 40)
+        settings.extremes.reportsLogs = happens(50)
         return settings
     }
 }

@@ -18,6 +18,8 @@ public struct SimulationSettings: Hashable, Sendable {
     public var keptFaults: Set<Int>?
     /// Keeps a line for each event.
     public var traces = false
+    /// Keeps what each client asked and heard.
+    public var recordsHistory = false
     /// One of the rules that a run is to do without.
     package var without: BrokenRule?
 
@@ -62,6 +64,11 @@ public struct Extremes: Hashable, Sendable {
     public var repeatedPercent: UInt64 = 0
     /// Whether a machine without a process refuses connections, or nobody answers.
     public var refusesConnections = true
+    /// How long the controller waits for nodes that are away, and before it trusts those that are back.
+    public var awaitTicks: UInt64 = 40
+    public var stableTicks: UInt64 = 40
+    /// Whether the controller knows how far the logs of a partition go.
+    public var reportsLogs = true
 
     public init() {}
 }
@@ -77,6 +84,16 @@ public struct Violation: Error, CustomStringConvertible, Sendable {
     public init(_ description: String) { self.description = description }
 }
 
+/// A call of a client, and what it heard in the end.
+public struct SimulatedOperation: Hashable, Sendable {
+    public var client: Int
+    public var partition: Int
+    public var isRead: Bool
+    public var calledAt: UInt64
+    public var answeredAt: UInt64
+    public var result: UInt64
+}
+
 /// What a run did, for a line of output.
 public struct SimulationReport: Hashable, Sendable {
     public var seed: UInt64
@@ -90,4 +107,6 @@ public struct SimulationReport: Hashable, Sendable {
     public var traceHash: UInt64 = 0
     /// What happened, for people; empty unless asked for.
     public var trace: [String] = []
+    /// In the order of the answers; empty unless asked for.
+    public var history: [SimulatedOperation] = []
 }

@@ -34,6 +34,12 @@ public struct TimerCore<Key: Hashable & Sendable>: Sendable {
         compactIfStale()
     }
 
+    /// Cancels the deadlines of all keys that fit.
+    public mutating func cancelAll(where fits: (Key) -> Bool) {
+        tickets = tickets.filter { !fits($0.key) }
+        compactIfStale()
+    }
+
     /// The earliest deadline.
     public mutating func next() -> UInt64? {
         dropStale()

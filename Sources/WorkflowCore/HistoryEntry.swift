@@ -66,6 +66,28 @@ public struct TakenMessage: Hashable, Sendable {
     }
 }
 
+/// A message to another actor, and its place in the stream of messages to that actor's partition.
+public struct SentMessage: Hashable, Sendable {
+    /// The other actor, for people.
+    public var target: String
+    public var partition: UInt32
+    public var number: UInt64
+
+    public init(target: String, partition: UInt32, number: UInt64) {
+        self.target = target
+        self.partition = partition
+        self.number = number
+    }
+}
+
+/// How a call of another actor stands.
+public enum CallState: Hashable, Sendable {
+    case waiting
+    /// The reply, as the host records it.
+    case answered([UInt8])
+    case timedOut
+}
+
 /// What is recorded of an operation.
 public enum HistoryOperation: Hashable, Sendable {
     /// `attempts` counts every try, also those that ended with the process; `failures` keeps the last ones.
@@ -77,6 +99,9 @@ public enum HistoryOperation: Hashable, Sendable {
     /// The loop stands at the beginning of `iteration`, with that state; `result` when it has ended.
     case loop(iteration: UInt64, state: [UInt8], result: [UInt8]?)
     case completion(message: UInt64)
+    /// Waits for the answer until the deadline.
+    case call(SentMessage, deadline: UInt64?, CallState)
+    case send(SentMessage)
 
     public var kind: OperationKind {
         switch self {
@@ -86,20 +111,22 @@ public enum HistoryOperation: Hashable, Sendable {
         case .next: .next
         case .loop: .loop
         case .completion: .completion
+        case .call: .call
+        case .send: .send
         }
     }
 }
 
 /// The verbs of a workflow, as they stand in its history.
 public enum OperationKind: UInt8, Sendable, CaseIterable {
-    case step = 1, turn, sleep, next, loop, completion
+    case step = 1, turn, sleep, next, loop, completion, call, send
 }
 
 /// One operation in the history of a run, found by its path and rewritten in place as the operation proceeds.
 public struct HistoryEntry: Hashable, Sendable {
-    /// Version 1 does not tell a taken message's priority and delivery; where they are those of most, it is
-    /// still written.
-    public static let version: UInt8 = 2
+    /// Version 1 does not tell a taken message's priority and delivery, version 2 knows no messages to other
+    /// actors; what needs no more is still written so.
+    public static let version: UInt8 = 3
     /// How many failed attempts a step's entry keeps.
     public static let failuresMax = 20
 
@@ -126,7 +153,7 @@ public struct HistoryEntry: Hashable, Sendable {
     /// Encodes into memory that is used again: what the writer held before is forgotten.
     public func encode(to writer: inout ByteWriter) {
         writer.removeAll()
-        let version: UInt8 = operation.hasSpecialMessages ? Self.version : 1
+        let version = operation.version
         writer.byte(version)
         writer.varint(sequence)
         path.write(to: &writer)
@@ -145,7 +172,7 @@ public struct HistoryEntry: Hashable, Sendable {
         let path = try HistoryPath.read(&reader)
         let recordedAt = try reader.varint()
         let rawKind = try reader.byte()
-        guard let kind = OperationKind(rawValue: rawKind) else {
+        guard let kind = OperationKind(rawValue: rawKind), kind.version <= version else {
             throw .unknown(what: "operation", value: UInt64(rawKind))
         }
         let operation = try HistoryOperation.read(kind, &reader, version)
@@ -154,11 +181,21 @@ public struct HistoryEntry: Hashable, Sendable {
     }
 }
 
+extension OperationKind {
+    /// The first version that knows it.
+    fileprivate var version: UInt8 {
+        switch self {
+        case .step, .turn, .sleep, .next, .loop, .completion: 1
+        case .call, .send: 3
+        }
+    }
+}
+
 extension HistoryOperation {
-    /// Whether it needs version 2.
-    fileprivate var hasSpecialMessages: Bool {
-        guard case .next(_, let taken?) = self else { return false }
-        return taken.contains { $0.priority != 0 || $0.delivery != 1 }
+    /// The first version that can tell it.
+    fileprivate var version: UInt8 {
+        guard case .next(_, let taken?) = self else { return kind.version }
+        return taken.contains { $0.priority != 0 || $0.delivery != 1 } ? 2 : 1
     }
 
     fileprivate func write(to writer: inout ByteWriter, _ version: UInt8) {
@@ -206,6 +243,18 @@ extension HistoryOperation {
             writer.optional(result) { $0.blob($1) }
         case .completion(let message):
             writer.varint(message)
+        case .call(let sent, let deadline, let state):
+            sent.write(to: &writer)
+            writer.optional(deadline) { $0.varint($1) }
+            switch state {
+            case .waiting: writer.byte(0)
+            case .answered(let reply):
+                writer.byte(1)
+                writer.blob(reply)
+            case .timedOut: writer.byte(2)
+            }
+        case .send(let sent):
+            sent.write(to: &writer)
         }
     }
 
@@ -238,6 +287,16 @@ extension HistoryOperation {
             let result = try reader.optional { reader throws(WireError) in try reader.blob() }
             return .loop(iteration: iteration, state: state, result: result)
         case .completion: return .completion(message: try reader.varint())
+        case .call:
+            let sent = try SentMessage.read(&reader)
+            let deadline = try reader.optional { reader throws(WireError) in try reader.varint() }
+            switch try reader.byte() {
+            case 0: return .call(sent, deadline: deadline, .waiting)
+            case 1: return .call(sent, deadline: deadline, .answered(try reader.blob()))
+            case 2: return .call(sent, deadline: deadline, .timedOut)
+            case let tag: throw .unknown(what: "call state", value: UInt64(tag))
+            }
+        case .send: return .send(try SentMessage.read(&reader))
         }
     }
 
@@ -275,6 +334,20 @@ extension FailureRecord {
     static func read(_ reader: inout ByteReader) throws(WireError) -> FailureRecord {
         let type = try reader.string()
         return FailureRecord(type: type, message: try reader.string())
+    }
+}
+
+extension SentMessage {
+    fileprivate func write(to writer: inout ByteWriter) {
+        writer.string(target)
+        writer.fixed(partition)
+        writer.varint(number)
+    }
+
+    fileprivate static func read(_ reader: inout ByteReader) throws(WireError) -> SentMessage {
+        let target = try reader.string()
+        let partition = try reader.fixed(UInt32.self)
+        return SentMessage(target: target, partition: partition, number: try reader.varint())
     }
 }
 

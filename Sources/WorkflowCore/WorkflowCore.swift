@@ -29,6 +29,14 @@ public struct WorkflowCore: Sendable {
     ]
     var free: [Int32] = []
     var nextSequence: UInt64 = 1
+    /// Calls of other actors that wait for their answer, by the message that went out.
+    private var waitingCalls: [Call: Int32] = [:]
+
+    private struct Call: Hashable, Sendable {
+        var partition: UInt32
+        var number: UInt64
+    }
+
     /// Entries that are retained.
     public private(set) var entryCount = 0
     /// Recorded operations that this life has not asked for yet.
@@ -59,6 +67,7 @@ public struct WorkflowCore: Sendable {
             }
         }
         items[Int(index)].entry = entry
+        noteCall(entry.operation, index)
         entryCount += 1
         if entry.operation.kind != .completion { unvisitedEntries += 1 }
         nextSequence = max(nextSequence, entry.sequence + 1)
@@ -140,8 +149,24 @@ public struct WorkflowCore: Sendable {
             entryCount += 1
         }
         items[index].entry = entry
-        lastVisitedAt = max(lastVisitedAt, time)
+        noteCall(operation, node.index)
+        // An answer may come before the code, going over its history, gets there.
+        if items[index].visited { lastVisitedAt = max(lastVisitedAt, time) }
         return entry
+    }
+
+    /// The call that waits for the answer to a message.
+    public func waitingCall(partition: UInt32, number: UInt64) -> (node: Node, operation: HistoryOperation)? {
+        guard let index = waitingCalls[Call(partition: partition, number: number)],
+            let entry = items[Int(index)].entry
+        else { return nil }
+        return (Node(index: index), entry.operation)
+    }
+
+    private mutating func noteCall(_ operation: HistoryOperation, _ index: Int32) {
+        guard case .call(let sent, _, let state) = operation else { return }
+        let call = Call(partition: sent.partition, number: sent.number)
+        waitingCalls[call] = state == .waiting ? index : nil
     }
 
     /// The messages that the code has taken directly in a scope, in their order, and where their completions
@@ -252,6 +277,9 @@ public struct WorkflowCore: Sendable {
         for child in items[Int(index)].children.values { remove(child, &sequences) }
         if let entry = items[Int(index)].entry {
             sequences.append(entry.sequence)
+            if case .call(let sent, _, _) = entry.operation {
+                waitingCalls[Call(partition: sent.partition, number: sent.number)] = nil
+            }
             entryCount -= 1
             if !items[Int(index)].visited, entry.operation.kind != .completion { unvisitedEntries -= 1 }
         }

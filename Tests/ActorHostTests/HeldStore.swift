@@ -8,10 +8,10 @@ import WorkflowTrials
 /// A store that says of nothing that it is durable, or applied, until it is told to.
 final class HeldStore: HostStore {
     private struct Held {
-        var durable: [DurableMark] = []
+        var committed: [PartitionEvent] = []
         var holdsDurable = false
         var holdsApplied = false
-        var onDurable: (@Sendable ([DurableMark]) -> Void)?
+        var onEvents: (@Sendable ([PartitionEvent]) -> Void)?
         var onApplied: (@Sendable ([DurableMark]) -> Void)?
     }
 
@@ -24,15 +24,15 @@ final class HeldStore: HostStore {
     func holdApplied() { held.withLock { $0.holdsApplied = true } }
 
     /// Marks that wait to be told.
-    var waiting: Int { held.withLock { $0.durable.count } }
+    var waiting: Int { held.withLock { $0.committed.count } }
 
     /// Tells the first marks that were held back, or all of them, and from then on holds no more.
     func releaseDurable(_ count: Int? = nil) {
         let (marks, tell) = held.withLock { held in
-            let marks = Array(held.durable.prefix(count ?? .max))
-            held.durable.removeFirst(marks.count)
+            let marks = Array(held.committed.prefix(count ?? .max))
+            held.committed.removeFirst(marks.count)
             if count == nil { held.holdsDurable = false }
-            return (marks, held.onDurable)
+            return (marks, held.onEvents)
         }
         for mark in marks { tell?([mark]) }
     }
@@ -52,21 +52,25 @@ final class HeldStore: HostStore {
 
     var identity: StoreIdentity { base.identity }
     var backlogBytes: Int { base.backlogBytes }
-    func logEnd(of partition: PartitionID) -> LogEnd { base.logEnd(of: partition) }
+    var startsEmptyLogs: Bool { base.startsEmptyLogs }
 
     func start(
-        onDurable: @escaping @Sendable ([DurableMark]) -> Void,
+        onEvents: @escaping @Sendable ([PartitionEvent]) -> Void,
         onFailure: @escaping @Sendable (StoreError) -> Void
     ) {
-        held.withLock { $0.onDurable = onDurable }
+        held.withLock { $0.onEvents = onEvents }
         base.start(
-            onDurable: { [weak self] marks in
+            onEvents: { [weak self] events in
                 let isHeld = self?.held.withLock { held in
-                    if held.holdsDurable { held.durable += marks }
+                    if held.holdsDurable { held.committed += events }
                     return held.holdsDurable
                 }
-                if isHeld == false { onDurable(marks) }
+                if isHeld == false { onEvents(events) }
             }, onFailure: onFailure)
+    }
+
+    func confirmRead(_ partition: PartitionID, _ reply: @escaping @Sendable (Bool) -> Void) {
+        base.confirmRead(partition, reply)
     }
 
     func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void) {
@@ -85,7 +89,6 @@ final class HeldStore: HostStore {
     }
 
     func append(_ records: [SealedRecord]) { base.append(records) }
-    func commit(_ marks: [DurableMark]) { base.commit(marks) }
     func requestApply(_ partitions: [PartitionID]) { base.requestApply(partitions) }
     func actor(at address: ActorAddress, in partition: PartitionID) -> StoredActor? {
         base.actor(at: address, in: partition)

@@ -77,6 +77,43 @@ struct LabActor: DurableActor {
             turn.state.count += amount
             for number in 0..<amount { turn.send(number, to: \.many) }
         }
+        let spread = Action<Int, NoOutput> { (turn, amount) -> Void in
+            turn.state.count += amount
+            for number in 0..<amount { turn.send(number, to: \.many, of: \Lab.lab, key: "e") }
+        }
+        let tell = Action<Int, NoOutput> { (turn, number) -> Void in
+            turn.send(number, to: \.numbers, of: \Lab.lab, key: "e")
+            if number == 13 { throw ActorError("unlucky", "not 13") }
+        }
+        let farewell = Action<Int, NoOutput> { (turn, number) -> Void in
+            turn.send(number, to: \.numbers, of: \Lab.lab, key: "e")
+            turn.destroy()
+        }
+        /// Two turns, with another actor's answer between them.
+        let slow = AsyncAction<Int, Int> { context, amount in
+            let first = try await context.turn("first") { turn in
+                turn.state.count += amount
+                return turn.state.count
+            }
+            let other = try await context.call(\Lab.lab, "d") { $0.count() }
+            return try await context.turn("second") { turn in
+                if amount == 13 { throw ActorError("unlucky", "not 13") }
+                turn.state.count += 100
+                return first + other
+            }
+        }
+        /// The sum of what others count.
+        let gather = AsyncAction<[String], Int> { context, keys in
+            var sum = 0
+            for key in keys {
+                if key == "bad" {
+                    try await context.call(\Lab.lab, key) { $0.tell(13) }
+                } else {
+                    sum += try await context.call(\Lab.lab, key) { $0.count() }
+                }
+            }
+            return sum
+        }
         let end = Action<NoInput, NoOutput> { (turn, _) -> Void in turn.destroy() }
     }
 

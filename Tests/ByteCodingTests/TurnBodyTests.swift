@@ -23,6 +23,10 @@ struct TurnBodyTests {
         (.delete(.completion, id: [9]), [5, 3, 1, 9]),
         (.deleteRange(.deduplication, from: [1], through: [2, 2]), [6, 4, 1, 1, 2, 2, 2]),
         (.destroy, [7]),
+        (.ofPartition(.put(.outbox, id: [1], [2])), [8, 4, 7, 1, 1, 1, 2]),
+        (.ofPartition(.delete(.inbox, id: [9])), [8, 5, 8, 1, 9]),
+        (.ofPartition(.deleteRange(.outbox, from: [1], through: [2])), [8, 6, 7, 1, 1, 1, 2]),
+        (.put(.undelivered, id: [1], []), [4, 9, 1, 1, 0]),
     ]
 
     static func address(_ kind: String, _ parts: [String]) -> ActorAddress {
@@ -75,12 +79,12 @@ struct TurnBodyTests {
 
     @Test func unknownTagsAreErrors() throws {
         #expect(throws: WireError.unknown(what: "turn operation", value: 0)) { try TurnBody.decode([0, 0]) }
-        #expect(throws: WireError.unknown(what: "turn operation", value: 8)) { try TurnBody.decode([0, 8]) }
+        #expect(throws: WireError.unknown(what: "turn operation", value: 9)) { try TurnBody.decode([0, 9]) }
         #expect(throws: WireError.unknown(what: "actor field", value: 4)) {
             try TurnBody.decode([0, 2, 4, 0])
         }
-        #expect(throws: WireError.unknown(what: "item space", value: 7)) {
-            try TurnBody.decode([0, 5, 7, 0])
+        #expect(throws: WireError.unknown(what: "item space", value: 11)) {
+            try TurnBody.decode([0, 5, 11, 0])
         }
         for (index, space) in ItemSpace.allCases.enumerated() {
             let bytes: [UInt8] = [0, 5, UInt8(index + 1), 1, 9]
@@ -88,6 +92,18 @@ struct TurnBodyTests {
         }
         #expect(throws: WireError.tooLong(what: "actor key", count: 9, limit: 8)) {
             try TurnBody.decode([0, 1, 1, 97, 9])
+        }
+    }
+
+    @Test func onlyItemsBelongToAPartition() {
+        // A creation, a field, a time, an end, another level, and nothing.
+        for bytes: [UInt8] in [
+            [0, 8, 1, 1, 97, 1, 1, 97, 0], [0, 8, 2, 1, 0], [0, 8, 3, 0], [0, 8, 7], [0, 8, 8, 5, 7, 1, 9],
+            [0, 8],
+        ] {
+            #expect(throws: WireError.invalid("only items belong to a partition")) {
+                try TurnBody.decode(bytes)
+            }
         }
     }
 
@@ -114,7 +130,7 @@ struct TurnBodyTests {
             for index in bytes.indices {
                 // Small values are tags and lengths, which lead deeper than noise does.
                 let value = random.next()
-                bytes[index] = UInt8(truncatingIfNeeded: value >> 8) & (value & 1 == 0 ? 0x07 : 0xFF)
+                bytes[index] = UInt8(truncatingIfNeeded: value >> 8) & (value & 1 == 0 ? 0x0F : 0xFF)
             }
             _ = try? TurnBody.decode(bytes)
         }

@@ -68,6 +68,21 @@ import Testing
         }
     }
 
+    @Test("An actor that is elsewhere: the status says whether to ask another node, or again")
+    func elsewhere() async throws {
+        try await RunningGateway.with { running in
+            for (number, error) in [ActorError.notOwner, .moved].enumerated() {
+                let http = try await running.connect()
+                async let answer = http.ask("POST", "/actors/counter/a/actions/hold", "1")
+                await running.service.waitForRequests(number + 1)
+                running.service.release(.failure(error))
+                let (status, headers) = (try await answer.status, try await answer.headers)
+                #expect(status == (number == 0 ? 421 : 503))
+                #expect(headers["retry-after"] == (number == 0 ? nil : "1"))
+            }
+        }
+    }
+
     @Test("A1: keys of many parts and odd characters arrive whole; a suffix is matched from the right")
     func keys() async throws {
         try await RunningGateway.with { running in

@@ -158,6 +158,20 @@ func counter(_ key: String...) -> ActorAddress {
         }
     }
 
+    @Test("A40: a subscription that the node ends tells why, and may be made again under its id")
+    func endedSubscription() async throws {
+        try await RunningGateway.with { running in
+            let socket = try await RawWebSocket(running)
+            for _ in 0..<2 {
+                try await socket.send(.subscribe(id: 1, counter("a"), event: "changed"))
+                #expect(try await socket.takeFrame() == .subscribed(id: 1))
+                running.service.end("changed", of: counter("a"), .moved)
+                #expect(try await socket.takeFrame() == .error(id: 1, .moved))
+                #expect(running.service.subscriptionCount == 0)
+            }
+        }
+    }
+
     @Test("A42: a subscriber that never reads is closed; another one gets every event")
     func slowReader() async throws {
         var configuration = GatewayConfiguration()

@@ -82,6 +82,31 @@ struct MembershipScriptTests {
             """)
     }
 
+    /// Of three voters one was not heard of lately. Without the second, the leader could not even commit the
+    /// second one's removal, and it could not help any more when it came back.
+    @Test func nobodyIsRemovedWhoIsNeeded() {
+        expect(
+            """
+            > cluster 3
+            > elect 1
+            1 leads t2
+            > isolate 3
+            > quietly tick 1 8
+            > quietly settle
+            > quietly tick 1 8
+            > quietly settle
+            > remove 1 2
+            1 refuses remove 2: quorumSilent
+            > remove 1 3
+            1 accepts remove 3 as 2/3
+            > settle
+            1 applies 2/3 members(1 2)
+            2 applies 2/3 members(1 2)
+            > show 1
+            1 leads t2 leader 1 last 2/3 durable 3 commit 3 members(1 2)
+            """)
+    }
+
     /// The own-term rule (raft-dev, 2015): a new leader changes nothing before it has committed.
     @Test func twoLeadersDoNotChangeMembersApart() {
         expect(

@@ -73,6 +73,25 @@ import Testing
         #expect(asked == Set(Electorate.peers))
     }
 
+    /// The second voter was removed long ago and still names the first one, which knows nobody.
+    @Test func anOldHintDoesNotKeepTheAskerFromTheOthers() {
+        var client = RegistrationTests.client(Electorate.registration(node: 0, store: 1))
+        var asked: Set<ControlPeer> = []
+        var effects = client.handle(.propose(token: 1, []))
+        for _ in 0..<12 {
+            while let effect = effects.popLast() {
+                guard case .send(let request, let peer) = effect else { continue }
+                asked.insert(peer)
+                guard peer != Electorate.peer(2) else { continue }
+                let hint = peer == Electorate.peer(1) ? Electorate.node(0) : nil
+                let reply = ControlReply(id: request.id, body: .notLeader(hint))
+                effects += client.handle(.reply(reply, from: peer))
+            }
+            effects = client.handle(.tick)
+        }
+        #expect(asked.contains(Electorate.peer(2)))
+    }
+
     /// An answer that was lost leaves the outcome open, and says so.
     @Test func anUnansweredCommandBecomesUnknown() throws {
         var client = RegistrationTests.client(Electorate.registration(node: 0, store: 1))

@@ -38,7 +38,7 @@ struct ControlMessageCodingTests {
         (.staleVersion(MapVersion(rawValue: 8)), [13, 8]),
         (.rolledBack(held: Incarnation(rawValue: 9)), [14, 9]), (.unknownStore, [15]),
         (.storeOfAnotherNode(node), [16, 5]), (.noOwner, [17]), (.notInSync, [18]), (.notLearner, [19]),
-        (.alreadyReplica, [20]), (.isOwner, [21]), (.lastInSync, [22]), (.notOffline, [23]),
+        (.alreadyReplica, [20]), (.isOwner, [21]), (.isInSync, [22]), (.notOffline, [23]),
         (.dataLossNotAccepted, [24]), (.holdsReplicas, [25]), (.isVoter, [26]), (.lastVoter, [27]),
         (.notVoter, [28]),
     ]
@@ -48,7 +48,7 @@ struct ControlMessageCodingTests {
         (.commandTooLong, [2]), (.tooMuchUncommitted, [3]), (.tooManyReads, [4]),
         (.leadershipInTransfer, [5]), (.termNotCommitted, [6]), (.changeInFlight, [7]), (.notAMember, [8]),
         (.notAVoter, [9]), (.notALearner, [10]), (.learnerBehind, [11]), (.nodeIsAMember, [12]),
-        (.tooManyMembers, [13]), (.isLeader, [14]),
+        (.tooManyMembers, [13]), (.isLeader, [14]), (.quorumSilent, [15]),
     ]
 
     private static let left = MapUpdate.delta(
@@ -120,8 +120,8 @@ struct ControlMessageCodingTests {
         #expect(throws: WireError.unknown(what: "outcome", value: 4)) {
             try ControlReply.decode([1, 1, 1, 1, 4])
         }
-        #expect(throws: WireError.unknown(what: "refusal", value: 15)) {
-            try ControlReply.decode([1, 1, 5, 1, 15])
+        #expect(throws: WireError.unknown(what: "refusal", value: 16)) {
+            try ControlReply.decode([1, 1, 5, 1, 16])
         }
         let tooMany = UInt64(ClusterEntry.commandsMax) + 1
         #expect(throws: WireError.tooLong(what: "commands", count: tooMany, limit: tooMany - 1)) {

@@ -80,6 +80,14 @@ public final class FakeActorService: ActorService {
         for deliver in receivers { deliver(EventDelivery(actor: actor, event: event, payload: payload)) }
     }
 
+    /// Ends every subscription of an event.
+    public func end(_ event: String, of actor: ActorAddress, _ error: ActorError) {
+        let receivers = state.withLock { state in
+            state.subscriptions.values.filter { $0.0 == actor && $0.1 == event }.map { $0.2 }
+        }
+        for deliver in receivers { deliver(EventDelivery(ending: error, event: event, of: actor)) }
+    }
+
     private func note(_ happening: Happening) {
         let ready = state.withLock { state in
             state.happenings.append(happening)

@@ -208,6 +208,25 @@ import TimeAndChance
         #expect(late)
     }
 
+    @Test("R8: a process that gets its incarnation makes every connection anew in it, without a long wait")
+    func nextLife() {
+        var mesh = connectedPair(lanes: Set(MeshLane.allCases))
+        mesh.handle(.become(Incarnation(rawValue: 8)), at: 0)
+        mesh.run()
+        mesh.advance(by: .milliseconds(200))
+        for lane in MeshLane.allCases {
+            #expect(mesh.cores[1].peer(mesh.id(0), on: lane)?.incarnation.rawValue == 8)
+        }
+        let refusals = mesh.events[1].compactMap { event -> Refusal.Code? in
+            if case .disconnected(_, .refusedByPeer(let refusal)) = event { refusal.code } else { nil }
+        }
+        #expect(refusals == [.superseded, .superseded, .superseded])
+        // The same again changes nothing.
+        mesh.handle(.become(Incarnation(rawValue: 8)), at: 0)
+        mesh.run()
+        #expect(mesh.wire(0, 1) != nil)
+    }
+
     @Test("R11: news of another store ends the connection to the old one")
     func storeReplaced() {
         var mesh = connectedPair()

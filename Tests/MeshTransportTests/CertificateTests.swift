@@ -163,7 +163,7 @@ import Darwin
         let authority = try ClusterAuthority(cluster: Self.cluster, at: Lab.time)
         let token = try JoinToken(for: authority.certificate)
         let key = try PrivateKey()
-        let request = try JoinRequest(with: token, key: key)
+        let request = try JoinRequest(with: token, key: key, details: [1, 2, 3])
         for index in request.encoded.indices {
             var bytes = request.encoded
             bytes[index] ^= 0x10
@@ -172,8 +172,11 @@ import Darwin
             }
         }
         let issued = try authority.issue(to: Self.node, for: request.request, at: Lab.time)
-        let answer = JoinAnswer(issued, from: authority.certificate, to: request, memberKey: token.memberKey)
-        for index in stride(from: 0, to: answer.encoded.count, by: 5) {
+        let answer = JoinAnswer(
+            issued, from: authority.certificate, to: request, details: [4, 5, 6], memberKey: token.memberKey)
+        // The proof, the details before it, and every fifth byte.
+        let count = answer.encoded.count
+        for index in (0..<count).filter({ $0 % 5 == 0 || $0 > count - 40 }) {
             var bytes = answer.encoded
             bytes[index] ^= 0x01
             #expect(throws: (any Error).self, "byte \(index)") {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ClientProtocol
+import HTTPCalls
 import OperatorCommands
 import Testing
 
@@ -25,6 +26,16 @@ struct CommandLineTests {
         ["actors", "list", "--kind", "order", "--limit", "1000", "--after", "order/a%2Fb/c"],
         ["actors", "show", "order", "a", "b"], ["runs", "show", "order", "o-1", "--json"],
         ["runs", "watch", "order", "o-1", "--every", "2"], ["runs", "show", "order", "--", "-1"],
+        ["cluster", "init"], ["cluster", "show", "--json"], ["cluster", "nodes"],
+        ["cluster", "init", "--node", "a:1", "--seed", "b:1", "--seed", "c:1", "--partitions", "1024"],
+        ["cluster", "init", "--replication-factor", "3", "--in-sync-min", "2", "--voters", "5"],
+        ["cluster", "init", "--wait", "60", "--once"],
+        ["cluster", "join", "http://a:1", "--token-file", "-"],
+        ["cluster", "token"], ["cluster", "token", "--uses", "2", "--hours", "1", "--file", "t"],
+        ["cluster", "token", "list"], ["cluster", "token", "revoke", "00ff"],
+        ["cluster", "partitions", "--troubled", "--on", "3"],
+        ["cluster", "promote", "--down", "2"], ["cluster", "promote", "7", "2"],
+        ["cluster", "promote", "7", "2", "--accept-data-loss"], ["cluster", "move", "7", "2", "3"],
     ])
     func whatIsDocumentedIsUnderstood(_ arguments: [String]) throws {
         _ = try OperatorCommand.parseAsRoot(arguments)
@@ -37,6 +48,13 @@ struct CommandLineTests {
         ["runs", "watch", "order", "o", "--every", "0"],
         ["runs", "show", "order", "1", "2", "3", "4", "5", "6", "7", "8", "9"], ["nonsense"],
         ["status", "--node", "ftp://x"],
+        ["cluster", "join", "http://a:1"], ["cluster", "join", "--token-file", "t"],
+        ["cluster", "init", "--seed", "https://a"], ["cluster", "init", "--wait", "-1"],
+        ["cluster", "token", "--uses", "0"], ["cluster", "token", "--hours", "721"],
+        ["cluster", "token", "revoke", "x/y"], ["cluster", "promote"], ["cluster", "promote", "7"],
+        ["cluster", "promote", "7", "2", "--down", "2"],
+        ["cluster", "promote", "--down", "2", "--accept-data-loss"],
+        ["cluster", "move", "7"], ["cluster", "move", "7", "2", "2"], ["cluster", "move", "-1", "2"],
     ])
     func wrongArgumentsEndWith64(_ arguments: [String]) {
         do {

@@ -48,6 +48,26 @@ struct RunTextTests {
             ])
     }
 
+    @Test("W60: whom a run has sent to and called") func messagesToOthers() throws {
+        let look = try Self.look(
+            run: Self.waiting,
+            entries: """
+                {"sequence":1,"path":"tell","kind":"send","at":"2026-11-23T03:43:26.417Z",
+                "status":"completed","to":"order/b"},
+                {"sequence":2,"path":"count","kind":"call","at":"2026-11-23T03:43:26.500Z",
+                "status":"completed","to":"counter/a","value":7},
+                {"sequence":3,"path":"wait","kind":"call","at":"2026-11-23T03:43:26.500Z",
+                "status":"waiting","to":"counter/a"}
+                """)
+        let lines = look.lines(now: Self.now, .plain).suffix(3)
+        #expect(
+            lines.map { $0.split(separator: " ").joined(separator: " ") } == [
+                "tell send completed 03:43:26.417 to order/b",
+                "count call completed 03:43:26.500 counter/a 7",
+                "wait call waiting 03:43:26.500 counter/a",
+            ])
+    }
+
     @Test func operationsStandBelowTheirScopes() throws {
         let look = try Self.look(
             run: Self.waiting,

@@ -1,4 +1,5 @@
 import ByteCoding
+import DurableFiles
 import Foundation
 import Identifiers
 import Testing
@@ -9,15 +10,21 @@ import TimeAndChance
 /// Does to a dictionary, one operation after the other, what the tables must end up with.
 private struct NaiveTables {
     struct Actor: Equatable {
-        var address: ActorAddress
+        var address: ActorAddress?
         var fields: [ActorField: [UInt8]] = [:]
         var wake: UInt64?
         var items: [ItemSpace: [[UInt8]: [UInt8]]] = [:]
     }
     var actors: [UInt64: Actor] = [:]
+    /// What belongs to the partition.
+    var own = Actor()
 
     mutating func apply(_ operation: TurnOperation, to actor: UInt64) {
         switch operation {
+        case .ofPartition(let operation):
+            var others = NaiveTables(actors: [0: own])
+            others.apply(operation, to: 0)
+            own = others.actors[0] ?? Actor()
         case .create(let address, _): actors[actor] = Actor(address: address)
         case .set(let field, let value): actors[actor]?.fields[field] = value
         case .wake(let time): actors[actor]?.wake = time
@@ -61,7 +68,7 @@ private struct NaiveTables {
         let alive = naive.actors.keys.sorted()
         var actor: UInt64?
         if alive.isEmpty || (alive.count < 5 && random.next() % 8 == 0) {
-            let used = Set(naive.actors.values.map(\.address))
+            let used = Set(naive.actors.values.compactMap(\.address))
             let free = (0..<6).map { address("A", "\($0)") }.filter { !used.contains($0) }
             operations.append(.create(free[Int(random.next() % UInt64(free.count))], time: 1))
         } else {
@@ -69,20 +76,28 @@ private struct NaiveTables {
         }
         for _ in 0..<Int.random(in: 1...5, using: &random) { operations.append(operation(&random)) }
         if random.next() % 20 == 0 { operations.append(.destroy) }
+        while random.next() % 2 == 0 { operations.append(.ofPartition(item(&random))) }
         let id = actor ?? log.end.position.next.rawValue
         for operation in operations { naive.apply(operation, to: id) }
         return log.turn(actor, operations)
     }
 
     private func operation(_ random: inout SplitMix64) -> TurnOperation {
-        let space = ItemSpace.allCases[Int(random.next() % 2)]
-        let id = [UInt8(random.next() % 6)]
         let value = [UInt8](repeating: UInt8(random.next() & 255), count: Int(random.next() % 4))
         switch random.next() % 8 {
         case 0: return .set(ActorField.allCases[Int(random.next() % 3)], value)
         case 1: return .wake(at: random.next() % 3 == 0 ? nil : random.next() % 100)
-        case 2: return .delete(space, id: id)
-        case 3: return .deleteRange(space, from: id, through: [UInt8(random.next() % 6)])
+        default: return item(&random)
+        }
+    }
+
+    private func item(_ random: inout SplitMix64) -> TurnOperation {
+        let space = ItemSpace.allCases[Int(random.next() % 2)]
+        let id = [UInt8(random.next() % 6)]
+        let value = [UInt8](repeating: UInt8(random.next() & 255), count: Int(random.next() % 4))
+        switch random.next() % 6 {
+        case 0: return .delete(space, id: id)
+        case 1: return .deleteRange(space, from: id, through: [UInt8(random.next() % 6)])
         default: return .put(space, id: id, value)
         }
     }
@@ -98,10 +113,10 @@ private struct NaiveTables {
             #expect(actor.input == expected.fields[.input])
             #expect(actor.wakeAt == expected.wake)
         }
-        for id in 1...file.applied.position.rawValue {
+        for id in 0...file.applied.position.rawValue {
             for space in ItemSpace.allCases {
                 let items = try file.items(of: ActorID(rawValue: id), space: space)
-                let expected = naive.actors[id]?.items[space] ?? [:]
+                let expected = (id == 0 ? naive.own : naive.actors[id])?.items[space] ?? [:]
                 #expect(Dictionary(uniqueKeysWithValues: items.map { ($0.id, $0.body) }) == expected)
                 #expect(items.map(\.id) == items.map(\.id).sorted { $0.lexicographicallyPrecedes($1) })
             }
@@ -127,6 +142,7 @@ private struct NaiveTables {
     @Test func `A turn without an actor is refused`() {
         var coalescer = TurnCoalescer()
         var body = TurnBody(actor: nil)
+        body.append(.ofPartition(.put(.inbox, id: [1], [1])))
         body.append(.set(.state, [1]))
         #expect(throws: WireError.self) {
             try coalescer.add(position: LogPosition(rawValue: 1), body: body.bytes)

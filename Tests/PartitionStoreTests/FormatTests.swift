@@ -22,7 +22,8 @@ import Testing
 
     @Test func `The bytes of a journal row of version 2 never change`() throws {
         var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + [1, 2, 3]
-        let header = BatchHeader.seal(&row, entryCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
+        let header = BatchHeader.seal(
+            &row, version: 2, entryCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
         #expect(
             row == [
                 2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 171, 236, 59, 53, 5, 0, 0, 0, 0, 0, 0, 0,
@@ -30,6 +31,33 @@ import Testing
             ])
         #expect(header.hash == 10_003_316_296_408_085_166)
         #expect(try BatchHeader.decode(row) == header)
+    }
+
+    @Test func `The bytes of a journal row of version 3 never change`() throws {
+        var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + [1, 2, 3]
+        let header = BatchHeader.seal(&row, entryCount: 2, sequence: 5, oldest: 4, previousHash: 0x0102)
+        #expect(
+            row == [
+                3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 213, 237, 197, 21, 5, 0, 0, 0, 0, 0, 0, 0,
+                4, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 1, 2, 3,
+            ])
+        #expect(header.hash == 16_860_538_130_314_798_267)
+        #expect(try BatchHeader.decode(row) == header)
+    }
+
+    @Test func `A row resets a log since version 3 only`() throws {
+        let reset = ControlEntry(
+            partition: PartitionID(1), kind: .reset(LogReset(mark: .origin, epochs: [], image: 1)))
+        for version in [2, 3] as [UInt8] {
+            var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + reset.encoded()
+            let header = BatchHeader.seal(
+                &row, version: version, entryCount: 1, sequence: 1, oldest: 1, previousHash: 0)
+            if version == 3 {
+                try RowEntries.forEach(row, header) { _ in }
+            } else {
+                #expect(throws: WireError.self) { try RowEntries.forEach(row, header) { _ in } }
+            }
+        }
     }
 
     @Test func `A row of version 1 has records only`() throws {
@@ -63,12 +91,29 @@ import Testing
                 .epochStart(EpochStart(epoch: Epoch(rawValue: 3), first: LogPosition(rawValue: 5))),
                 [0x83, 0, 0, 0, 2, 1, 0, 0, 3] + zeros + [5] + zeros
             ),
+            (
+                .reset(
+                    LogReset(
+                        mark: LogMark(
+                            position: LogPosition(rawValue: 9), epoch: Epoch(rawValue: 4), hash: 0x0605),
+                        epochs: [
+                            EpochStart(epoch: Epoch(rawValue: 3), first: LogPosition(rawValue: 5)),
+                            EpochStart(epoch: Epoch(rawValue: 4), first: LogPosition(rawValue: 8)),
+                        ], image: 0x0807)),
+                [0x84, 0, 2, 0, 2, 1, 0, 0, 4] + zeros + [9] + zeros + [5, 6, 0, 0, 0, 0, 0, 0]
+                    + [7, 8, 0, 0, 0, 0, 0, 0] + [3] + zeros + [5] + zeros + [4] + zeros + [8] + zeros
+            ),
         ]
         for (kind, bytes) in forms {
             let control = ControlEntry(partition: PartitionID(0x102), kind: kind)
             #expect(control.encoded() == bytes)
+            #expect(control.byteCount == bytes.count)
             var reader = ByteReader(bytes)
             #expect(try ControlEntry.decode(&reader) == control)
+            for count in bytes.indices {
+                var reader = ByteReader(Array(bytes[..<count]))
+                #expect(throws: WireError.self) { try ControlEntry.decode(&reader) }
+            }
         }
     }
 
@@ -127,9 +172,36 @@ import Testing
         }
     }
 
+    @Test func `The text of a member's identity never changes, and is not a node's alone`() throws {
+        let ring = try #require(HashRing(partitionCount: 256, seed: (1, 2)))
+        let identity = StoreIdentity(
+            .member, cluster: ClusterID(high: 3, low: 4), node: NodeID(rawValue: 9),
+            store: StoreID(high: 5, low: 6), incarnation: Incarnation(rawValue: 0), ring: ring)
+        let bytes = IdentityFile.encode(identity)
+        #expect(
+            String(decoding: bytes, as: UTF8.self) == """
+                apus-store 2
+                cluster 00000000-0000-0003-0000-000000000004
+                node 9
+                store 00000000-0000-0005-0000-000000000006
+                incarnation 0
+                partitions 256
+                seed 00000000-0000-0001-0000-000000000002
+                crc32c 639483847
+
+                """)
+        #expect(try IdentityFile.decode(bytes) == identity)
+        for index in bytes.indices {
+            var broken = bytes
+            broken[index] ^= 1
+            #expect(throws: StoreError.self) { try IdentityFile.decode(broken) }
+            #expect(throws: StoreError.self) { try IdentityFile.decode(Array(bytes[..<index])) }
+        }
+    }
+
     @Test func `An identity of a newer version is refused as such`() {
-        #expect(throws: StoreError.newerFormat(what: "the file identity", found: 2, newest: 1)) {
-            try IdentityFile.decode(Array("apus-store 2\nwhatever\n".utf8))
+        #expect(throws: StoreError.newerFormat(what: "the file identity", found: 3, newest: 2)) {
+            try IdentityFile.decode(Array("apus-store 3\nwhatever\n".utf8))
         }
     }
 

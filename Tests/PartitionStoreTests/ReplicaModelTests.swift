@@ -25,7 +25,7 @@ private struct ModelLog: Equatable {
             switch control.kind {
             case .adopt(let epoch): promised = max(promised, epoch.rawValue)
             case .truncate(let position): records.removeLast(records.count - Int(position.rawValue))
-            case .epochStart: break
+            case .epochStart, .reset: break
             }
         }
     }

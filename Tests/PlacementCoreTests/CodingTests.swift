@@ -49,8 +49,7 @@ struct CodingTests {
             [7, 1, 3, 4, 2] + lifeBytes
         ),
         (
-            .promote(PartitionID(1), Revision(rawValue: 4), to: life, inSync: [life.replica]),
-            [8, 1, 4] + lifeBytes + [1, 5] + store
+            .promote(PartitionID(1), Revision(rawValue: 4), to: life), [8, 1, 4] + lifeBytes
         ),
         (
             .forcePromote(PartitionID(1), Revision(rawValue: 4), to: life, acceptsDataLoss: true),

@@ -103,11 +103,8 @@ struct ControlPlane {
     func partition(_ number: Int) -> PartitionState { map[PartitionID(number)]! }
 
     @discardableResult
-    mutating func promote(_ number: Int, to node: UInt64, inSync: [ReplicaID]? = nil) -> Outcome {
-        run(
-            .promote(
-                PartitionID(number), partition(number).revision, to: life(node),
-                inSync: inSync ?? partition(number).inSync))
+    mutating func promote(_ number: Int, to node: UInt64) -> Outcome {
+        run(.promote(PartitionID(number), partition(number).revision, to: life(node)))
     }
 
     @discardableResult

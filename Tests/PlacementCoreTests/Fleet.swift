@@ -107,13 +107,21 @@ struct Fleet {
         if !commands.isEmpty { run(commands) }
     }
 
-    /// Some of the learners catch up.
+    /// Owners let go of whom they are to do without, and some of the learners catch up.
     /// - Returns: whether there were any.
     private mutating func catchUp() -> Bool {
         var commands: [Command] = []
         var pending = false
         for (number, partition) in map.partitions.enumerated() where partition.owner != nil {
-            guard let learner = partition.learners.first(where: map.isLive) else { continue }
+            let leaving = map.leaving(partition)
+            if let member = partition.inSync.first(where: leaving.contains) {
+                pending = true
+                commands.append(
+                    .changeInSync(PartitionID(number), partition.epoch, partition.revision, .drop(member)))
+                continue
+            }
+            guard let learner = partition.learners.first(where: { map.isLive($0) && !leaving.contains($0) })
+            else { continue }
             pending = true
             guard Int.random(in: 0..<3, using: &random) > 0, let life = map[learner.node]?.life else {
                 continue
@@ -148,6 +156,7 @@ struct Fleet {
                         copies >= min(replicationFactor, partition.targets.count),
                         "moves a partition that is at risk")
                 case .removeReplica(let replica):
+                    #expect(!partition.inSync.contains(replica), "R19: removes a member of the in-sync set")
                     let others = partition.inSync.filter { map.isLive($0) && $0 != replica }.count
                     #expect(others >= replicationFactor, "gives up a copy of a partition at risk")
                 }

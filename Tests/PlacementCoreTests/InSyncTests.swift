@@ -93,23 +93,71 @@ struct InSyncTests {
         #expect(plane.addLearner(0, 10) == .refused(.full))
     }
 
-    @Test("2.8: a copy is removed unless it is the owner's or the last in sync")
+    @Test("R19, 2.8: only a learner's copy is deleted; who is in sync becomes one by the owner's request")
     func removal() {
         var plane = withLearner()
         func remove(_ node: UInt64) -> Command {
             .removeReplica(PartitionID(0), plane.partition(0).revision, plane.life(node).replica)
         }
-        #expect(plane.run(remove(1)) == .refused(.isOwner))
+        #expect(plane.run(remove(1)) == .refused(.isInSync))
         #expect(plane.run(remove(3)) == .refused(.notLearner))
         #expect(
             plane.run(.removeReplica(PartitionID(0), Revision(rawValue: 9), plane.life(2).replica))
                 == .refused(.staleRevision(plane.partition(0).revision)))
         #expect(plane.run(remove(2)) == .accepted)
         plane.replicate(0, to: 2)
+        #expect(plane.run(remove(2)) == .refused(.isInSync))
+        plane.change(0, .drop(plane.life(2).replica))
         #expect(plane.run(remove(2)) == .accepted)
         #expect(plane.partition(0).inSync == [plane.life(1).replica] && plane.partition(0).learners.isEmpty)
         #expect(
             plane.run(.removeReplica(PartitionID(1), Revision(rawValue: 0), plane.life(1).replica))
-                == .refused(.lastInSync))
+                == .refused(.isInSync))
+    }
+
+    @Test("R19: whom the owner is to do without: the down, replaced disks, and copies nobody wants any more")
+    func leaving() {
+        var plane = withLearner()
+        plane.change(0, .add(plane.life(2)))
+        plane.addLearner(0, 3)
+        func leaving() -> [UInt64] { plane.map.leaving(plane.partition(0)).map(\.node.rawValue) }
+        #expect(leaving() == [])
+        let targets = [1, 3].map { NodeID(rawValue: $0) }
+        plane.run(.setTargets([.init(partition: PartitionID(0), nodes: targets)], plane.map.version))
+        // Not before as many as wanted are in sync where they should be.
+        #expect(leaving() == [])
+        plane.change(0, .add(plane.life(3)))
+        #expect(leaving() == [2])
+        plane.change(0, .drop(plane.life(2).replica))
+        #expect(leaving() == [2])
+        plane.down(3)
+        #expect(leaving() == [3])
+        // Who starts again is there.
+        plane.register(store: 3, last: 1)
+        #expect(leaving() == [])
+        let former = plane.life(3).replica
+        plane.join(node: 3, store: 33)
+        #expect(plane.map.leaving(plane.partition(0)) == [former])
+        // Nobody is to do without itself.
+        plane.down(1)
+        plane.join(store: 1, last: 1)
+        plane.promote(0, to: 1)
+        #expect(plane.map.leaving(plane.partition(0)) == [former])
+    }
+
+    @Test("R19: a replaced disk stays in sync until the owner lets it go, and then the new one may learn")
+    func replacedDisk() {
+        var plane = withLearner()
+        plane.change(0, .add(plane.life(2)))
+        let former = plane.life(2).replica
+        plane.join(node: 2, store: 22)
+        #expect(plane.partition(0).inSync == [plane.life(1).replica, former])
+        #expect(plane.map.isAtRisk(plane.partition(0)) && !plane.map.isOffline(plane.partition(0)))
+        #expect(plane.addLearner(0, 2) == .refused(.alreadyReplica))
+        #expect(plane.map[former.node]?.formerDisks.map(\.store) == [former.store])
+        #expect(plane.change(0, .drop(former)) == .accepted)
+        #expect(plane.partition(0).inSync == [plane.life(1).replica] && plane.partition(0).learners.isEmpty)
+        #expect(plane.map[former.node]?.formerDisks == [])
+        #expect(plane.addLearner(0, 2) == .accepted)
     }
 }

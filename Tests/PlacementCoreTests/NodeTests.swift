@@ -14,19 +14,34 @@ struct NodeTests {
         return plane
     }
 
-    @Test("2.3.4: the down leave the in-sync sets where another member is up, and own nothing")
+    @Test("R19: the down own nothing, and stay in sync until an owner lets them go; with R19 off they leave")
     func down() {
         var plane = shared()
-        let one = plane.life(1)
+        var careless = plane
+        let (one, two) = (plane.life(1), plane.life(2))
         #expect(plane.down(1) == .accepted)
         #expect(plane.map[one.node]?.liveness == .down)
-        #expect(plane.partition(0).owner == nil && plane.partition(0).inSync == [plane.life(2).replica])
-        #expect(plane.partition(0).learners == [one.replica])
-        #expect(plane.partition(1).owner == plane.life(2))
-        #expect(plane.partition(1).inSync == [plane.life(2).replica])
-        // The only member stays.
+        #expect(plane.partition(0).owner == nil && plane.partition(1).owner == two)
+        for number in 0..<2 { #expect(plane.partition(number).inSync == [one.replica, two.replica]) }
         #expect(plane.partition(2).inSync == [one.replica] && plane.map.isOffline(plane.partition(2)))
-        #expect(plane.partition(3).inSync == [one.replica])
+        careless.state.disabled = .ownerShrinks
+        careless.down(1)
+        #expect(
+            careless.partition(0).inSync == [two.replica] && careless.partition(0).learners == [one.replica])
+        #expect(careless.partition(3).inSync == [one.replica])
+    }
+
+    @Test("R19: one disk is lost and nobody has noticed, and the other copy's node is declared down")
+    func unnoticedLoss() {
+        var plane = shared()
+        // Node 1's disk is gone; the map does not know.
+        plane.down(2)
+        plane.join(store: 2, last: 1)
+        plane.join(node: 1, store: 11)
+        #expect(plane.promote(0, to: 2) == .accepted)
+        let former = ReplicaID(node: NodeID(rawValue: 1), store: ControlPlane.store(1))
+        #expect(plane.change(0, .drop(former)) == .accepted)
+        #expect(plane.partition(0).inSync == [plane.life(2).replica])
     }
 
     @Test("I19: a life that was declared down never comes back; the next one does")

@@ -149,7 +149,7 @@ struct PlannerTests {
             #expect(fleet.complaints() == [])
             return fleet
         }
-        #expect(settled(widthMax: .max).scatterWidths().allSatisfy { $0 > 15 })
+        #expect(settled(widthMax: .max).scatterWidths().allSatisfy { $0 > 13 })
         var fleet = settled(widthMax: 10)
         func isNarrow() -> Bool {
             let widths = fleet.scatterWidths()

@@ -56,9 +56,7 @@ struct RandomCommandTests {
             case 16...19:
                 let member = partition.inSync.randomElement(using: &random)!
                 let to = chance(3) ? life : map[member.node]?.life ?? life
-                var inSync = partition.inSync
-                if chance(3), inSync.count > 1 { inSync.remove(at: number(0..<inSync.count)) }
-                return .promote(id, revision, to: to, inSync: inSync)
+                return .promote(id, revision, to: to)
             case 20: return .forcePromote(id, revision, to: life, acceptsDataLoss: !chance(3))
             case 21, 22: return .addLearner(id, revision, life.replica)
             case 23:

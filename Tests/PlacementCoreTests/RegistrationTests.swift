@@ -131,13 +131,15 @@ struct RegistrationTests {
         return plane
     }
 
-    @Test("D10, D11, R11, R12: another disk is in sync nowhere, owns nothing, learns nothing")
+    @Test("D10, D11, R11, R12, R19: another disk is in sync nowhere, owns nothing, learns nothing")
     func replacedDisk() {
         var plane = Self.withDisks()
         let old = plane.life(2)
         let life = plane.join(node: 2, store: 22)
         #expect(life.node == old.node && life.incarnation.rawValue == 2)
-        #expect(plane.partition(0).inSync == [plane.life(1).replica] && plane.partition(0).owner == nil)
+        // The old disk stays where it was: it may be whole, and node 1's may not.
+        #expect(plane.partition(0).inSync == [plane.life(1).replica, old.replica])
+        #expect(plane.partition(0).owner == nil && plane.promote(0, to: 2) == .refused(.notInSync))
         #expect(plane.partition(2).learners.isEmpty)
         // The only member: the partition waits for the old disk.
         #expect(plane.partition(1).inSync == [old.replica] && plane.partition(1).owner == nil)

@@ -113,6 +113,8 @@ extension ProcessTests {
 
         private static func change(_ path: String, _ body: (inout [UInt8]) -> Void) throws {
             var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+            // The zeros behind what is used of a log mean nothing.
+            bytes.removeLast(bytes.count - (bytes.lastIndex { $0 != 0 } ?? -1) - 1)
             body(&bytes)
             try Data(bytes).write(to: URL(fileURLWithPath: path))
         }

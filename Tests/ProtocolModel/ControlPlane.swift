@@ -5,17 +5,17 @@ struct ControlPlane {
     var epoch: UInt8 = 1
     var owner: NodeIndex = 0
     var isr = NodeSet()
+    /// Members whose disk is not the registered one any more: what is in sync is a disk that was replaced.
+    var replaced = NodeSet()
     /// Counts the changes of owner and ISR; requests name the one they expect.
     var revision: UInt8 = 1
     var stores = PerNode()
     var incarnations = PerNode()
     /// A request to add a member that is under way; requests to drop take effect when they arrive.
     var addition = Addition()
-    /// So that no byte of the state is undefined.
-    private var filling: UInt8 = 0
-
     mutating func change(isr: NodeSet) {
         self.isr = isr
+        replaced = replaced.intersection(isr)
         revision += 1
     }
 

@@ -13,24 +13,26 @@ extension Model {
         world.control.change(isr: world.control.isr.inserting(request.node))
     }
 
-    /// R4: only a member has every acknowledged entry.
+    /// R4: only a member has every acknowledged entry. Whether its disk is still there, the control plane
+    /// does not know.
     func mayPromote(_ node: NodeIndex, in world: World) -> Bool {
-        guard world.hasRegisteredStore(node) else { return false }
-        return world.control.isr.contains(node) || !rules.contains(.promoteFromISR)
+        guard rules.contains(.promoteFromISR) else { return world.hasRegisteredStore(node) }
+        return world.control.isr.contains(node) && !world.control.replaced.contains(node)
+    }
+
+    /// R19: the owner asks for it. Its request may be under way for long, but not for longer than its disk
+    /// is there: from asking on, that one may be the only one (`faultSteps` counts on nothing else).
+    func mayDrop(_ node: NodeIndex, in world: World) -> Bool {
+        let control = world.control
+        guard control.isr.contains(node), control.owner != node else { return false }
+        guard rules.contains(.ownerShrinks) else { return !control.isr.removing(node).isEmpty }
+        return control.owner != ControlPlane.nobody && world.hasMember(control.owner)
     }
 
     func promote(_ node: NodeIndex, isr: NodeSet, in world: inout World) {
         world.control.epoch += 1
         world.control.owner = node
         world.control.change(isr: isr)
-    }
-
-    /// Whether the control plane has the node back: if it lost its disk and was the last member, the
-    /// partition stays offline and waits for the old disk or for an operator.
-    func mayStart(_ node: NodeIndex, in world: World) -> Bool {
-        let isNewStore =
-            isRefused(node, in: world) || world[node].disk.store != world.control.stores[node]
-        return !isNewStore || !world.control.isr.removing(node).isEmpty
     }
 
     /// R13 and R15: what such a disk says is not believed; the node starts with an empty one.
@@ -64,7 +66,12 @@ extension Model {
         } else {
             world.control.stores[node] = disk.store
             if world.control.isr.contains(node) {
-                world.control.change(isr: world.control.isr.removing(node))
+                let others = world.control.isr.removing(node)
+                if rules.contains(.ownerShrinks) || others.isEmpty {
+                    world.control.replaced = world.control.replaced.inserting(node)
+                } else {
+                    world.control.change(isr: others)
+                }
             }
             // R11: the grant was given to the disk that is gone.
             if isOwner, rules.contains(.grantsNameStore) { world.control.voidGrant() }

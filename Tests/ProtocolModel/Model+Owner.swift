@@ -10,7 +10,11 @@ extension Model {
         replica.isr = world.control.isr
         replica.revision = world.control.revision
         replica.epochStart = replica.log.count
-        for peer in nodes { replica.progress[peer] = (world.control.stores[peer], 0) }
+        for peer in nodes {
+            // No disk has the number 0: nobody speaks for one that was replaced (R12).
+            let isGone = world.control.replaced.contains(peer) && rules.contains(.membersNameStore)
+            replica.progress[peer] = (isGone ? 0 : world.control.stores[peer], 0)
+        }
         world[node] = replica
     }
 

@@ -69,13 +69,15 @@ extension Model {
     private func controlSteps(in world: World, _ steps: inout [Step]) {
         let control = world.control
         if control.addition.isUnderWay { steps.append(.decideAddition) }
-        for node in nodes where control.isr.contains(node) && control.owner != node {
-            if !control.isr.removing(node).isEmpty { steps.append(.drop(node)) }
-        }
+        for node in nodes where mayDrop(node, in: world) { steps.append(.drop(node)) }
         guard control.epoch < scope.epochs else { return }
-        // Suspicions need no reason: any member may be promoted at any moment, with any part of the ISR.
+        // Suspicions need no reason: any member may be promoted at any moment.
         for node in nodes where mayPromote(node, in: world) {
             let candidates = control.isr.inserting(node)
+            guard !rules.contains(.ownerShrinks) else {
+                steps.append(.promote(node, isr: candidates))
+                continue
+            }
             for bits in 1..<UInt8(1 << scope.nodes) {
                 let isr = NodeSet(bits: bits)
                 if isr.contains(node), candidates.isSuperset(of: isr) {
@@ -91,12 +93,10 @@ extension Model {
             if world.used.crashes < scope.crashes { steps.append(.crash(node)) }
             return
         }
-        if mayStart(node, in: world) { steps.append(.start(node)) }
-        // Two disks that are lost together are more than two copies can survive.
-        let anotherIsIntact = nodes.contains {
-            $0 != node && world.control.isr.contains($0) && world.hasRegisteredStore($0)
-        }
-        guard anotherIsIntact else { return }
+        steps.append(.start(node))
+        // Two disks that are lost together are more than two copies can survive; whether the loss of one was
+        // noticed makes no difference.
+        guard nodes.contains(where: { $0 != node && world.hasMember($0) }) else { return }
         if world.used.wipes < scope.wipes { steps.append(.wipe(node)) }
         if world.imageOf == node,
             scope.restoresImageOfSameLife || world.image.incarnation < world.control.incarnations[node]

@@ -11,6 +11,7 @@ public struct NodeSet: Hashable, Sendable {
     func isSuperset(of other: NodeSet) -> Bool { other.bits & ~bits == 0 }
     func inserting(_ node: NodeIndex) -> NodeSet { NodeSet(bits: bits | 1 << node) }
     func removing(_ node: NodeIndex) -> NodeSet { NodeSet(bits: bits & ~(1 << node)) }
+    func intersection(_ other: NodeSet) -> NodeSet { NodeSet(bits: bits & other.bits) }
     func union(_ other: NodeSet) -> NodeSet { NodeSet(bits: bits | other.bits) }
 }
 

@@ -41,6 +41,8 @@ public struct Rules: OptionSet, Hashable, Sendable {
     public static let outputGate = Rules(number: 17)
     /// R18: an epoch is on disk before anything is said under it.
     public static let epochIsDurable = Rules(number: 18)
+    /// R19: only the owner of the epoch, with its own log there, lets a member go.
+    public static let ownerShrinks = Rules(number: 19)
 
     public static let all: Rules = [
         .commitNeedsEveryMember, .isrThroughControlPlane, .maximalISR, .promoteFromISR,
@@ -48,11 +50,11 @@ public struct Rules: OptionSet, Hashable, Sendable {
         .acknowledgeAfterSync, .truncateByMatch, .identitiesInChanges, .caughtUpPastEpochStart,
         .flushBeforeVouching, .grantsNameStore, .membersNameStore, .logEndIsNoProof,
         .stopOnJournalError,
-        .noGoingBack, .outputGate, .epochIsDurable,
+        .noGoingBack, .outputGate, .epochIsDurable, .ownerShrinks,
     ]
 
     /// "R4", or "R4 R7" for several.
     public var names: String {
-        (1...18).filter { contains(Rules(number: $0)) }.map { "R\($0)" }.joined(separator: " ")
+        (1...19).filter { contains(Rules(number: $0)) }.map { "R\($0)" }.joined(separator: " ")
     }
 }

@@ -12,7 +12,7 @@ public enum Step: Hashable, Sendable {
 
     // The control plane
     case decideAddition
-    /// By request of the owner, or because the node is held to be down.
+    /// By request of the owner; without R19, also because the node is held to be down.
     case drop(NodeIndex)
     case promote(NodeIndex, isr: NodeSet)
 

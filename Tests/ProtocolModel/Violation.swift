@@ -4,6 +4,8 @@ public enum Violation: Hashable, Sendable {
     case lost(index: UInt8, member: NodeIndex)
     case twoValues(index: UInt8)
     case twoOwners(epoch: UInt8)
+    /// No disk of the ISR is there any more, although never more than some of them were lost together.
+    case noCopy
 }
 
 extension Violation: CustomStringConvertible {
@@ -13,6 +15,7 @@ extension Violation: CustomStringConvertible {
             "the acknowledged entry #\(index) is not on the disk of member n\(node)"
         case .twoValues(let index): "#\(index) was acknowledged with two values"
         case .twoOwners(let epoch): "two nodes own epoch \(epoch)"
+        case .noCopy: "no disk of the ISR is there any more"
         }
     }
 }
@@ -20,11 +23,10 @@ extension Violation: CustomStringConvertible {
 extension Model {
     func violation(in world: World) -> Violation? {
         if world.conflict > 0 { return .twoValues(index: world.conflict) }
+        if !nodes.contains(where: world.hasMember) { return .noCopy }
         for node in nodes {
             let replica = world[node]
-            if world.control.isr.contains(node), world.hasRegisteredStore(node),
-                let index = missing(in: replica.disk.log, of: world.acknowledged)
-            {
+            if world.hasMember(node), let index = missing(in: replica.disk.log, of: world.acknowledged) {
                 return .lost(index: index, member: node)
             }
             guard replica.role == .owner else { continue }

@@ -52,6 +52,11 @@ struct World {
             && !damaged.contains(node)
     }
 
+    /// Whether the node is in sync with a disk that is there.
+    func hasMember(_ node: NodeIndex) -> Bool {
+        control.isr.contains(node) && !control.replaced.contains(node) && hasRegisteredStore(node)
+    }
+
     /// Equal worlds have equal fingerprints. That different ones have different fingerprints is as good as
     /// certain: with ten million states, two collide once in some 400,000 searches.
     var fingerprint: UInt64 {

@@ -28,7 +28,7 @@ struct RuleCase: CustomTestStringConvertible, Sendable {
         RuleCase(.oneLifePerEpoch, depth: 10) { ($0.crashes, $0.values) = (1, 2) },
         RuleCase(.acknowledgeAfterSync, depth: 6) { _ in },
         RuleCase(.truncateByMatch, depth: 9) { $0.crashes = 1 },
-        RuleCase(.identitiesInChanges, depth: 12) { ($0.crashes, $0.wipes) = (1, 1) },
+        RuleCase(.identitiesInChanges, depth: 13) { ($0.crashes, $0.wipes) = (1, 1) },
         RuleCase(.caughtUpPastEpochStart, depth: 9) { $0.epochs = 2 },
         RuleCase(.flushBeforeVouching, depth: 9) { $0.epochs = 2 },
         RuleCase(.grantsNameStore, depth: 11) { ($0.crashes, $0.wipes, $0.values) = (1, 1, 2) },
@@ -39,7 +39,8 @@ struct RuleCase: CustomTestStringConvertible, Sendable {
         RuleCase(.stopOnJournalError, depth: 8) { ($0.journalErrors, $0.values) = (1, 2) },
         RuleCase(.noGoingBack, depth: 12) { ($0.crashes, $0.images) = (2, 1) },
         RuleCase(.outputGate, depth: 1) { _ in },
-        RuleCase(.epochIsDurable, depth: 11) { ($0.epochs, $0.crashes, $0.values) = (3, 1, 2) },
+        RuleCase(.epochIsDurable, depth: 12) { ($0.epochs, $0.crashes, $0.values) = (3, 1, 2) },
+        RuleCase(.ownerShrinks, depth: 3) { ($0.epochs, $0.crashes, $0.wipes) = (2, 1, 1) },
     ]
 }
 
@@ -98,7 +99,7 @@ struct RuleTests {
                 Then the acknowledged entry #1 is not on the disk of member n0.
                 n0: follower, epoch 2, log [v2@2], disk [v2@2] of store 1
                 n1: follower, epoch 1, log [v1@1], disk [v1@1] of store 2
-                control plane: epoch 2, owner nobody, ISR {n0}
+                control plane: epoch 2, owner nobody, ISR {n0 n1}
                 acknowledged: [v1@1]
                 """)
     }

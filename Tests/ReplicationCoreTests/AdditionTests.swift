@@ -136,6 +136,26 @@ import Testing
         #expect(pair.owner.committed == pair.end.position)
     }
 
+    /// It once was a replica, and what it said then comes late: everything since is still to be sent.
+    @Test func anOldAnswerDoesNotEndTheSearchForTheLogsAgreement() throws {
+        var pair = Pair()
+        for _ in 0..<4 { pair.append() }
+        pair.configuration.revision = 2
+        pair.configuration.learners.append(Pair.life(3, 1).replica)
+        pair.handle(.configured(pair.configuration))
+        pair.effects = []
+        pair.acknowledge(as: Pair.life(3, 1), LogPosition(rawValue: 1))
+        let appends = pair.effects.compactMap { effect -> Append? in
+            guard case .send(.append(let append), NodeID(rawValue: 3)) = effect else { return nil }
+            return append
+        }
+        let append = try #require(appends.last)
+        #expect(append.previous.position.rawValue == 1 || append.records.isEmpty)
+        #expect(
+            pair.effects.contains { if case .readLog = $0 { true } else { false } } || !append.records.isEmpty
+        )
+    }
+
     /// Nobody who left the set in this epoch can own the next one.
     @Test func aReadDoesNotWaitForAMemberThatWasRemoved() throws {
         var pair = Pair()

@@ -27,6 +27,7 @@ import Testing
         var seeds: UInt64 = 2_000
         var checksRequests = true
         var promotesAnybody = false
+        var promotesAlone = false
         var testDescription: String { name }
     }
 
@@ -36,12 +37,14 @@ import Testing
         Mutant(name: "R6", without: .acknowledgeSynced), Mutant(name: "R7", without: .truncateByMatch),
         Mutant(name: "R8", checksRequests: false), Mutant(name: "R10", without: .flushBeforeVouching),
         Mutant(name: "R11", without: .grantNamesStore), Mutant(name: "R17", without: .outputGate),
+        Mutant(name: "R19", promotesAlone: true),
     ]
 
     @Test(arguments: mutants) func isCaught(_ mutant: Mutant) {
         var settings = WorldSettings()
         settings.checksRequests = mutant.checksRequests
         settings.promotesAnybody = mutant.promotesAnybody
+        settings.promotesAlone = mutant.promotesAlone
         let rules = ReplicationRules.all.subtracting(mutant.without)
         let caught = (0..<mutant.seeds).first { seed in
             (try? ReplicaWorld.run(seed: seed, rules: rules, settings: settings)) == nil

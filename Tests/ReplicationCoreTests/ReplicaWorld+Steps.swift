@@ -31,7 +31,7 @@ extension ReplicaWorld {
         case 82..<88: learnMap(index)
         case 88..<92: decideRequest()
         case 92..<95: promoteSomebody()
-        case 95..<96: dropSomebody()
+        case 95..<96: suspectSomebody()
         case 96..<97: trimJournal(index)
         default: fail(index)
         }
@@ -40,8 +40,12 @@ extension ReplicaWorld {
     private mutating func persistNext(_ index: Int) {
         guard let write = nodes[index].process?.pending.first else { return }
         nodes[index].process?.pending.removeFirst()
-        nodes[index].disk.apply(write.write)
-        perform(.persisted(ticket: write.ticket), at: index)
+        nodes[index].disk.apply(write)
+        switch write {
+        case .log(let ticket, _): perform(.persisted(ticket: ticket), at: index)
+        case .snapshot(let mark, let epochs, let epoch):
+            perform(.snapshotInstalled(mark, epochs: epochs, epoch: epoch), at: index)
+        }
     }
 
     private mutating func deliver() {
@@ -59,18 +63,9 @@ extension ReplicaWorld {
         switch packet {
         case .message(let message, let sender): perform(.received(message, from: sender), at: index)
         case .snapshot(let mark, let epochs, let epoch):
-            guard process.replica.wantsSnapshot(mark, epoch: epoch) else { return }
-            // It replaces everything, in the order of the disk's writes.
-            for (_, write) in process.pending { nodes[index].disk.apply(write) }
-            let last = process.pending.last?.ticket
-            nodes[index].process?.pending = []
-            nodes[index].disk.base = mark
-            nodes[index].disk.baseEpochs = epochs
-            nodes[index].disk.records = []
-            nodes[index].disk.applied = mark.position
-            note("\(process.life) installs a snapshot up to \(mark)")
-            if let last { perform(.persisted(ticket: last), at: index) }
-            perform(.snapshotInstalled(mark, epochs: epochs, epoch: epoch), at: index)
+            guard !process.replica.isInstalling else { return }
+            nodes[index].process?.arrived = .snapshot(mark, epochs, epoch)
+            perform(.snapshotReady(mark, epoch: epoch), at: index)
         }
     }
 
@@ -103,9 +98,11 @@ extension ReplicaWorld {
         case .drop(let replica):
             guard config.owner?.replica != replica, config.inSync.contains(replica), config.inSync.count > 1
             else { return }
+            let present = registered[Self.index(replica.node)].replica
             decide { map in
                 map.inSync.removeAll { $0 == replica }
-                map.learners.append(replica)
+                map.leaving.removeAll { $0 == replica }
+                map.learners.append(present)
             }
         case .add(let life):
             guard registered[Self.index(life.node)] == life || !settings.checksRequests else {
@@ -130,30 +127,31 @@ extension ReplicaWorld {
         guard let life = candidates.randomElement(using: &random),
             config.owner == nil || chance(40)
         else { return }
-        let former = config.owner?.replica
-        let choice = Int.random(in: 0..<3, using: &random)
+        let isAlone = settings.promotesAlone
         decide { map in
             map.epoch = Epoch(rawValue: map.epoch.rawValue + 1)
             map.owner = life
-            let all = map.inSync + map.learners
-            switch choice {
-            case 0: map.inSync = Set(map.inSync + [life.replica]).sorted()
-            case 1: map.inSync = Set(map.inSync.filter { $0 != former } + [life.replica]).sorted()
-            default: map.inSync = [life.replica]
-            }
-            map.learners = all.filter { !map.inSync.contains($0) }
+            // All stay, whoever is down (R19).
+            let others = map.inSync.filter { $0.node != life.node }
+            map.inSync = [life.replica]
+            map.learners.removeAll { $0 == life.replica }
+            if isAlone { map.learners += others } else { map.inSync += others }
         }
     }
 
-    /// The control plane declares a follower down.
-    private mutating func dropSomebody() {
-        guard let owner = config.owner, config.inSync.count > 1,
-            let member = config.inSync.filter({ $0 != owner.replica }).randomElement(using: &random)
+    /// The control plane declares a replica down, or has it back; the owner's request is all that drops it.
+    private mutating func suspectSomebody() {
+        guard let replica = (config.inSync + config.learners).randomElement(using: &random),
+            registered[Self.index(replica.node)].replica == replica
         else { return }
-        decide { map in
-            map.inSync.removeAll { $0 == member }
-            map.learners.append(member)
+        var next = config
+        if next.leaving.contains(replica) {
+            next.leaving.removeAll { $0 == replica }
+        } else {
+            next.leaving.append(replica)
         }
+        maps.append(next)
+        note("control plane: leaving \(next.leaving)")
     }
 
     /// Committed and applied records leave the journal.
@@ -175,10 +173,7 @@ extension ReplicaWorld {
     private mutating func fail(_ index: Int) {
         if nodes[index].process == nil {
             // A disk may be replaced while somebody else in sync has everything.
-            let others = config.inSync.contains { member in
-                member.node != Self.id(index) && nodes[Self.index(member.node)].disk.store == member.store
-            }
-            if wipesLeft > 0, others, chance(40) {
+            if wipesLeft > 0, maySpare(index), chance(40) {
                 wipesLeft -= 1
                 wipe(index)
             }
@@ -192,6 +187,9 @@ extension ReplicaWorld {
     /// Nothing fails any more: the partition must serve, and everybody catch up.
     mutating func converge() throws {
         for index in nodes.indices where nodes[index].process == nil { start(index) }
+        var settled = config
+        settled.leaving.removeAll { registered[Self.index($0.node)].replica == $0 }
+        maps.append(settled)
         let goal = acknowledgedEnd
         for round in 0..<4_000 {
             if config.owner == nil, let life = registered.first(where: { config.inSync.contains($0.replica) })

@@ -26,11 +26,13 @@ struct ReplicaWorld {
             return tail
         }
 
-        mutating func apply(_ write: LogWrite) {
+        mutating func apply(_ write: DiskWrite) {
             switch write {
-            case .adopt(let epoch): promised = max(promised, epoch)
-            case .truncate(let position): records.removeAll { $0.mark.position > position }
-            case .append(let new): records += new
+            case .log(_, .adopt(let epoch)): promised = max(promised, epoch)
+            case .log(_, .truncate(let position)): records.removeAll { $0.mark.position > position }
+            case .log(_, .append(let new)): records += new
+            case .snapshot(let mark, let epochs, _):
+                (base, baseEpochs, records, applied) = (mark, epochs, [], mark.position)
             }
         }
 
@@ -42,10 +44,18 @@ struct ReplicaWorld {
         }
     }
 
+    /// On its way to the disk; a snapshot replaces everything in the order of the other writes.
+    enum DiskWrite {
+        case log(ticket: UInt64, LogWrite)
+        case snapshot(LogMark, [EpochStart], Epoch)
+    }
+
     struct Process {
         var replica: Replica
         var life: NodeLife
-        var pending: [(ticket: UInt64, write: LogWrite)] = []
+        var pending: [DiskWrite] = []
+        /// Came in, and waits for the replica's word.
+        var arrived: DiskWrite?
         var serving: Epoch?
         var isLeading = false
         /// The version of the map that it knows.
@@ -150,9 +160,13 @@ struct ReplicaWorld {
             let voids: ReplicationRules = former.store == life.store ? .oneLifePerEpoch : .grantNamesStore
             if map.owner?.node == life.node, rules.contains(voids) { map.owner = nil }
             guard former.store != life.store else { return }
-            map.inSync.removeAll { $0 == former.replica }
             map.learners.removeAll { $0 == former.replica }
-            map.learners.append(life.replica)
+            // The old disk stays in sync until the owner lets it go (R19); then the new one may learn.
+            if map.inSync.contains(where: { $0.node == life.node }) {
+                map.leaving.append(former.replica)
+            } else {
+                map.learners.append(life.replica)
+            }
         }
         var replica = Replica(
             partition: PartitionID(0), me: life, log: disk.tail,
@@ -167,10 +181,26 @@ struct ReplicaWorld {
         guard let process = nodes[index].process else { return }
         // What was on its way to the disk may or may not have got there, in order.
         let survivors = Int.random(in: 0...process.pending.count, using: &random)
-        for (_, write) in process.pending.prefix(survivors) { nodes[index].disk.apply(write) }
+        for write in process.pending.prefix(survivors) { nodes[index].disk.apply(write) }
         nodes[index].process = nil
         note("\(process.life) crashes; \(survivors) of \(process.pending.count) writes had arrived")
         linksChanged(Self.id(index))
+    }
+
+    func isThere(_ replica: ReplicaID) -> Bool { nodes[Self.index(replica.node)].disk.store == replica.store }
+
+    /// Whether another disk is left in the in-sync set, also if what was asked for is decided: whoever asks
+    /// to drop a member says that the others' disks are enough.
+    func maySpare(_ index: Int) -> Bool {
+        let dropped = requests.compactMap { request -> ReplicaID? in
+            guard case .drop(let replica) = request.change, request.revision == config.revision else {
+                return nil
+            }
+            return replica
+        }
+        return (dropped.map(Optional.init) + [nil]).allSatisfy { dropped in
+            config.inSync.contains { $0 != dropped && $0.node != Self.id(index) && isThere($0) }
+        }
     }
 
     mutating func wipe(_ index: Int) {
@@ -197,7 +227,12 @@ struct ReplicaWorld {
     private mutating func perform(_ effect: ReplicaEffect, at index: Int) {
         guard let process = nodes[index].process else { return }
         switch effect {
-        case .persist(let ticket, let write): nodes[index].process?.pending.append((ticket, write))
+        case .persist(let ticket, let write):
+            let isAdoption = if case .adopt = write { true } else { false }
+            if process.replica.isInstalling, !isAdoption {
+                failures.append("\(process.life) writes \(write) over a snapshot")
+            }
+            nodes[index].process?.pending.append(.log(ticket: ticket, write))
         case .send(let message, let node):
             guard network.count < settings.packetsMax else { return }
             network.append((Self.index(node), .message(message, from: process.life)))
@@ -220,6 +255,11 @@ struct ReplicaWorld {
         case .readLog(let replica, let position, _):
             perform(.logRead(for: replica, after: position, records: read(index, after: position)), at: index)
         case .sendSnapshot(let replica): snapshot(from: index, to: replica)
+        case .installSnapshot(let mark):
+            guard let snapshot = process.arrived else { return }
+            note("\(process.life) installs a snapshot up to \(mark)")
+            nodes[index].process?.pending.append(snapshot)
+        case .discardSnapshot: nodes[index].process?.arrived = nil
         case .readConfirmed, .readLost: break
         case .damaged(let reason): failures.append("\(process.life) is damaged: \(reason)")
         }
@@ -301,6 +341,9 @@ struct ReplicaWorld {
     /// (I2); nobody serves twice in an epoch (I3).
     func check() throws {
         if let failure = failures.first { throw Violation(description: failure) }
+        guard config.inSync.contains(where: isThere) else {
+            throw Violation(description: "no disk of the in-sync set \(config.inSync) is there any more")
+        }
         for member in config.inSync {
             let node = nodes[Self.index(member.node)]
             guard node.disk.store == member.store, acknowledgedEnd > .zero else { continue }
@@ -337,6 +380,8 @@ struct WorldSettings {
     var checksRequests = true
     /// R4 taken away: whoever is registered may be promoted.
     var promotesAnybody = false
+    /// R19 taken away: a promotion drops everybody else.
+    var promotesAlone = false
     var replication = ReplicationSettings()
 
     init() {

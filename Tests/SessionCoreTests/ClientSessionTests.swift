@@ -83,6 +83,7 @@ private func expect(_ value: Bool, _ comment: Comment? = nil, at location: Sourc
         session.subscribed(id: 1, as: SubscriptionID(rawValue: 1))
         #expect(session.delivered(id: 1) == .send)
         #expect(session.delivered(id: 2) == .drop)
+        #expect(session.ended(id: 2) == nil)
         session.outbound.wrote(bytes: 100)
         #expect(session.delivered(id: 1) == .close(.slowReader))
         expect(!session.mayRead())

@@ -9,9 +9,12 @@ enum Floors {
             "WorkflowCore", "MailboxCore", "TimerCore", "SessionCore", "ClientProtocol", "MembershipCore",
             "ConsensusCore", "PlacementCore", "ControlCore", "ReplicationCore", "MeshProtocol",
         ],
-        ["SQLiteDriver", "PartitionStore", "ConsensusStore", "MeshTransport", "Telemetry"],
+        ["SQLiteDriver", "DurableFiles", "PartitionStore", "ConsensusStore", "MeshTransport", "Telemetry"],
         ["Apus"],
-        ["ActorHost", "ClientGateway", "Inspector", "NodeAssembly"],
+        [
+            "ActorHost", "ClientGateway", "ClusterHost", "ClusterMembership", "HTTPCalls", "Inspector",
+            "NodeAssembly",
+        ],
         ["ApusClient"],
         [
             "ApusNode", "OperatorCommands", "ApusCommand", "LoadVerifier", "apus-load", "simulate",

@@ -34,12 +34,16 @@ struct TimerCoreTests {
             var model: [(key: Int, due: UInt64)] = []
             for _ in 0..<600 {
                 let key = Int.random(in: 0..<40, using: &random)
-                switch Int.random(in: 0..<10, using: &random) {
+                switch Int.random(in: 0..<11, using: &random) {
                 case 0..<6:
                     let due = UInt64.random(in: 0..<100, using: &random)
                     timers.schedule(key, at: due)
                     model.removeAll { $0.key == key }
                     model.append((key, due))
+                case 10:
+                    guard key < 4 else { break }
+                    timers.cancelAll { $0 % 4 == key }
+                    model.removeAll { $0.key % 4 == key }
                 case 6..<8:
                     timers.cancel(key)
                     model.removeAll { $0.key == key }

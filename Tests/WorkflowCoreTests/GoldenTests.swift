@@ -37,7 +37,17 @@ struct GoldenTests {
         (.loop(iteration: 4, state: [0x5B, 0x5D], result: nil), [5, 4, 2, 0x5B, 0x5D, 0]),
         (.loop(iteration: 4, state: [], result: [0x31]), [5, 4, 0, 1, 1, 0x31]),
         (.completion(message: 300), [6, 0xAC, 2]),
+        (.call(sent, deadline: nil, .waiting), [7] + place + [0, 0]),
+        (.call(sent, deadline: 300, .answered([0x31])), [7] + place + [1, 0xAC, 2, 1, 1, 0x31]),
+        (.call(sent, deadline: 1, .timedOut), [7] + place + [1, 1, 2]),
+        (.send(sent), [8] + place),
     ]
+    static let sent = SentMessage(target: "k/a", partition: 258, number: 300)
+    static let place: [UInt8] = [3, 0x6B, 0x2F, 0x61, 2, 1, 0, 0, 0xAC, 2]
+    /// The first version that knows the operation.
+    static func head(_ kind: OperationKind) -> [UInt8] {
+        [kind == .call || kind == .send ? 3 : 1] + head.dropFirst()
+    }
     static let failure = FailureRecord(type: "E", message: "no")
     static let failed = AttemptRecord(startedAt: 3, endedAt: 4, failure: failure)
     static let attempt: [UInt8] = [1, 3, 4, 1, 0x45, 2, 0x6E, 0x6F]
@@ -46,8 +56,9 @@ struct GoldenTests {
         #expect(Set(Self.operations.map(\.operation.kind)) == Set(OperationKind.allCases))
         for (operation, bytes) in Self.operations {
             let entry = HistoryEntry(sequence: 2, path: Self.path, recordedAt: 5, operation: operation)
-            #expect(entry.encoded() == Self.head + bytes, "\(operation)")
-            #expect(try HistoryEntry.decode(Self.head + bytes) == entry)
+            let whole = Self.head(operation.kind) + bytes
+            #expect(entry.encoded() == whole, "\(operation)")
+            #expect(try HistoryEntry.decode(whole) == entry)
         }
     }
 
@@ -68,7 +79,7 @@ struct GoldenTests {
 
     @Test func everyTruncationAndEveryExcess() {
         for (operation, bytes) in Self.operations {
-            let whole = Self.head + bytes
+            let whole = Self.head(operation.kind) + bytes
             for count in whole.indices {
                 #expect(throws: WireError.self, "\(operation) cut to \(count)") {
                     try HistoryEntry.decode(Array(whole[..<count]))
@@ -93,11 +104,17 @@ struct GoldenTests {
     }
 
     @Test func foreignVersionsAndTags() {
-        #expect(throws: WireError.version(what: "history entry", found: 3, newest: 2)) {
-            try HistoryEntry.decode([3] + Self.head.dropFirst() + [6, 1])
+        #expect(throws: WireError.version(what: "history entry", found: 4, newest: 3)) {
+            try HistoryEntry.decode([4] + Self.head.dropFirst() + [6, 1])
         }
-        #expect(throws: WireError.unknown(what: "operation", value: 7)) {
-            try HistoryEntry.decode(Self.head + [7, 1])
+        #expect(throws: WireError.unknown(what: "operation", value: 9)) {
+            try HistoryEntry.decode(Self.head(.call) + [9, 1])
+        }
+        #expect(throws: WireError.unknown(what: "operation", value: 8), "version 1 has no messages") {
+            try HistoryEntry.decode(Self.head + [8] + Self.place)
+        }
+        #expect(throws: WireError.unknown(what: "call state", value: 3)) {
+            try HistoryEntry.decode(Self.head(.call) + [7] + Self.place + [0, 3])
         }
         #expect(throws: WireError.unknown(what: "step state", value: 4)) {
             try HistoryEntry.decode(Self.head + [1, 1, 9, 0, 4])

@@ -191,6 +191,33 @@ struct WorkflowCoreTests {
         #expect(try core.visit(.iteration(1), kind: .completion, in: take.node).recorded == nil)
     }
 
+    @Test("W60, W8: an answer that comes before the code gets there is no time that the code has passed")
+    func answers() throws {
+        let sent = SentMessage(target: "k/a", partition: 3, number: 9)
+        var first = WorkflowCore(startedAt: 1)
+        let (step, _) = try first.visit(.name("step"), kind: .step, in: .root)
+        var entries = [first.record(Self.done, at: step, time: 10)]
+        let (call, _) = try first.visit(.name("call"), kind: .call, in: .root)
+        entries.append(first.record(.call(sent, deadline: nil, .waiting), at: call, time: 20))
+        #expect(first.waitingCall(partition: 3, number: 8) == nil)
+        #expect(first.waitingCall(partition: 2, number: 9) == nil)
+        #expect(first.waitingCall(partition: 3, number: 9)?.node == call)
+
+        var second = WorkflowCore(startedAt: 1)
+        for entry in entries { second.restore(entry) }
+        let waiting = try #require(second.waitingCall(partition: 3, number: 9))
+        let answered = HistoryOperation.call(sent, deadline: nil, .answered([7]))
+        let entry = second.record(answered, at: waiting.node, time: 50)
+        #expect(entry.sequence == 2)
+        #expect(second.waitingCall(partition: 3, number: 9) == nil, "an answer counts once")
+        #expect(second.lastVisitedAt == 1)
+        _ = try second.visit(.name("step"), kind: .step, in: .root)
+        #expect(second.lastVisitedAt == 10)
+        #expect(try second.visit(.name("call"), kind: .call, in: .root).recorded == answered)
+        #expect(second.lastVisitedAt == 50)
+        try second.leaveRun()
+    }
+
     @Test func depthAndNames() throws {
         var core = WorkflowCore(startedAt: 0)
         var scope = WorkflowCore.Node.root

@@ -15,6 +15,8 @@ package final class MemoryStore: HostStore {
     struct Tables {
         var ends: [PartitionID: LogEnd] = [:]
         var rows: [PartitionID: [ActorID: Row]] = [:]
+        /// What belongs to a partition as a whole.
+        var own: [PartitionID: [ItemSpace: [[UInt8]: [UInt8]]]] = [:]
     }
 
     private struct Live {
@@ -22,7 +24,7 @@ package final class MemoryStore: HostStore {
         var records = 0
         var crashAfter: Int?
         var isCrashed = false
-        var onDurable: (@Sendable ([DurableMark]) -> Void)?
+        var onEvents: (@Sendable ([PartitionEvent]) -> Void)?
         var onApplied: (@Sendable ([DurableMark]) -> Void)?
         var onCrash: [@Sendable () -> Void] = []
     }
@@ -89,10 +91,26 @@ package final class MemoryStore: HostStore {
         live.withLock { $0.tables.ends[partition] ?? .empty }
     }
 
+    package var startsEmptyLogs: Bool { false }
+
     package func start(
-        onDurable: @escaping @Sendable ([DurableMark]) -> Void,
+        onEvents: @escaping @Sendable ([PartitionEvent]) -> Void,
         onFailure: @escaping @Sendable (StoreError) -> Void
-    ) { live.withLock { $0.onDurable = onDurable } }
+    ) {
+        live.withLock { $0.onEvents = onEvents }
+        onEvents(
+            (0..<identity.ring.partitionCount).flatMap { number -> [PartitionEvent] in
+                let end = logEnd(of: PartitionID(number))
+                let epoch = Epoch(rawValue: end.epoch.rawValue + 1)
+                return [
+                    .lead(PartitionID(number), epoch, after: end), .serve(PartitionID(number), epoch),
+                ]
+            })
+    }
+
+    package func confirmRead(_ partition: PartitionID, _ reply: @escaping @Sendable (Bool) -> Void) {
+        reply(true)
+    }
 
     package func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void) {
         live.withLock { $0.onApplied = handler }
@@ -113,18 +131,17 @@ package final class MemoryStore: HostStore {
                     kept.append(DurableMark(partition: record.partition, position: record.position))
                 }
             }
-            return (kept, live.onDurable, crashed)
+            return (kept, live.onEvents, crashed)
         }
-        if !kept.isEmpty { tell?(kept) }
+        if !kept.isEmpty {
+            tell?(kept.map { .committed($0.partition, $0.position) })
+            live.withLock { $0.onApplied }?(kept)
+        }
         for body in crashed { body() }
     }
 
     private static func isTurn(_ record: SealedRecord) -> Bool {
         record.bytes[1] == JournalRecord.Kind.turn.rawValue
-    }
-
-    package func commit(_ marks: [DurableMark]) {
-        live.withLock { $0.onApplied }?(marks)
     }
 
     package func appliedPosition(of partition: PartitionID) -> LogPosition { logEnd(of: partition).position }
@@ -140,7 +157,10 @@ package final class MemoryStore: HostStore {
 
     package func items(of actor: ActorID, in partition: PartitionID, space: ItemSpace) -> [StoredItem] {
         live.withLock { live in
-            (live.tables.rows[partition]?[actor]?.items[space] ?? [:])
+            let items =
+                actor == .partition
+                ? live.tables.own[partition] : live.tables.rows[partition]?[actor]?.items
+            return (items?[space] ?? [:])
                 .map { StoredItem(id: $0.key, body: $0.value) }
                 .sorted { $0.id.lexicographicallyPrecedes($1.id) }
         }
@@ -210,14 +230,30 @@ extension MemoryStore.Tables {
         case .wake(let time): rows[partition]?[id]?.stored.wakeAt = time
         case .put(let space, let item, let value):
             rows[partition]?[id]?.items[space, default: [:]][item] = value
-        case .delete(let space, let item): rows[partition]?[id]?.items[space]?[item] = nil
-        case .deleteRange(let space, let from, let through):
-            let items = rows[partition]?[id]?.items[space] ?? [:]
-            for item in items.keys
-            where !item.lexicographicallyPrecedes(from) && !through.lexicographicallyPrecedes(item) {
-                rows[partition]?[id]?.items[space]?[item] = nil
+        case .delete, .deleteRange:
+            if var items = rows[partition]?[id]?.items {
+                Self.delete(operation, from: &items)
+                rows[partition]?[id]?.items = items
             }
         case .destroy: rows[partition]?[id] = nil
+        case .ofPartition(.put(let space, let item, let value)):
+            own[partition, default: [:]][space, default: [:]][item] = value
+        case .ofPartition(let deletion):
+            Self.delete(deletion, from: &own[partition, default: [:]])
+        }
+    }
+
+    private static func delete(
+        _ operation: TurnOperation, from items: inout [ItemSpace: [[UInt8]: [UInt8]]]
+    ) {
+        switch operation {
+        case .delete(let space, let item): items[space]?[item] = nil
+        case .deleteRange(let space, let from, let through):
+            for item in (items[space] ?? [:]).keys
+            where !item.lexicographicallyPrecedes(from) && !through.lexicographicallyPrecedes(item) {
+                items[space]?[item] = nil
+            }
+        default: preconditionFailure("\(operation) deletes no item")
         }
     }
 }

@@ -43,7 +43,9 @@ final class ActionExecution: ActionDriver, @unchecked Sendable {
     @concurrent func settle() async throws {
         try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Void, any Error>) in
             actor.shard.executor.perform { [self] in
-                actor.shard.whenCommitted(actor.partition) { continuation.resume() }
+                let call = OpenOperation(continuation, of: actor, lost: CancellationError())
+                guard actor.phase != .lost else { return call.lose() }
+                actor.whenCommitted { call.resume(.success(())) }
             }
         }
     }
@@ -53,9 +55,30 @@ final class ActionExecution: ActionDriver, @unchecked Sendable {
     ) async throws -> OperationResult {
         try await withUnsafeThrowingContinuation { continuation in
             actor.shard.executor.perform { [self] in
-                actor.runTurn(name, of: self, body) { continuation.resume(with: $0) }
+                let call = OpenOperation(continuation, of: actor, lost: CancellationError())
+                actor.runTurn(name, of: self, body) { call.resume($0) }
             }
         }
+    }
+
+    @concurrent func call(_ outgoing: OutgoingCall) async throws -> [UInt8] {
+        let reply: ActorReply = try await withUnsafeThrowingContinuation { continuation in
+            actor.shard.executor.perform { [self] in
+                let call = OpenOperation(continuation, of: actor, lost: CancellationError())
+                guard actor.phase != .lost, !isOver else { return call.lose() }
+                let now = actor.now.rawValue
+                let request = ActorRequest(
+                    target: outgoing.target,
+                    operation: .action(outgoing.action, input: Payload(outgoing.input)),
+                    timeLeftMillis: deadline > now ? (deadline - now) / 1_000 : 0)
+                let executor = actor.shard.executor
+                actor.shard.ask(request) { result in
+                    executor.perform { call.resume(result.mapError { $0 }) }
+                }
+            }
+        }
+        guard case .output(let output) = reply else { throw ActorError.internalError }
+        return output.bytes
     }
 
     /// Names the next turn; nil if the action has used the name already.
@@ -89,7 +112,7 @@ extension LiveActor {
         arm()
         let instance = instance
         // What it does leaves the node like a reply: behind the records of the actor's creation or wake.
-        shard.whenCommitted(partition) { [self] in
+        whenCommitted { [self] in
             guard !execution.isOver else { return }
             execution.task = Task(executorPreference: shard.executor) { [self] in
                 let result: Result<[UInt8], any Error>
@@ -117,7 +140,11 @@ extension LiveActor {
             end(execution, .tooLarge("the action's output", limit: RecordedValue.bytesMax))
         case .failure(let error):
             // Its turns stay remembered: repeated, it goes on behind them.
-            end(execution, publicError(error, of: "action \(execution.name)"))
+            let told = publicError(error, of: "action \(execution.name)")
+            close(execution)
+            for request in execution.requests {
+                shard.answerRead(request, with: .failure(told))
+            }
         }
     }
 
@@ -125,9 +152,7 @@ extension LiveActor {
     private func end(_ execution: ActionExecution, _ error: ActorError) {
         close(execution)
         execution.task?.cancel()
-        shard.whenCommitted(partition) {
-            for request in execution.requests { request.reply(.failure(error)) }
-        }
+        whenCommitted { for request in execution.requests { request.reply(.failure(error)) } }
     }
 
     private func close(_ execution: ActionExecution) {
@@ -161,7 +186,7 @@ extension LiveActor {
         }
         let id = execution.identity.map { ActionTurn.id($0, place) }
         if let id, let value = actionTurns?[id] {
-            return shard.whenCommitted(partition) { resume(.success(.recorded(value))) }
+            return whenCommitted { resume(.success(.recorded(value))) }
         }
         do {
             let (value, turn) = try performTurn { try body(now) }
@@ -174,7 +199,7 @@ extension LiveActor {
             touch()
             record(turn, also: extra) { resume(.success(.fresh(value.value))) }
         } catch {
-            shard.whenCommitted(partition) { resume(.failure(error)) }
+            whenCommitted { resume(.failure(error)) }
         }
     }
 

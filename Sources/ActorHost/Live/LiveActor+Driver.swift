@@ -11,11 +11,14 @@ extension LiveActor: RunDriver {
     var historyTime: Timestamp { Timestamp(rawValue: passedAt.load(ordering: .relaxed)) }
 
     /// Starts an operation on the shard's thread and waits until it calls back.
-    @concurrent private func operation<Value: Sendable>(
+    @concurrent func operation<Value: Sendable>(
         _ start: @escaping @Sendable (@escaping @Sendable (Result<Value, any Error>) -> Void) -> Void
     ) async throws -> Value {
         try await withUnsafeThrowingContinuation { continuation in
-            shard.executor.perform { start { continuation.resume(with: $0) } }
+            shard.executor.perform {
+                let call = OpenOperation(continuation, of: self)
+                start { call.resume($0) }
+            }
         }
     }
 

@@ -8,9 +8,7 @@ import WorkflowCore
 
 extension LiveActor {
     @concurrent func failScope(_ scope: WorkflowCore.Node, _ error: any Error) async throws {
-        try await withUnsafeThrowingContinuation { continuation in
-            shard.executor.perform { self.startFailing(scope, error) { continuation.resume(with: $0) } }
-        }
+        try await operation { self.startFailing(scope, error, $0) }
     }
 
     private func startFailing(

@@ -7,23 +7,12 @@ import MailboxCore
 import TimeAndChance
 import WorkflowCore
 
-/// A client's request on its way through a shard.
-struct ShardRequest: Sendable {
-    var token: RequestToken
-    var request: ActorRequest
-    var partition: PartitionID
-    /// After that it is not begun any more; microseconds of the monotonic clock.
-    var deadline: UInt64?
-    var reply: @Sendable (Result<ActorReply, ActorError>) -> Void
-}
-
 /// Somebody who waits for the completion of a message.
 struct ReplyWaiter {
-    var token: RequestToken
+    var request: ShardRequest
     var message: UInt64
     /// Microseconds since 1970; nil for as long as the caller stays.
     var deadline: UInt64?
-    var reply: @Sendable (Result<ActorReply, ActorError>) -> Void
 }
 
 extension LiveActor {
@@ -83,7 +72,7 @@ extension LiveActor {
         case .reply(let bytes):
             do {
                 let reply = try ReplyRecord.decode(bytes)
-                shard.whenCommitted(partition) { request.reply(reply) }
+                whenCommitted { request.reply(reply) }
             } catch {
                 shard.logger.error("a recorded reply of \(address) cannot be read: \(error)")
                 request.reply(.failure(.internalError))
@@ -128,12 +117,12 @@ extension LiveActor {
                 isQuery = effects == nil
                 return (reply, effects)
             }
-            if isQuery { return shard.whenCommitted(partition) { request.reply(.success(reply)) } }
+            if isQuery { return shard.answerRead(request, with: .success(reply)) }
             let memory = remember(request.request.identity, .reply(ReplyRecord.encode(reply)))
             record(turn, also: memory) { request.reply(.success(reply)) }
         } catch {
-            let told = publicError(error, of: what())
-            shard.whenCommitted(partition) { request.reply(.failure(told)) }
+            // It says how the actor stands, and changes nothing, like a query.
+            shard.answerRead(request, with: .failure(publicError(error, of: what())))
         }
     }
 
@@ -187,11 +176,11 @@ extension LiveActor {
 
     /// Nobody will complete a message any more; told when it is durable that it is so (A12).
     private func refuseEnded(_ request: ShardRequest) {
-        shard.whenCommitted(partition) { request.reply(.failure(Self.runEndedError)) }
+        whenCommitted { request.reply(.failure(Self.runEndedError)) }
     }
 
     /// Stores a message; if the run waits for it, storing and taking it is one record.
-    private func store(_ message: QueuedMessage, _ memory: [TurnOperation], _ then: @escaping () -> Void) {
+    func store(_ message: QueuedMessage, _ memory: [TurnOperation], _ then: @escaping () -> Void) {
         let waiting = waits.sorted { $0.key < $1.key }.first { _, wait in
             if case .message(let queues, _) = wait.goal { return queues.contains(message.queue) }
             return false
@@ -207,7 +196,7 @@ extension LiveActor {
         waits[ticket] = nil
         pending += memory
         wait.taken?([TakenMessage(message)])
-        shard.whenCommitted(partition, then)
+        whenCommitted(then)
     }
 
     /// Drops what has waited longer than its queue's declaration allows, and tells waiting senders.
@@ -242,24 +231,22 @@ extension LiveActor {
     private func wait(for message: UInt64, _ timeoutMillis: UInt64?, _ request: ShardRequest) {
         guard !run.status.hasEnded else { return refuseEnded(request) }
         let deadline = timeoutMillis.map { (now + .milliseconds(Int64(clamping: $0))).rawValue }
-        let waiter = ReplyWaiter(
-            token: request.token, message: message, deadline: deadline, reply: request.reply)
-        waiters.append(waiter)
+        waiters.append(ReplyWaiter(request: request, message: message, deadline: deadline))
         if timeoutMillis == 0 {
             // Accepted is accepted only when it is durable; then there is one look, and no waiting.
-            shard.whenCommitted(partition) { [self] in expireWaiters(now.rawValue) }
+            whenCommitted { [self] in expireWaiters(now.rawValue) }
         }
         arm()
     }
 
     func tellWaiters(of message: UInt64, _ result: Result<ActorReply, ActorError>) {
-        for waiter in waiters where waiter.message == message { waiter.reply(result) }
+        for waiter in waiters where waiter.message == message { waiter.request.reply(result) }
         waiters.removeAll { $0.message == message }
         touch()
     }
 
     func failWaiters(_ error: ActorError) {
-        for waiter in waiters { waiter.reply(.failure(error)) }
+        for waiter in waiters { waiter.request.reply(.failure(error)) }
         waiters.removeAll()
     }
 
@@ -267,12 +254,13 @@ extension LiveActor {
         let expired = waiters.filter { ($0.deadline ?? .max) <= time }
         guard !expired.isEmpty else { return }
         waiters.removeAll { ($0.deadline ?? .max) <= time }
-        shard.whenCommitted(partition) { for waiter in expired { waiter.reply(.success(.timedOut)) } }
+        whenCommitted { for waiter in expired { waiter.request.reply(.success(.timedOut)) } }
     }
 
     func abandon(_ token: RequestToken) {
         forgetParked(token)
-        waiters.removeAll { $0.token == token }
+        for waiter in waiters where waiter.request.token == token { waiter.request.abandon() }
+        waiters.removeAll { $0.request.token == token }
     }
 }
 

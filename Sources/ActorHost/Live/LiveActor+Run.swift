@@ -173,6 +173,9 @@ extension LiveActor {
             return (
                 .waiting, "a message in " + queues.map { "\"\($0)\"" }.joined(separator: " or "), wait.since
             )
+        case .answer(_, let target): return (.waiting, "the answer of \(target)", wait.since)
+        case .room(let target):
+            return (.waiting, "room for a message to \(target)", wait.since)
         }
     }
 }

@@ -29,8 +29,8 @@ extension LiveActor {
             }
         }
         let step = StepExecution(
-            request: request, node: node, ticket: newTicket(), attempts: attempts, failures: failures,
-            startedAt: startedAt, continuation: continuation)
+            request: request, of: self, node: node, ticket: newTicket(), attempts: attempts,
+            failures: failures, startedAt: startedAt, continuation: continuation)
         if let retryAt, retryAt > now.rawValue { return waitForRetry(step, until: retryAt) }
         countCrashes(step)
     }
@@ -90,10 +90,10 @@ extension LiveActor {
                 launch(step)
             }
         }
-        guard !shard.isCommitted(lastPosition, in: partition) else { return launch(step) }
+        guard log.committed < lastPosition else { return launch(step) }
         // An effect goes out of the node like a reply: behind the records of the actor's creation or wake
         // (A12, W13).
-        shard.whenCommitted(partition) { [self] in
+        whenCommitted { [self] in
             guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
             launch(step)
         }

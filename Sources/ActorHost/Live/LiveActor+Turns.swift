@@ -11,10 +11,12 @@ struct RecordableTurn {
     var operations: [TurnOperation] = []
     var broadcasts: [(event: String, payload: [UInt8])] = []
     var hasMessages = false
+    /// Messages to other actors; they get their numbers when the turn is recorded.
+    var posts: [OutgoingPost] = []
     /// The actor ends with it; `record` says what that takes.
     var destroys = false
 
-    var isEmpty: Bool { operations.isEmpty && broadcasts.isEmpty && !destroys }
+    var isEmpty: Bool { operations.isEmpty && broadcasts.isEmpty && posts.isEmpty && !destroys }
 }
 
 extension LiveActor {
@@ -55,6 +57,7 @@ extension LiveActor {
         guard messages.reduce(0, { $0 + $1.body.count }) <= RecordedValue.bytesMax else {
             throw ActorError.tooLarge("what one turn sends", limit: RecordedValue.bytesMax)
         }
+        turn.posts = try checked(effects.posts)
         if let state = effects.state { turn.operations.append(.set(.state, state)) }
         for message in messages { turn.operations += put(message) }
         turn.operations += retain(effects.broadcasts)
@@ -67,6 +70,7 @@ extension LiveActor {
     /// Records a turn, and lets its events out with the commit (W3).
     /// - Parameter extra: what else belongs into the same record.
     func record(_ turn: RecordableTurn, also extra: [TurnOperation] = [], _ then: @escaping () -> Void) {
+        let extra = extra + sending(turn.posts)
         record(turn.destroys ? ending(extra) : turn.operations + extra) { [self] in
             if !turn.broadcasts.isEmpty { shard.publish(turn.broadcasts, of: address) }
             then()
@@ -85,7 +89,7 @@ extension LiveActor {
     /// The last number of the messages before the record that comes next. Numbers come from the log's
     /// position, so that they never repeat in any life of the actor.
     private var reservedNumber: UInt64 {
-        ((shard.partitions[partition]?.position.rawValue ?? 0) + 1) << Self.messageNumberBits
+        (log.position.rawValue + 1) << Self.messageNumberBits
     }
 
     /// How many messages the record that comes next can still take.
@@ -140,7 +144,7 @@ extension LiveActor {
         phase = .departing
         shard.parkedRuns.remove(timerKey)
         endActions(.destroyed(address))
-        shard.whenCommitted(partition) { [self] in failWaiters(.destroyed(address)) }
+        whenCommitted { [self] in failWaiters(.destroyed(address)) }
         leave()
     }
 }

@@ -19,6 +19,8 @@ final class LiveActor: @unchecked Sendable {
         case awake
         /// On the way out of memory; requests are parked until it is gone.
         case departing
+        /// Its epoch is over: what its code still does goes nowhere.
+        case lost
     }
 
     /// Wake time of a run that is parked until the next start of a process, which may have other code.
@@ -34,7 +36,9 @@ final class LiveActor: @unchecked Sendable {
     /// How many events of which name are kept for later subscribers.
     let retention: [String: Int]
     let address: ActorAddress
-    let partition: PartitionID
+    /// The epoch of the partition that it lives in.
+    let log: PartitionLog
+    var partition: PartitionID { log.id }
     let kind: any ActorKindDefinition
     let instance: any ActorInstance
     let input: [UInt8]?
@@ -51,6 +55,8 @@ final class LiveActor: @unchecked Sendable {
     var mailbox = MailboxCore()
     var deduplication = DeduplicationCore()
     var retainedEvents = RetainedEvents()
+    /// nil: not read from storage yet.
+    var undeliveredMessages: UndeliveredMessages?
 
     /// How the run stands, and what of it is stored.
     var run: RunRecord
@@ -65,13 +71,17 @@ final class LiveActor: @unchecked Sendable {
     var pending: [TurnOperation] = []
     var steps: [UInt64: StepExecution] = [:]
     var waits: [UInt64: RunWait] = [:]
+    /// Calls of the run and of actions that have not returned.
+    var calls = OpenSet<OpenCall>()
     var nextTicket: UInt64 = 1
 
     var actions: [UInt64: ActionExecution] = [:]
     /// What turns of actions without a reply have returned; nil: not read from storage yet.
     var actionTurns: [[UInt8]: [UInt8]]?
     var waiters: [ReplyWaiter] = []
-    private var parked: [ShardRequest] = []
+    private(set) var parked: [ShardRequest] = []
+    /// Messages that wait until the actor is gone.
+    private var parkedMessages: [() -> Void] = []
     var lastActivity: UInt64
     private var armed: UInt64?
     var wakeAfterDeparture: UInt64?
@@ -79,7 +89,7 @@ final class LiveActor: @unchecked Sendable {
     /// An actor that is about to be created.
     init(
         creating address: ActorAddress, kind: any ActorKindDefinition, input: [UInt8]?, shard: Shard,
-        partition: PartitionID
+        in log: PartitionLog
     ) {
         self.address = address
         self.kind = kind
@@ -88,9 +98,9 @@ final class LiveActor: @unchecked Sendable {
         retention = kind.retainedEvents
         self.input = input
         self.shard = shard
-        self.partition = partition
+        self.log = log
         instance = kind.makeInstance(key: address.key)
-        let now = shard.now(in: partition).rawValue
+        let now = log.now(shard.reading).rawValue
         id = ActorID(rawValue: 0)
         createdAt = now
         core = WorkflowCore(startedAt: now)
@@ -101,7 +111,7 @@ final class LiveActor: @unchecked Sendable {
 
     /// An actor from storage.
     init(
-        restoring stored: StoredActor, kind: any ActorKindDefinition, shard: Shard, partition: PartitionID
+        restoring stored: StoredActor, kind: any ActorKindDefinition, shard: Shard, in log: PartitionLog
     ) throws {
         address = stored.address
         self.kind = kind
@@ -109,7 +119,8 @@ final class LiveActor: @unchecked Sendable {
         asyncActions = kind.asyncActions
         retention = kind.retainedEvents
         self.shard = shard
-        self.partition = partition
+        self.log = log
+        let partition = log.id
         id = stored.id
         createdAt = stored.createdAt
         input = stored.input
@@ -145,7 +156,7 @@ final class LiveActor: @unchecked Sendable {
         }
     }
 
-    var now: Timestamp { shard.now(in: partition) }
+    var now: Timestamp { log.now(shard.reading) }
 
     /// Cluster, actor, and which life of the actor.
     func nameRun() { runName = Self.runName(shard.store.identity, address, id) }
@@ -169,6 +180,7 @@ final class LiveActor: @unchecked Sendable {
         let (_, waking) = try performTurn { ((), try instance.wake(now: time)) }
         turn.operations += waking.operations
         turn.broadcasts += waking.broadcasts
+        let posts = try checked(turn.posts + waking.posts)
         guard !turn.destroys, !waking.destroys else {
             throw ActorError("destroyed", "the actor \(address) ended itself at its creation", group: "actor")
         }
@@ -185,17 +197,17 @@ final class LiveActor: @unchecked Sendable {
         body.append(.set(.run, run.encoded()))
         body.append(.wake(at: 0))
         storedWake = 0
-        for operation in turn.operations { body.append(operation) }
+        for operation in turn.operations + sending(posts) { body.append(operation) }
         if let identity {
             // A client that lost the reply asks again, and is no second creator (A13).
             for operation in remember(identity.identityInActor, .reply(ReplyRecord.creation)) {
                 body.append(operation)
             }
         }
-        lastPosition = shard.append(consume body, to: partition)
+        lastPosition = shard.append(consume body, to: log)
         id = ActorID(rawValue: lastPosition.rawValue)
         if !turn.broadcasts.isEmpty {
-            shard.whenCommitted(partition) { [self] in shard.publish(turn.broadcasts, of: address) }
+            whenCommitted { [self] in shard.publish(turn.broadcasts, of: address) }
         }
     }
 
@@ -237,7 +249,7 @@ final class LiveActor: @unchecked Sendable {
         _ release: Release
     ) {
         guard !pending.isEmpty || !operations.isEmpty || entry != nil || isRunRecordDirty else {
-            return shard.whenCommitted(partition, release)
+            return shard.whenCommitted(log, release)
         }
         let mustWake =
             !isRunEnded && !keepsWake && phase == .awake && storedWake != 0
@@ -260,9 +272,13 @@ final class LiveActor: @unchecked Sendable {
             storedWake = 0
             body.append(.wake(at: 0))
         }
-        lastPosition = shard.append(consume body, to: partition)
-        shard.whenCommitted(partition, release)
+        lastPosition = shard.append(consume body, to: log)
+        shard.whenCommitted(log, release)
     }
+
+    /// Calls `then` when everything that was appended to the partition so far is committed (R17), and never
+    /// if the epoch ends first.
+    func whenCommitted(_ then: @escaping () -> Void) { shard.whenCommitted(log, .call(then)) }
 
     /// Whether the run still does nothing but wait, so that the stored time to wake it stays right.
     private func onlyWaits(after operations: [TurnOperation]) -> Bool {
@@ -282,7 +298,7 @@ final class LiveActor: @unchecked Sendable {
     var isQuiet: Bool {
         phase == .awake && steps.isEmpty && actions.isEmpty && waiters.isEmpty
             && (isRunEnded || !waits.isEmpty)
-            && shard.partitions[partition]?.isCommitted ?? true
+            && log.isCommitted
     }
 
     @discardableResult
@@ -338,7 +354,7 @@ final class LiveActor: @unchecked Sendable {
     func leave() {
         closeRun()
         let task = runTask
-        shard.whenCommitted(partition) { [self] in
+        whenCommitted { [self] in
             guard let task else { return shard.depart(self) }
             Task(executorPreference: shard.executor) { [self] in
                 await task.value
@@ -363,13 +379,41 @@ final class LiveActor: @unchecked Sendable {
         runTask?.cancel()
     }
 
+    /// The epoch is over: the actor is what its last committed record says, which may be less than what is
+    /// here, and belongs to whoever owns the partition next. Nothing more is recorded or told.
+    func lose() {
+        phase = .lost
+        for request in takeParkedRequests() { request.reply(.failure(.notOwner)) }
+        for body in takeParkedMessages() { body() }
+        closeRun()
+        for execution in actions.values {
+            execution.isOver = true
+            execution.task?.cancel()
+        }
+        actions = [:]
+        waiters = []
+        pending = []
+        for call in calls.all { call.lose() }
+    }
+
     func park(_ request: ShardRequest) { parked.append(request) }
 
-    func forgetParked(_ token: RequestToken) { parked.removeAll { $0.token == token } }
+    func forgetParked(_ token: RequestToken) {
+        for request in parked where request.token == token { request.abandon() }
+        parked.removeAll { $0.token == token }
+    }
 
     func takeParkedRequests() -> [ShardRequest] {
         defer { parked = [] }
         return parked
+    }
+
+    /// Calls `body` when the actor is out of memory.
+    func whenGone(_ body: @escaping () -> Void) { parkedMessages.append(body) }
+
+    func takeParkedMessages() -> [() -> Void] {
+        defer { parkedMessages = [] }
+        return parkedMessages
     }
 
     // MARK: Timers

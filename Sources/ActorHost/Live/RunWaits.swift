@@ -1,9 +1,12 @@
 import Apus
+import Identifiers
 import TimeAndChance
 import WorkflowCore
 
 /// A step whose effect runs, or waits for its next attempt.
-final class StepExecution {
+///
+/// Sound to share: touched on the thread of its actor's shard only.
+final class StepExecution: OpenCall, @unchecked Sendable {
     let request: StepRequest
     let node: WorkflowCore.Node
     private let continuation: StepContinuation
@@ -19,9 +22,8 @@ final class StepExecution {
     let ticket: UInt64
 
     init(
-        request: StepRequest, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64,
-        failures: [AttemptRecord],
-        startedAt: UInt64, continuation: StepContinuation
+        request: StepRequest, of actor: LiveActor, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64,
+        failures: [AttemptRecord], startedAt: UInt64, continuation: StepContinuation
     ) {
         self.request = request
         self.node = node
@@ -30,10 +32,15 @@ final class StepExecution {
         self.failures = failures
         self.startedAt = startedAt
         self.continuation = continuation
+        super.init(of: actor)
     }
 
-    /// Lets the run go on; called once.
-    func resume(_ result: Result<OperationResult, any Error>) { continuation.resume(with: result) }
+    /// Lets the run go on, once.
+    func resume(_ result: Result<OperationResult, any Error>) {
+        if end() { continuation.resume(with: result) }
+    }
+
+    override func lose() { resume(.failure(RunClosed())) }
 }
 
 typealias StepContinuation = UnsafeContinuation<OperationResult, any Error>
@@ -44,6 +51,10 @@ struct RunWait {
         case sleep
         case retry(step: String)
         case message(queues: [String], limit: Int)
+        /// The answer of another actor, to the call that is recorded there.
+        case answer(node: WorkflowCore.Node, target: String)
+        /// Room for a message to another actor.
+        case room(target: ActorAddress)
     }
 
     var goal: Goal
@@ -55,6 +66,8 @@ struct RunWait {
     var due: () -> Void
     /// Messages have come and were taken.
     var taken: (([TakenMessage]) -> Void)?
+    /// The answer has come and is committed.
+    var answered: (([UInt8]) -> Void)?
     /// The run's code is not to go on.
     var close: () -> Void
 }

@@ -59,7 +59,7 @@ struct Tombstone {
 
 extension LiveActor {
     /// The operations of the record that ends the actor.
-    /// - Parameter extra: memories of the request that asked for it.
+    /// - Parameter extra: memories of the request that asked for it, and messages that leave with it.
     func ending(_ extra: [TurnOperation]) -> [TurnOperation] {
         pending.removeAll()
         // Requests under way get their answer now, and the same one when they are repeated.
@@ -71,12 +71,13 @@ extension LiveActor {
         guard !deduplication.isEmpty else {
             isRunRecordDirty = false
             (storedWake, wakeAfterDeparture) = (nil, nil)
-            return [.destroy]
+            return [.destroy] + extra.filter(\.isOfPartition)
         }
         isRunRecordDirty = true
         storedWake = Tombstone.expiry(destroyedAt: run.since)
         wakeAfterDeparture = storedWake
-        var operations = ItemSpace.allCases.filter { $0 != .deduplication }.map { space in
+        let spaces = ItemSpace.allCases.filter { $0 != .deduplication && !$0.isOfPartition }
+        var operations = spaces.map { space in
             TurnOperation.deleteRange(space, from: [], through: [UInt8](repeating: 0xFF, count: 32))
         }
         operations += [.set(.state, []), .wake(at: storedWake)]
@@ -85,7 +86,7 @@ extension LiveActor {
             switch operation {
             case .put(.deduplication, _, _), .delete(.deduplication, _), .deleteRange(.deduplication, _, _):
                 true
-            default: false
+            default: operation.isOfPartition
             }
         }
         return operations + memories

@@ -15,6 +15,9 @@ extension Shard {
             return request.reply(.failure(.deadlineExceeded))
         }
         if isStopping { return request.reply(.failure(.stopping)) }
+        guard let log = partitions[request.partition] else { return request.reply(.failure(.notOwner)) }
+        guard log.isServing else { return wait(.request(request), for: log) }
+        request.begin(in: log)
         if let actor = live[address], actor.phase == .departing { return actor.park(request) }
         do {
             switch request.request.operation {
@@ -26,8 +29,10 @@ extension Shard {
                 switch try find(address, in: request.partition) {
                 case .actor(let actor): hand(request, to: actor)
                 case .none(let tombstone):
-                    request.reply(
-                        tombstone?.answer(to: request.request) ?? .failure(.notFound(address)))
+                    guard let known = tombstone?.answer(to: request.request) else {
+                        throw ActorError.notFound(address)
+                    }
+                    request.reply(known)
                 }
             case .action(let name, _):
                 let kind = try kind(address)
@@ -43,7 +48,8 @@ extension Shard {
                 try performCreating(request)
             }
         } catch let error as ActorError {
-            request.reply(.failure(error))
+            // That there is no such actor was read, from the tables, which have what is committed.
+            answerRead(request, with: .failure(error), at: .zero)
         } catch {
             logger.error("a request to \(address) failed: \(error)")
             request.reply(.failure(.internalError))
@@ -84,7 +90,7 @@ extension Shard {
                 mustBeNew && !isMaker
                 ? .failure(ActorError("duplicate_key", "the actor \(address) exists already", group: "actor"))
                 : .success(.created(isMaker, ActorDescription.of(found)))
-            return whenCommitted(request.partition) { request.reply(reply) }
+            return answerRead(request, with: reply)
         case .none(let left): tombstone = left
         }
         if let answer = tombstone?.answer(to: request.request) { return request.reply(answer) }
@@ -103,7 +109,7 @@ extension Shard {
         if let actor = live[address] {
             // Taken now and told later: what comes in between may be undone by a crash (A12).
             let payload = try history ? self.history(of: actor) : ActorDescription.of(actor)
-            return whenCommitted(request.partition) { request.reply(.success(.document(payload))) }
+            return answerRead(request, with: .success(.document(payload)))
         }
         guard let stored = try store.actor(at: address, in: request.partition), !stored.isTombstone else {
             throw ActorError.notFound(address)
@@ -114,8 +120,33 @@ extension Shard {
                 of: stored, items: store.items(of: stored.id, in: request.partition, space: .history),
                 in: store.identity)
             : ActorDescription.of(
-                stored, messages: store.items(of: stored.id, in: request.partition, space: .message))
-        request.reply(.success(.document(payload)))
+                stored, messages: store.items(of: stored.id, in: request.partition, space: .message),
+                undelivered: store.items(of: stored.id, in: request.partition, space: .undelivered))
+        answerRead(request, with: .success(.document(payload)), at: .zero)
+    }
+
+    /// Answers with what was only read, once everything that was read is committed, and it is certain that
+    /// nobody else had the partition when it was read.
+    /// - Parameter position: the last record that was read; nil: the last of the log.
+    func answerRead(
+        _ request: ShardRequest, with result: Result<ActorReply, ActorError>, at position: LogPosition? = nil
+    ) {
+        // Without a log it has its answer already.
+        guard let log = request.log else { return }
+        let position = position ?? log.position
+        store.confirmRead(log.id) { [self] isConfirmed in
+            guard !executor.isCurrent else { return confirmed(isConfirmed, request, result, position) }
+            executor.post { self.confirmed(isConfirmed, request, result, position) }
+        }
+    }
+
+    private func confirmed(
+        _ isConfirmed: Bool, _ request: ShardRequest, _ result: Result<ActorReply, ActorError>,
+        _ position: LogPosition
+    ) {
+        guard isConfirmed else { return request.reply(.failure(.moved)) }
+        guard let log = request.log, log.committed < position else { return request.reply(result) }
+        log.hold(.call { request.reply(result) }, at: position)
     }
 
     private func history(of actor: LiveActor) throws -> Payload {
@@ -139,8 +170,14 @@ extension Shard {
             actor.endActions(.stopping)
             actor.failWaiters(.stopping)
         }
+        for log in partitions.values {
+            let arrivals = log.arrivals
+            log.arrivals = []
+            for arrival in arrivals { refuse(arrival, .stopping) }
+        }
         for actor in departing.values.joined() {
             for request in actor.takeParkedRequests() { request.reply(.failure(.stopping)) }
+            for body in actor.takeParkedMessages() { body() }
         }
     }
 }

@@ -11,10 +11,17 @@ extension Shard {
         var id: SubscriptionID
         var event: String
         var deliver: @Sendable (EventDelivery) -> Void
+
+        /// Says that no more events come from here.
+        func end(of address: ActorAddress, _ error: ActorError) {
+            deliver(EventDelivery(ending: error, event: event, of: address))
+        }
     }
 
     /// Tells a subscriber what the actor has retained of the event, then every later one (A40).
     func subscribe(_ subscriber: Subscriber, to address: ActorAddress, in partition: PartitionID) {
+        guard let log = partitions[partition] else { return subscriber.end(of: address, .notOwner) }
+        guard log.isServing else { return wait(.subscriber(subscriber, address), for: log) }
         let count = kinds[address.kind.name]?.retainedEvents[subscriber.event] ?? 0
         guard count > 0 else {
             subscribers[address, default: []].append(subscriber)
@@ -24,18 +31,23 @@ extension Shard {
         // What is retained already may not be committed yet. Behind the gate it is, and its own publication
         // is past, so nothing is told twice or left out (A12).
         subscribing.insert(subscriber.id)
-        whenCommitted(partition) { [self] in
+        let release = Release.told { [self] isCommitted in
             guard subscribing.remove(subscriber.id) != nil else { return }
+            guard isCommitted else { return subscriber.end(of: address, .moved) }
             for payload in retained {
                 subscriber.deliver(
                     EventDelivery(actor: address, event: subscriber.event, payload: Payload(payload)))
             }
             subscribers[address, default: []].append(subscriber)
         }
+        whenCommitted(log, release)
     }
 
     func unsubscribe(_ id: SubscriptionID, from address: ActorAddress) {
         subscribing.remove(id)
+        partitions[ring.partition(of: address)]?.arrivals.removeAll { arrival in
+            if case .subscriber(let subscriber, _) = arrival { subscriber.id == id } else { false }
+        }
         subscribers[address]?.removeAll { $0.id == id }
         if subscribers[address]?.isEmpty ?? false { subscribers[address] = nil }
     }

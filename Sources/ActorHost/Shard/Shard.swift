@@ -4,6 +4,7 @@ import CAllocator
 import ClientProtocol
 import Identifiers
 import Logging
+import MailboxCore
 import PartitionStore
 import Synchronization
 import TimeAndChance
@@ -40,13 +41,26 @@ final class Shard: @unchecked Sendable {
     /// Runs that stalled in this process; only other code can continue them, and that comes with another
     /// process.
     var parkedRuns: Set<TimerKey> = []
+    /// Brings messages to another partition, wherever it is.
+    var carry: (MessageBatch, @escaping @Sendable (BatchResult) -> Void) -> Void = { $1(.unavailable) }
+    /// Asks any actor of the cluster, like a client.
+    var ask: (ActorRequest, @escaping @Sendable (Result<ActorReply, ActorError>) -> Void) -> Void = {
+        $1(.failure(.stopping))
+    }
+    /// Tells the other shards that a partition is served here from now on.
+    var onServing: (PartitionID) -> Void = { _ in }
+    /// Partitions with messages that have not arrived.
+    var mailBusy: Set<PartitionID> = []
+    /// Partitions of which some may be sent now.
+    var mailDue: Set<PartitionID> = []
     var isStopping = false
-    private var outgoing: [SealedRecord] = []
+    var outgoing: [SealedRecord] = []
     /// For encoding one thing at a time without new memory.
     var scratch = ByteWriter()
     /// The clocks, read once a round.
     private(set) var reading: ClockReading
-    private var appliedWanted: Set<PartitionID> = []
+    /// Partitions for whose tables something waits.
+    var appliedWanted: Set<PartitionID> = []
     var counters = HostCounters()
 
     init(
@@ -71,34 +85,7 @@ final class Shard: @unchecked Sendable {
         if clock.isReal { watch.start(executor, limit: settings.blockedLimit) }
     }
 
-    /// Takes ownership of a partition: the first record of the new epoch, then the actors that are due.
-    func activate(_ partition: PartitionID) {
-        let end = store.logEnd(of: partition)
-        let epoch = Epoch(rawValue: end.epoch.rawValue + 1)
-        let log = PartitionLog(id: partition, end: end, epoch: epoch, reading: reading)
-        // A partition that was never used stays without files until it is.
-        if end.position > .zero {
-            var body = ByteWriter()
-            body.varint(UInt64(store.identity.incarnation.rawValue))
-            outgoing.append(log.sealEpochStart(body.bytes, reading))
-        }
-        partitions[partition] = log
-        do {
-            for due in try store.dueActors(in: partition, through: .max, limit: .max) {
-                let time = due.wakeAt == LiveActor.wakeOnStart ? 0 : due.wakeAt
-                let key = TimerKey(partition: partition, actor: due.id)
-                if time <= reading.wall.rawValue, dueAtStart.insert(key).inserted {
-                    startsLeft.add(1, ordering: .relaxed)
-                }
-                timers.schedule(key, at: time)
-            }
-        } catch {
-            logger.error("partition \(partition.rawValue) cannot be read: \(error)")
-        }
-        startsLeft.subtract(1, ordering: .relaxed)
-    }
-
-    private func noteStarted(_ key: TimerKey) {
+    func noteStarted(_ key: TimerKey) {
         if dueAtStart.remove(key) != nil { startsLeft.subtract(1, ordering: .relaxed) }
     }
 
@@ -129,31 +116,32 @@ final class Shard: @unchecked Sendable {
     }
 
     /// Actors that were due when their partition was taken over, and have not been woken yet.
-    private var dueAtStart: Set<TimerKey> = []
+    var dueAtStart: Set<TimerKey> = []
     /// Partitions that were not taken over yet, and actors of `dueAtStart`.
     let startsLeft = Atomic<Int>(0)
 
     private func fireTimers() {
         // A bounded share of a round, so that requests get through while thousands of actors wake.
         for key in timers.popDue(reading.wall.rawValue, limit: 64) {
-            if let actor = liveIDs[key] {
+            guard let log = partitions[key.partition], log.isServing else { continue }
+            if key.actor == .partition {
+                mailTimerFired(log)
+            } else if let actor = log.actors[key.actor] {
                 actor.timerFired()
             } else {
-                wake(key)
+                wake(key, in: log)
             }
         }
     }
 
-    private var liveIDs: [TimerKey: LiveActor] = [:]
-
-    private func wake(_ key: TimerKey) {
+    private func wake(_ key: TimerKey, in log: PartitionLog) {
         noteStarted(key)
         guard !isStopping else { return }
         do {
             guard let stored = try store.actor(key.actor, in: key.partition), live[stored.address] == nil
             else { return }
-            if stored.isTombstone { return remove(tombstone: stored, in: key.partition) }
-            _ = try activate(stored, in: key.partition)
+            if stored.isTombstone { return remove(tombstone: stored, in: log) }
+            _ = try activate(stored, in: log)
         } catch {
             logger.error(
                 "actor \(key.actor.rawValue) of partition \(key.partition.rawValue) cannot wake: \(error)")
@@ -163,39 +151,42 @@ final class Shard: @unchecked Sendable {
     // MARK: Records
 
     /// Appends a record to a partition's log; it leaves for the journal at the end of the round.
-    func append(_ body: consuming TurnBody, to partition: PartitionID) -> LogPosition {
-        guard let log = partitions[partition] else {
-            preconditionFailure("shard \(index) does not own partition \(partition.rawValue)")
-        }
+    /// What comes after the end of the epoch is dropped.
+    func append(_ body: consuming TurnBody, to log: PartitionLog) -> LogPosition {
+        guard !log.isOver else { return log.position }
+        trimMail(log, &body)
         let record = log.seal(body, reading)
         outgoing.append(record)
         counters.records += 1
         return record.position
     }
 
-    /// Calls `release` when everything that was appended to the partition so far is committed (R17).
+    /// Calls `release` when everything that was appended to the partition so far is committed (R17); never,
+    /// if its epoch ends first.
     func whenCommitted(_ partition: PartitionID, _ release: @escaping () -> Void) {
         whenCommitted(partition, .call(release))
     }
 
     func whenCommitted(_ partition: PartitionID, _ release: Release) {
-        guard let log = partitions[partition], !log.isCommitted else { return release.perform() }
+        guard let log = partitions[partition] else { return release.drop() }
+        whenCommitted(log, release)
+    }
+
+    func whenCommitted(_ log: PartitionLog, _ release: Release) {
+        if log.isOver { return release.drop() }
+        if log.isCommitted { return release.perform() }
         log.hold(release)
     }
 
-    func isCommitted(_ position: LogPosition, in partition: PartitionID) -> Bool {
-        partitions[partition].map { $0.committed >= position } ?? true
-    }
-
-    func committed(_ marks: [DurableMark]) {
-        for mark in marks {
-            guard let log = partitions[mark.partition] else { continue }
-            log.commit(mark.position)
-            while let release = log.popReleased() { release.perform() }
-        }
+    func committed(_ position: LogPosition, in partition: PartitionID) {
+        guard let log = partitions[partition] else { return }
+        log.commit(position)
+        while let release = log.popReleased() { release.perform() }
+        noteCommit(of: log)
     }
 
     private func flush() {
+        if !mailDue.isEmpty { shipMail() }
         if !outgoing.isEmpty {
             store.append(outgoing)
             outgoing.removeAll(keepingCapacity: true)
@@ -217,20 +208,21 @@ final class Shard: @unchecked Sendable {
     /// The actor in memory, woken if need be.
     func find(_ address: ActorAddress, in partition: PartitionID) throws -> Found {
         if let actor = live[address] { return .actor(actor) }
+        guard let log = partitions[partition], log.isServing else { throw ActorError.notOwner }
         guard let stored = try store.actor(at: address, in: partition) else { return .none(nil) }
         if stored.isTombstone { return .none(try Tombstone(stored, in: partition, store: store)) }
-        return .actor(try activate(stored, in: partition))
+        return .actor(try activate(stored, in: log))
     }
 
     /// Deletes what a destroyed actor has left, once nobody may ask for it any more.
-    private func remove(tombstone: StoredActor, in partition: PartitionID) {
-        if let expiry = tombstone.wakeAt, expiry > now(in: partition).rawValue {
-            let key = TimerKey(partition: partition, actor: tombstone.id)
-            return timers.schedule(key, at: wallTime(of: expiry, in: partition))
+    private func remove(tombstone: StoredActor, in log: PartitionLog) {
+        if let expiry = tombstone.wakeAt, expiry > log.now(reading).rawValue {
+            let key = TimerKey(partition: log.id, actor: tombstone.id)
+            return timers.schedule(key, at: wallTime(of: expiry, in: log.id))
         }
         var body = TurnBody(actor: tombstone.id)
         body.append(.destroy)
-        _ = append(body, to: partition)
+        _ = append(body, to: log)
     }
 
     func kind(_ address: ActorAddress) throws(ActorError) -> any ActorKindDefinition {
@@ -240,9 +232,9 @@ final class Shard: @unchecked Sendable {
         return kind
     }
 
-    private func activate(_ stored: StoredActor, in partition: PartitionID) throws -> LiveActor {
+    private func activate(_ stored: StoredActor, in log: PartitionLog) throws -> LiveActor {
         let actor = try LiveActor(
-            restoring: stored, kind: try kind(stored.address), shard: self, partition: partition)
+            restoring: stored, kind: try kind(stored.address), shard: self, in: log)
         add(actor)
         counters.wakes += 1
         actor.wake()
@@ -253,21 +245,22 @@ final class Shard: @unchecked Sendable {
         _ address: ActorAddress, in partition: PartitionID, input: [UInt8]?,
         by identity: RequestIdentity? = nil, replacing tombstone: Tombstone?
     ) throws -> LiveActor {
+        guard let log = partitions[partition], log.isServing else { throw ActorError.notOwner }
         let actor = LiveActor(
-            creating: address, kind: try kind(address), input: input, shard: self, partition: partition)
+            creating: address, kind: try kind(address), input: input, shard: self, in: log)
         try actor.create(by: identity, replacing: tombstone)
         if let tombstone { timers.cancel(TimerKey(partition: partition, actor: tombstone.id)) }
         add(actor)
         counters.creations += 1
         // Nothing that the run does may be seen before the actor is there for good (W3).
-        whenCommitted(partition) { actor.startRun() }
+        actor.whenCommitted { actor.startRun() }
         return actor
     }
 
     private func add(_ actor: LiveActor) {
         live[actor.address] = actor
         noteStarted(actor.timerKey)
-        liveIDs[actor.timerKey] = actor
+        actor.log.actors[actor.id] = actor
         if live.count > settings.liveActorsMax { evictSome(besides: actor) }
     }
 
@@ -278,6 +271,7 @@ final class Shard: @unchecked Sendable {
 
     /// Takes an actor out of memory as soon as the tables have all of it.
     func depart(_ actor: LiveActor) {
+        guard actor.phase != .lost else { return }
         if store.appliedPosition(of: actor.partition) >= actor.lastPosition {
             remove(actor)
         } else {
@@ -288,6 +282,7 @@ final class Shard: @unchecked Sendable {
 
     func applied(_ marks: [DurableMark]) {
         for mark in marks {
+            if let log = partitions[mark.partition], log.phase == .catchingUp { catchUp(log) }
             guard let waiting = departing.removeValue(forKey: mark.partition) else { continue }
             let late = waiting.filter { $0.lastPosition > mark.position }
             if !late.isEmpty {
@@ -300,7 +295,7 @@ final class Shard: @unchecked Sendable {
 
     private func remove(_ actor: LiveActor) {
         live[actor.address] = nil
-        liveIDs[actor.timerKey] = nil
+        actor.log.actors[actor.id] = nil
         if let wake = actor.wakeAfterDeparture {
             timers.schedule(actor.timerKey, at: wallTime(of: wake, in: actor.partition))
         } else {
@@ -309,6 +304,7 @@ final class Shard: @unchecked Sendable {
         counters.hibernations += 1
         returnMemory()
         for request in actor.takeParkedRequests() { handle(request) }
+        for body in actor.takeParkedMessages() { body() }
     }
 
     private var hibernationsAtTrim: UInt64 = 0

@@ -24,6 +24,24 @@ public enum ItemSpace: UInt8, CaseIterable, Sendable {
     case actionTurn = 5
     /// Events for later subscribers; identifier: the event's name, then its number.
     case event = 6
+    /// Messages to other actors that the partition has not got rid of yet; identifier: the stream, then the
+    /// message's number.
+    case outbox = 7
+    /// How far the streams of messages from other partitions were performed; identifier: the stream.
+    case inbox = 8
+    /// Messages to other actors that could not be delivered; identifier: their count.
+    case undelivered = 9
+    /// Calls of asynchronous actions that are not answered yet; identifier: the partition that they came
+    /// from, then their number.
+    case call = 10
+
+    /// Whether its items belong to the partition itself (`TurnOperation.ofPartition`), not to an actor.
+    public var isOfPartition: Bool { self == .outbox || self == .inbox || self == .call }
+}
+
+extension ActorID {
+    /// Owns the items that belong to a partition as a whole. No actor has it: records count from 1.
+    public static let partition = ActorID(rawValue: 0)
 }
 
 /// What one turn did to its actor, in order. All operations of a record are applied in one transaction.
@@ -40,9 +58,15 @@ public enum TurnOperation: Hashable, Sendable {
     case deleteRange(ItemSpace, from: [UInt8], through: [UInt8])
     /// The actor ends and everything of it is deleted.
     case destroy
+    /// A `put`, `delete` or `deleteRange` of the partition's own items, whosever record this is: a message
+    /// leaves, or counts as arrived, with the turn that it belongs to.
+    indirect case ofPartition(TurnOperation)
 }
 
 extension TurnOperation {
+    /// Whether it concerns the partition as a whole.
+    public var isOfPartition: Bool { if case .ofPartition = self { true } else { false } }
+
     /// The identifier of an item that is numbered: eight bytes, big-endian, so that byte order is number
     /// order.
     public static func itemID(_ number: UInt64) -> [UInt8] {
@@ -91,9 +115,7 @@ public struct TurnBody: Sendable {
         switch operation {
         case .create(let address, let time):
             writer.byte(1)
-            writer.string(address.kind.name)
-            writer.varint(address.key.parts.count)
-            for part in address.key.parts { writer.string(part) }
+            writer.address(address)
             writer.varint(time)
         case .set(let field, let value):
             writer.byte(2)
@@ -118,6 +140,10 @@ public struct TurnBody: Sendable {
             writer.blob(through)
         case .destroy:
             writer.byte(7)
+        case .ofPartition(let own):
+            writer.byte(8)
+            append(own)
+            operationCount -= 1
         }
     }
 
@@ -150,14 +176,7 @@ public struct TurnBody: Sendable {
     private static func decodeOperation(_ reader: inout ByteReader) throws(WireError) -> TurnOperation {
         switch try reader.byte() {
         case 1:
-            let kind = try reader.string()
-            let count = try reader.count("actor key", limit: ActorKey.partsMax)
-            var parts: [String] = []
-            for _ in 0..<count { parts.append(try reader.string()) }
-            let address: ActorAddress
-            do { address = ActorAddress(kind: try ActorKind(kind), key: try ActorKey(parts)) } catch {
-                throw .invalid("\(error)")
-            }
+            let address = try reader.address()
             return .create(address, time: try reader.varint())
         case 2:
             let raw = try reader.byte()
@@ -180,6 +199,12 @@ public struct TurnBody: Sendable {
             return .deleteRange(space, from: from, through: try reader.blob())
         case 7:
             return .destroy
+        case 8:
+            // One level, so that no record leads the reader deep.
+            guard let tag = reader.peek(), 4...6 ~= tag else {
+                throw .invalid("only items belong to a partition")
+            }
+            return .ofPartition(try decodeOperation(&reader))
         case let tag:
             throw .unknown(what: "turn operation", value: UInt64(tag))
         }

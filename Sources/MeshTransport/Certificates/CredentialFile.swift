@@ -6,13 +6,15 @@ import Darwin
 
 /// Files of keys and certificates: replaced as a whole or not at all (temporary file, fsync, rename, fsync of
 /// the directory), and keys readable by their owner only.
-enum CredentialFile {
-    enum Access: UInt32 {
+package enum CredentialFile {
+    package enum Access: UInt32 {
         case secret = 0o600
         case open = 0o644
     }
 
-    static func replace(_ path: String, with bytes: [UInt8], _ access: Access) throws(CertificateError) {
+    package static func replace(
+        _ path: String, with bytes: [UInt8], _ access: Access
+    ) throws(CertificateError) {
         let temporary = path + ".new"
         // What an interrupted attempt left may have another mode.
         unlink(temporary)
@@ -54,9 +56,9 @@ enum CredentialFile {
     }
 
     /// Keys and certificates are small: more is not one.
-    static let bytesMax = 1 << 16
+    package static let bytesMax = 1 << 16
 
-    static func read(_ path: String, _ access: Access) throws(CertificateError) -> [UInt8] {
+    package static func read(_ path: String, _ access: Access) throws(CertificateError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw failure("opening", path) }
         defer { close(descriptor) }

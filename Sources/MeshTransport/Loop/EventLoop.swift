@@ -23,6 +23,9 @@ public final class EventLoop: SerialExecutor, Sendable {
 
     public func enqueue(_ job: consuming ExecutorJob) { thread.accept(UnownedJob(job)) }
 
+    /// Runs `body` on the loop's thread, soon; in the order of the calls if they come from one thread.
+    public func post(_ body: @escaping @Sendable () -> Void) { thread.post(body) }
+
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
     public func checkIsolated() {

@@ -13,8 +13,13 @@ import Darwin
 /// Sound to share: `inbox` is behind a lock and `uv_async_send` may be called from anywhere; everything else
 /// is touched on the thread only, which `isCurrent` tells.
 final class LoopThread: @unchecked Sendable {
+    private enum Work {
+        case job(UnownedJob)
+        case call(@Sendable () -> Void)
+    }
+
     private struct Inbox {
-        var jobs: [UnownedJob] = []
+        var work: [Work] = []
         var isEnding = false
     }
 
@@ -28,7 +33,7 @@ final class LoopThread: @unchecked Sendable {
     private let inbox = Mutex(Inbox())
     private let threadID = Atomic<UInt>(0)
     private weak var owner: EventLoop?
-    private var jobs: [UnownedJob] = []
+    private var work: [Work] = []
     private var endsOfRound: [@Sendable () -> Void] = []
     /// Rounds of jobs between two polls, so that jobs that make jobs do not keep sockets waiting.
     private static let roundsMax = 16
@@ -116,11 +121,16 @@ final class LoopThread: @unchecked Sendable {
 
     // MARK: Jobs
 
-    func accept(_ job: UnownedJob) {
-        if isCurrent { return jobs.append(job) }
+    func accept(_ job: UnownedJob) { accept(.job(job)) }
+
+    /// Runs `body` on the thread, soon, behind what was brought before.
+    func post(_ body: @escaping @Sendable () -> Void) { accept(.call(body)) }
+
+    private func accept(_ new: Work) {
+        if isCurrent { return work.append(new) }
         let mustWake = inbox.withLock { inbox in
-            inbox.jobs.append(job)
-            return inbox.jobs.count == 1
+            inbox.work.append(new)
+            return inbox.work.count == 1
         }
         if mustWake { uv_async_send(wakeUp) }
     }
@@ -134,8 +144,8 @@ final class LoopThread: @unchecked Sendable {
     /// Several wake-ups may arrive as one, so all of the inbox is taken.
     private func takeInbox() {
         let isEnding = inbox.withLock { inbox in
-            jobs.append(contentsOf: inbox.jobs)
-            inbox.jobs.removeAll(keepingCapacity: true)
+            work.append(contentsOf: inbox.work)
+            inbox.work.removeAll(keepingCapacity: true)
             return inbox.isEnding
         }
         guard isEnding, uv_is_closing(apus_handle(wakeUp)) == 0 else { return }
@@ -146,18 +156,23 @@ final class LoopThread: @unchecked Sendable {
 
     /// Runs before and after each poll: jobs, then the writes that they queued.
     private func drain() {
-        guard !jobs.isEmpty || !endsOfRound.isEmpty, let owner else { return }
+        guard !work.isEmpty || !endsOfRound.isEmpty, let owner else { return }
         let executor = owner.asUnownedSerialExecutor()
         var rounds = 0
-        while rounds < Self.roundsMax, !jobs.isEmpty || !endsOfRound.isEmpty {
-            var running: [UnownedJob] = []
-            swap(&running, &jobs)
-            for job in running { job.runSynchronously(on: executor) }
-            if jobs.isEmpty { flushRound() }
+        while rounds < Self.roundsMax, !work.isEmpty || !endsOfRound.isEmpty {
+            var running: [Work] = []
+            swap(&running, &work)
+            for piece in running {
+                switch piece {
+                case .job(let job): job.runSynchronously(on: executor)
+                case .call(let body): body()
+                }
+            }
+            if work.isEmpty { flushRound() }
             rounds += 1
         }
         flushRound()
-        if jobs.isEmpty { uv_idle_stop(idle) } else { uv_idle_start(idle) { _ in } }
+        if work.isEmpty { uv_idle_stop(idle) } else { uv_idle_start(idle) { _ in } }
     }
 
     private func flushRound() {

@@ -6,7 +6,8 @@ import Identifiers
 /// The program `apus`.
 public struct OperatorCommand: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
-        commandName: "apus", abstract: "Looks after a node: its actors, their runs, what they wait for.",
+        commandName: "apus",
+        abstract: "Looks after a node and its cluster: actors, their runs, what they wait for, and where.",
         discussion: """
             Exit codes:
               0   done
@@ -15,7 +16,9 @@ public struct OperatorCommand: AsyncParsableCommand {
               69  no node can be reached
             Colours appear on a terminal only, and never if NO_COLOR is set.
             """,
-        subcommands: [StatusCommand.self, ActorsCommand.self, RunsCommand.self])
+        subcommands: [
+            StatusCommand.self, ActorsCommand.self, RunsCommand.self, ClusterCommand.self,
+        ])
 
     public init() {}
 }

@@ -17,12 +17,16 @@ package struct Instant: Hashable, Comparable, Sendable, Decodable {
             return
         }
         let text = try container.decode(String.self)
-        do {
-            seconds = try Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(text)
-                .timeIntervalSince1970
-        } catch {
+        guard let instant = Instant(text) else {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "\"\(text)\" is no time")
         }
+        self = instant
+    }
+
+    package init?(_ text: String) {
+        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+        guard let date = try? style.parse(text) else { return nil }
+        seconds = date.timeIntervalSince1970
     }
 
     package static func < (a: Self, b: Self) -> Bool { a.seconds < b.seconds }
@@ -84,6 +88,8 @@ package struct EntryDocument: Hashable, Sendable, Decodable {
     package var failures: [FailureDocument]?
     package var until: Instant?
     package var deadline: Instant?
+    /// The other actor of a message.
+    package var to: String?
     package var messages: [Taken]?
     package var iteration: UInt64?
     package var message: UInt64?

@@ -1,5 +1,6 @@
 import ClientProtocol
 import Foundation
+import HTTPCalls
 import Identifiers
 import NIOHTTP1
 
@@ -42,10 +43,25 @@ package struct NodeConnection: Sendable {
     }
 
     /// The JSON at a path.
-    package func get(_ path: String) async throws(OperatorFailure) -> [UInt8] {
+    package func get(_ path: String) async throws(OperatorFailure) -> [UInt8] { try await send(.GET, path) }
+
+    /// Sends JSON to a path.
+    package func post(
+        _ path: String, _ document: some Encodable & Sendable
+    ) async throws(OperatorFailure) -> [UInt8] {
+        let body: [UInt8]
+        do { body = Array(try JSONEncoder().encode(document)) } catch {
+            throw .refused(.badRequest("the request cannot be written as JSON"))
+        }
+        return try await send(.POST, path, body)
+    }
+
+    package func send(
+        _ method: HTTPMethod, _ path: String, _ body: [UInt8] = []
+    ) async throws(OperatorFailure) -> [UInt8] {
         let reply: HTTPReply
         do throws(HTTPFailure) {
-            reply = try await caller.send(.GET, path, timeout: .seconds(30))
+            reply = try await caller.send(method, path, body: body, timeout: .seconds(30))
         } catch { throw .unreachable(location, error) }
         if reply.isSuccess { return reply.body }
         struct Refusal: Decodable { var error: ActorError }

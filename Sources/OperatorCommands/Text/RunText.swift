@@ -95,6 +95,10 @@ package struct RunText: Sendable {
                 return "\(first.queue) \(Phrases.brief(first.body))\(more)"
             }
             return entry.deadline.map { "gives up \(Phrases.until($0, now))" } ?? ""
+        case "send": return entry.to.map { "to \($0)" } ?? ""
+        case "call":
+            let value = entry.status == "completed" ? Phrases.brief(entry.value) : ""
+            return [entry.to ?? "", value].filter { !$0.isEmpty }.joined(separator: " ")
         case "completion": return entry.message.map { "message \($0)" } ?? ""
         default:
             if let retry = entry.retryAt { return "next try \(Phrases.until(retry, now))" }

@@ -1,3 +1,4 @@
+import DurableFiles
 import Foundation
 import Synchronization
 
@@ -6,10 +7,12 @@ import Synchronization
 ///
 /// An open-file-description lock belongs to the descriptor: unlike a POSIX record lock it is not lost when
 /// some other descriptor of the same file closes (D23), and it goes away with the process, however that ends.
-final class DirectoryLock: Sendable {
+public final class DirectoryLock: Sendable {
     private let descriptor: Atomic<Int32>
 
-    init(directory: String) throws(StoreError) {
+    /// Takes the lock; the directory must be there.
+    /// - Throws: `.locked` if somebody else has it.
+    public init(directory: String) throws(StoreError) {
         let path = directory + "/identity.lock"
         let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard opened >= 0 else { throw DurableFile.failure("opening", path) }
@@ -29,7 +32,7 @@ final class DirectoryLock: Sendable {
     deinit { release() }
 
     /// Lets others have the directory. Everything of this store must have stopped before.
-    func release() {
+    public func release() {
         let held = descriptor.exchange(-1, ordering: .acquiringAndReleasing)
         if held >= 0 { close(held) }
     }

@@ -1,3 +1,4 @@
+import DurableFiles
 import Foundation
 
 /// The open file `witness` of a lane.

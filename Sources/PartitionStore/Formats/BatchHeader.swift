@@ -5,12 +5,12 @@ import ByteCoding
 ///     version u8 | zero u8 | zero u16 | entries u32 | bytes u32 | crc32c u32
 ///     | sequence u64 | oldest u64 | previousHash u64 | entries, one after the other
 ///
-/// An entry is a `JournalRecord` or, since version 2, a `ControlEntry`. The CRC covers the header without
-/// itself and all entries. `oldest` is the lowest sequence that the journal
-/// holds once this row is in, so that rows lost at the front are noticed; `previousHash` is the hash of the
-/// row before.
+/// An entry is a `JournalRecord` or, since version 2, a `ControlEntry`, since version 3 also one that resets
+/// a log. The CRC covers the header without itself and all entries. `oldest` is the lowest sequence that the
+/// journal holds once this row is in, so that rows lost at the front are noticed; `previousHash` is the hash
+/// of the row before.
 package struct BatchHeader: Hashable, Sendable {
-    package static let newest: UInt8 = 2
+    package static let newest: UInt8 = 3
     package static let byteCount = 40
 
     package var version: UInt8

@@ -13,7 +13,11 @@ enum RowEntries {
         for _ in 0..<header.entryCount {
             let start = reader.offset
             if header.version >= 2, start < row.count, row[start] >= ControlEntry.lowestTag {
-                try visit(.control(try ControlEntry.decode(&reader)))
+                let control = try ControlEntry.decode(&reader)
+                if case .reset = control.kind, header.version < 3 {
+                    throw WireError.unknown(what: "control entry", value: UInt64(row[start]))
+                }
+                try visit(.control(control))
             } else {
                 let (record, hash) = try JournalRecord.decode(&reader, from: row)
                 try visit(.record(record, hash: hash, bytes: start..<reader.offset))

@@ -9,7 +9,7 @@ struct BatchBuilder {
     private(set) var entryCount = 0
     /// The last position per partition, in the order in which the partitions first appeared.
     private(set) var marks: [DurableMark] = []
-    /// Truncations in the row; what is retained of earlier rows reaches no further.
+    /// Truncations and resets in the row; what is retained of earlier rows reaches no further.
     private(set) var cuts: [DurableMark] = []
     /// Partitions of which the row tells something besides positions.
     private(set) var others: [PartitionID] = []
@@ -32,7 +32,7 @@ struct BatchBuilder {
             entryCount += 1
             mark(record.partition, record.position)
         case .control(let control):
-            guard hasRoom(ControlEntry.byteCount) else { return false }
+            guard hasRoom(control.byteCount) else { return false }
             carry(control)
         }
         return true
@@ -42,9 +42,7 @@ struct BatchBuilder {
     mutating func carry(_ control: ControlEntry) {
         row.append(contentsOf: control.encoded())
         entryCount += 1
-        guard case .truncate(let position) = control.kind else {
-            return others.append(control.partition)
-        }
+        guard let position = control.end else { return others.append(control.partition) }
         cuts.append(DurableMark(partition: control.partition, position: position))
         mark(control.partition, position)
     }

@@ -93,6 +93,15 @@ struct ChainVerifier {
         chains[index].end = position
     }
 
+    /// The log goes on after a snapshot; what came before it is dead.
+    mutating func reset(_ partition: PartitionID, to mark: LogMark) throws(StoreError) {
+        let index = try known(partition)
+        chains[index].records = []
+        chains[index].previousHash = mark.hash
+        chains[index].end = mark.position
+        chains[index].hash = mark.hash
+    }
+
     private func known(_ partition: PartitionID) throws(StoreError) -> Int {
         let index = Int(partition.rawValue)
         guard index < chains.count else { throw damage("an entry of the unknown partition \(index)") }
@@ -121,7 +130,10 @@ struct ChainVerifier {
                 "it ends partition \(index) at record \(end.rawValue), but \(applied.rawValue) are applied")
         }
         guard let first = chain.records.first, first.position <= applied.next else {
-            if chain.records.isEmpty, end == applied { return }
+            // Only a snapshot, or what is cut off, leaves no record behind what is applied.
+            if chain.records.isEmpty, end == applied, chain.hash ?? chain.applied.hash == chain.applied.hash {
+                return
+            }
             throw damage("partition \(index) has records missing after \(applied.rawValue), which is applied")
         }
         if first.position == applied.next {

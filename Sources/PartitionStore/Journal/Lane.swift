@@ -85,6 +85,19 @@ final class Lane: Sendable {
         if mustWake { bell.ring() }
     }
 
+    /// Queues that a partition's log begins anew, after everything appended so far.
+    /// - Returns: false if the lane has ended.
+    func append(_ reset: ControlEntry) -> Bool {
+        let (mustWake, isEnded) = inbox.withLock { inbox in
+            if inbox.isEnded { return (false, true) }
+            inbox.add(reset)
+            defer { inbox.isAsleep = false }
+            return (inbox.isAsleep, false)
+        }
+        if mustWake { bell.ring() }
+        return !isEnded
+    }
+
     /// Reads between two commits, and answers on the journal's thread.
     func read(_ read: Read) {
         let (mustWake, isEnded) = inbox.withLock { inbox in
@@ -219,6 +232,9 @@ extension Lane.Inbox {
                 position <= ends[index],
                 "partition \(index) cut after record \(position.rawValue) of \(ends[index].rawValue)")
             ends[index] = position
+        }
+        if case .reset(let reset) = control.kind {
+            ends[Int(control.partition.rawValue)] = reset.mark.position
         }
         entries.append(.control(control))
     }

@@ -39,8 +39,11 @@ extension LaneWriter {
                         LogRecord(
                             mark: mark, previousHash: record.previousHash, bytes: Array(row[bytes])))
                 case .control(let control) where control.partition == partition:
-                    guard case .truncate(let last) = control.kind else { return }
-                    found.removeAll { $0.mark.position > last }
+                    switch control.kind {
+                    case .truncate(let last): found.removeAll { $0.mark.position > last }
+                    case .reset: found = []
+                    case .adopt, .epochStart: return
+                    }
                 default:
                     return
                 }

@@ -5,6 +5,7 @@ struct LaneWriter {
     let journal: JournalDatabase
     private let witness: WitnessFile
     private let applier: Applier
+    private let pins: JournalPins
     private let configuration: StoreConfiguration
     private var builder: BatchBuilder
     private var retention: Retention
@@ -17,7 +18,8 @@ struct LaneWriter {
     private var nextSyncRequest = ContinuousClock.now
 
     init(
-        recovered: RecoveredJournal, witness: WitnessFile, applier: Applier, configuration: StoreConfiguration
+        recovered: RecoveredJournal, witness: WitnessFile, applier: Applier, pins: JournalPins,
+        configuration: StoreConfiguration
     ) {
         journal = recovered.database
         retention = recovered.retention
@@ -27,6 +29,7 @@ struct LaneWriter {
         oldest = recovered.oldest
         self.witness = witness
         self.applier = applier
+        self.pins = pins
         self.configuration = configuration
         builder = BatchBuilder(
             partitionCount: applier.tables.count, bytesMax: configuration.batchBytesMax,
@@ -80,7 +83,11 @@ struct LaneWriter {
         if retention.bytes > configuration.journalBytesMax { isTrimming = true }
         guard isTrimming else { return nil }
         let floor = max(target, retention.bytes - 2 * builder.row.count - 1)
-        let gone = applier.withSynced { synced in Self.trim(&retention, to: floor, synced) }
+        breakPins()
+        let floors = pins.floors
+        let gone = applier.withSynced { synced in
+            Self.trim(&retention, to: floor) { min(synced($0), floors[$0] ?? synced($0)) }
+        }
         if retention.bytes <= target { isTrimming = false }
         guard let last = gone.last?.last else {
             if .now >= nextSyncRequest {
@@ -94,6 +101,13 @@ struct LaneWriter {
             builder.carry(control)
         }
         return last
+    }
+
+    /// Above the limit, replicas that would need the oldest rows are not waited for any more.
+    private func breakPins() {
+        let limit = configuration.journalBytesMax + configuration.pinnedJournalBytesMax
+        guard retention.bytes > limit, let oldest = retention.runs.first else { return }
+        pins.breakPins(keeping: oldest.ends)
     }
 
     private static func trim(

@@ -65,6 +65,7 @@ struct LogIndex {
         case .adopt(let epoch): slots[index].promise(epoch, sequence: sequence)
         case .truncate(let position): slots[index].truncate(after: position)
         case .epochStart(let start): slots[index].add(start, sequence: sequence)
+        case .reset(let reset): slots[index].reset(reset, sequence: sequence)
         }
     }
 
@@ -152,6 +153,14 @@ extension LogIndex.Slot {
         }
         if starts.count > LogIndex.epochsMax { starts.removeFirst() }
         lastEpoch = max(lastEpoch, start.epoch)
+    }
+
+    fileprivate mutating func reset(_ reset: LogReset, sequence: UInt64) {
+        spans = []
+        starts = reset.epochs.map { LogIndex.Start(start: $0, sequence: sequence) }
+        lastEpoch = reset.mark.epoch
+        promise(reset.mark.epoch, sequence: sequence)
+        end = reset.mark.position
     }
 
     fileprivate mutating func truncate(after position: LogPosition) {

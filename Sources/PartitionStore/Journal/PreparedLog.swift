@@ -1,3 +1,4 @@
+import DurableFiles
 import Foundation
 
 /// Zeros at the end of the journal's write-ahead log. A sync after a write that makes the file longer, or
@@ -33,7 +34,7 @@ struct PreparedLog {
                 // Then there are none; a commit that does not fit will say so itself.
                 return end
             }
-            guard fsync(descriptor) == 0 else { throw DurableFile.failure("syncing", path) }
+            try DurableFile.sync(descriptor, path: path)
             return end
         }
     }

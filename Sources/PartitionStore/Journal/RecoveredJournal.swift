@@ -1,4 +1,5 @@
 import ByteCoding
+import DurableFiles
 import Identifiers
 
 /// The journal as it was found and proven when the directory was opened.
@@ -16,14 +17,11 @@ struct RecoveredJournal {
     /// What each partition's replica begins with; empty unless the log is replicated.
     let logs: [RecoveredLog]
 
-    /// Opens the lane's files in `directory` and proves every byte of the journal against itself, the witness
-    /// and the tables.
-    /// - Parameter applied: the end of what each partition's tables have.
-    static func read(
-        directory: String, configuration: StoreConfiguration, applied: [LogEnd]
-    ) throws(StoreError) -> RecoveredJournal {
+    /// Opens the journal in `directory`, unless SQLite would drop something of it or its structure is broken.
+    static func open(
+        directory: String, configuration: StoreConfiguration
+    ) throws(StoreError) -> JournalDatabase {
         let path = directory + "/journal.db"
-        let witness = try readWitness(directory + "/witness")
         guard DurableFile.exists(path) else { throw damage("the file \(path) is missing") }
         let scan = LogScan(try DurableFile.read(path + "-wal") ?? [])
         guard !scan.losesCommits else {
@@ -36,6 +34,16 @@ struct RecoveredJournal {
         let database = try JournalDatabase(
             path: path, pagesMax: configuration.journalPagesMax, logStep: configuration.journalLogStep)
         try database.check()
+        return database
+    }
+
+    /// Proves every byte of the journal in `directory` against itself, the witness and the tables.
+    /// - Parameter applied: the end of what each partition's tables have.
+    static func read(
+        directory: String, configuration: StoreConfiguration, applied: [LogEnd]
+    ) throws(StoreError) -> RecoveredJournal {
+        let witness = try readWitness(directory + "/witness")
+        let database = try open(directory: directory, configuration: configuration)
         var reading = Reading(
             applied: applied, runBytesMax: min(512 << 10, configuration.journalBytesMax / 32),
             keepsSpans: configuration.isReplicated)
@@ -94,7 +102,7 @@ struct RecoveredJournal {
                             bytes: Array(row[bytes])))
                 case .control(let control):
                     try add(control, key: key)
-                    if case .truncate(let position) = control.kind {
+                    if let position = control.end {
                         ends[control.partition] = position
                         cuts.append(DurableMark(partition: control.partition, position: position))
                     } else {
@@ -111,11 +119,16 @@ struct RecoveredJournal {
             guard number < unapplied.count else {
                 throw damage("an entry of the unknown partition \(number)")
             }
-            if case .truncate(let position) = control.kind {
+            switch control.kind {
+            case .truncate(let position):
                 try verifier.truncate(control.partition, after: position)
                 while let last = unapplied[number].last, last.position > position {
                     unapplied[number].removeLast()
                 }
+            case .reset(let reset):
+                try verifier.reset(control.partition, to: reset.mark)
+                unapplied[number] = []
+            case .adopt, .epochStart: break
             }
             index.add(control, sequence: key)
         }

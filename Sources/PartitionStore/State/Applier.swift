@@ -2,6 +2,7 @@ import CAllocator
 import DequeModule
 import Foundation
 import Identifiers
+import ReplicationCore
 import Synchronization
 
 /// The thread that brings committed records into the partitions' tables, and the tables onto the disk.
@@ -10,6 +11,8 @@ final class Applier: Sendable {
         var applied: [LogPosition]
         /// Applied and certain to survive a power failure.
         var synced: [LogPosition]
+        /// Partitions whose tables are about to be replaced: what is synced of them says nothing.
+        var resetting: Set<Int> = []
         var tell: (@Sendable ([DurableMark]) -> Void)?
     }
 
@@ -24,22 +27,26 @@ final class Applier: Sendable {
     private let stopping: Stopping
     /// Kept as long as either thread runs, also if nobody closes the store.
     private let lock: DirectoryLock
-    private let template: [UInt8]
+    let template: [UInt8]
+    private let incoming: IncomingTables
     private let interval: Duration
     private let recordsMax: Int
     private let logBytesMax: Int
+    private let heldLogBytesMax: Int
 
     init(
-        tables: TableSet, applied: [LogPosition], template: [UInt8],
+        tables: TableSet, applied: [LogPosition], template: [UInt8], incoming: IncomingTables,
         configuration: StoreConfiguration, stopping: Stopping, lock: DirectoryLock
     ) {
         self.lock = lock
         self.tables = tables
         self.template = template
+        self.incoming = incoming
         self.stopping = stopping
         interval = configuration.applyInterval
         recordsMax = configuration.applyRecordsMax
         logBytesMax = configuration.stateLogBytesMax
+        heldLogBytesMax = configuration.pinnedStateLogBytesMax
         queue = Mutex(ApplyQueue(applied: applied, urgentBytes: configuration.applyBytesMax))
         let none = [LogPosition](repeating: .zero, count: tables.count)
         progress = Mutex(Progress(applied: applied, synced: none))
@@ -52,6 +59,11 @@ final class Applier: Sendable {
     func addBacklog(_ bytes: Int) { backlog.add(bytes, ordering: .relaxed) }
 
     func add(_ entries: ArraySlice<JournalEntry>, marks: [DurableMark]) {
+        for case .control(let control) in entries {
+            guard case .reset = control.kind else { continue }
+            // Before the journal's next deletion.
+            progress.withLock { _ = $0.resetting.insert(Int(control.partition.rawValue)) }
+        }
         let (isUrgent, cutBytes) = queue.withLock { $0.add(entries, marks: marks) }
         if cutBytes > 0 { backlog.subtract(cutBytes, ordering: .relaxed) }
         if isUrgent { bell.ring() }
@@ -89,7 +101,12 @@ final class Applier: Sendable {
 
     /// Calls `body` with a function that says how far a partition is durably applied.
     func withSynced<Result: Sendable>(_ body: ((PartitionID) -> LogPosition) -> Result) -> Result {
-        progress.withLock { progress in body { progress.synced[Int($0.rawValue)] } }
+        progress.withLock { progress in
+            body {
+                let index = Int($0.rawValue)
+                return progress.resetting.contains(index) ? .zero : progress.synced[index]
+            }
+        }
     }
 
     func listen(_ tell: @escaping @Sendable ([DurableMark]) -> Void) { progress.withLock { $0.tell = tell } }
@@ -139,6 +156,10 @@ final class Applier: Sendable {
         var marks: [DurableMark] = []
         for index in apply {
             var logBytes = 0
+            if let reset = queue.withLock({ $0.reset(index) }) {
+                try replace(index, reset)
+                marks.append(DurableMark(partition: PartitionID(index), position: reset.mark.position))
+            }
             while true {
                 let records = queue.withLock { $0.take(index, recordsMax: recordsMax) }
                 guard let last = records.last else { break }
@@ -148,12 +169,24 @@ final class Applier: Sendable {
                 marks.append(DurableMark(partition: PartitionID(index), position: last.position))
             }
             if logBytes > logBytesMax || sync.contains(index) {
-                let synced = try tables[index].checkpoint()
+                let synced = try tables[index].checkpoint(heldLogBytesMax: heldLogBytesMax)
                 progress.withLock { $0.synced[index] = synced }
             }
             tables.closeIdle()
         }
         guard !marks.isEmpty else { return }
         progress.withLock { $0.tell }?(marks)
+    }
+
+    /// The journal has said that the log begins anew: now the tables do.
+    private func replace(_ index: Int, _ reset: LogReset) throws(StoreError) {
+        try tables[index].replace(from: incoming, image: reset.image)
+        progress.withLock { progress in
+            progress.applied[index] = reset.mark.position
+            progress.synced[index] = reset.mark.position
+            progress.resetting.remove(index)
+        }
+        queue.withLock { $0.endReset(index) }
+        incoming.end(PartitionID(index), .success(()))
     }
 }

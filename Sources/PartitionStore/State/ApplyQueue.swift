@@ -1,4 +1,5 @@
 import Identifiers
+import ReplicationCore
 
 /// Durable records that wait until they are committed and then applied, by partition.
 struct ApplyQueue {
@@ -10,6 +11,8 @@ struct ApplyQueue {
         var committed: LogPosition
         /// Truncations that were appended and are not durable yet.
         var cuts: [LogPosition] = []
+        /// Tables that are to take the place of those that are there, before any record.
+        var reset: LogReset?
         /// In `ready`.
         var isReady = false
         /// In `urgent`.
@@ -17,7 +20,9 @@ struct ApplyQueue {
 
         /// What is about to be cut off is not applied: a commit behind a cut means what follows it.
         var limit: LogPosition { min(committed, cuts.min() ?? committed) }
-        var canApply: Bool { head < records.count && records[head].position <= limit }
+        var canApply: Bool {
+            reset == nil && head < records.count && records[head].position <= limit
+        }
     }
 
     private let urgentBytes: Int
@@ -40,6 +45,7 @@ struct ApplyQueue {
         _ entries: ArraySlice<JournalEntry>, marks: [DurableMark]
     ) -> (isUrgent: Bool, cutBytes: Int) {
         var cutBytes = 0
+        var isUrgent = false
         for entry in entries {
             switch entry {
             case .record(let record):
@@ -47,11 +53,16 @@ struct ApplyQueue {
                 slots[index].records.append(record)
                 slots[index].bytes += record.bytes.count
             case .control(let control):
-                guard case .truncate(let position) = control.kind else { continue }
-                cutBytes += cut(Int(control.partition.rawValue), after: position)
+                let index = Int(control.partition.rawValue)
+                switch control.kind {
+                case .truncate(let position): cutBytes += cut(index, after: position)
+                case .reset(let reset):
+                    cutBytes += self.reset(index, to: reset)
+                    if hurry(index) { isUrgent = true }
+                case .adopt, .epochStart: continue
+                }
             }
         }
-        var isUrgent = false
         for mark in marks where note(Int(mark.partition.rawValue)) { isUrgent = true }
         return (isUrgent, cutBytes)
     }
@@ -79,6 +90,17 @@ struct ApplyQueue {
             slots[index].records.removeLast()
         }
         slots[index].bytes -= bytes
+        return bytes
+    }
+
+    /// What waits is of a log that is dead, and so is what is known of its commits.
+    private mutating func reset(_ index: Int, to reset: LogReset) -> Int {
+        let bytes = slots[index].bytes
+        slots[index].records = []
+        slots[index].head = 0
+        slots[index].bytes = 0
+        slots[index].committed = reset.mark.position
+        slots[index].reset = reset
         return bytes
     }
 
@@ -138,9 +160,19 @@ struct ApplyQueue {
         return (apply.sorted(), sync)
     }
 
+    /// Tables that a partition is to get before any more records, if there are such.
+    func reset(_ index: Int) -> LogReset? { slots[index].reset }
+
+    /// The tables are in place.
+    mutating func endReset(_ index: Int) {
+        slots[index].reset = nil
+        _ = note(index)
+    }
+
     /// The next committed records of a partition.
     mutating func take(_ index: Int, recordsMax: Int) -> ArraySlice<SealedRecord> {
         let slot = slots[index]
+        guard slot.reset == nil else { return [] }
         let limit = slot.limit
         var end = slot.head
         while end < slot.records.count, end - slot.head < recordsMax,

@@ -1,3 +1,4 @@
+import DurableFiles
 import Identifiers
 import Synchronization
 
@@ -12,6 +13,8 @@ final class PartitionTables: Sendable {
         var isEnded = false
         /// The file's name is not yet known to survive a power failure.
         var isNameUnsynced = false
+        /// What is being read of the file as it is.
+        var image: TableImage?
     }
 
     let partition: PartitionID
@@ -26,8 +29,13 @@ final class PartitionTables: Sendable {
     init(partition: PartitionID, parts: String, use: TableUse) {
         self.partition = partition
         self.use = use
+        directory = parts + "/" + Self.name(of: partition)
+    }
+
+    /// What files of the partition are called.
+    static func name(of partition: PartitionID) -> String {
         let digits = String(partition.rawValue, radix: 16)
-        directory = parts + "/" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+        return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     }
 
     /// Opens the file if it is there and says how far it was applied.
@@ -56,29 +64,82 @@ final class PartitionTables: Sendable {
     /// - Returns: the bytes in the write-ahead log.
     func apply(_ records: [SealedRecord], template: [UInt8]) throws(StoreError) -> Int {
         try contents.withLock { (contents) throws(StoreError) in
-            if !contents.isPresent {
-                try create(template)
-                contents.isPresent = true
-                contents.isNameUnsynced = true
-            }
+            try create(template, &contents)
             guard let file = try opened(&contents) else { return 0 }
             try file.apply(records)
             return file.logBytes
         }
     }
 
-    /// Makes everything applied durable.
+    /// Makes everything applied durable, unless the file must stay as it is for a snapshot.
+    /// - Parameter heldLogBytesMax: a snapshot for which the write-ahead log grew larger is given up.
     /// - Returns: up to where.
-    func checkpoint() throws(StoreError) -> LogPosition {
+    func checkpoint(heldLogBytesMax: Int) throws(StoreError) -> LogPosition {
         try contents.withLock { (contents) throws(StoreError) in
             guard let file = try opened(&contents) else { return .zero }
-            try file.checkpoint()
-            if contents.isNameUnsynced {
-                try DurableFile.syncDirectory(directory)
-                try DurableFile.syncDirectory(DurableFile.parent(of: directory))
-                contents.isNameUnsynced = false
+            if let image = contents.image {
+                guard !image.isHeld || file.logBytes > heldLogBytesMax else { return image.end.position }
+                image.giveUp()
+                contents.image = nil
             }
+            _ = try settle(file, &contents)
             return file.applied.position
+        }
+    }
+
+    /// - Returns: whether everything is in the file itself.
+    private func settle(_ file: StateFile, _ contents: inout Contents) throws(StoreError) -> Bool {
+        let isWhole = try file.checkpoint()
+        if contents.isNameUnsynced {
+            try DurableFile.syncDirectory(directory)
+            try DurableFile.syncDirectory(DurableFile.parent(of: directory))
+            contents.isNameUnsynced = false
+        }
+        return isWhole
+    }
+
+    // MARK: Snapshots
+
+    /// Keeps the file as it is now, with everything applied so far in it, or as somebody keeps it already.
+    func holdImage(template: [UInt8], pins: JournalPins) throws(StoreError) -> TableImage {
+        try contents.withLock { (contents) throws(StoreError) in
+            guard !contents.isEnded else { throw .closed }
+            if let image = contents.image, image.addUser() { return image }
+            try create(template, &contents)
+            guard let file = try opened(&contents), try settle(file, &contents) else {
+                throw .io(
+                    operation: "copying the write-ahead log", path: path, reason: "somebody reads the tables")
+            }
+            let image = TableImage(
+                end: file.applied, byteCount: try file.fileBytes(),
+                pin: pins.pin(partition, after: file.applied.position))
+            contents.image = image
+            return image
+        }
+    }
+
+    /// Some bytes of the file as it was when it began to be held.
+    func read(_ range: Range<Int>, of image: TableImage) throws(SnapshotError) -> [UInt8] {
+        try contents.withLock { (contents) throws(SnapshotError) in
+            guard contents.image === image, image.isHeld else { throw .outgrown }
+            do throws(StoreError) {
+                guard let file = try opened(&contents) else { throw .closed }
+                return try file.readFile(range)
+            } catch {
+                throw .store(error)
+            }
+        }
+    }
+
+    /// Takes tables that came as a snapshot instead of those that are there.
+    func replace(from incoming: IncomingTables, image: UInt64) throws(StoreError) {
+        try contents.withLock { (contents) throws(StoreError) in
+            contents.image?.giveUp()
+            contents.image = nil
+            close(&contents)
+            try incoming.putInPlace(partition, image: image)
+            contents.isPresent = true
+            contents.isNameUnsynced = false
         }
     }
 
@@ -117,13 +178,16 @@ final class PartitionTables: Sendable {
         return contents.file
     }
 
-    /// The name is synced at the first checkpoint only: until then the journal has every record of the
-    /// partition, and a missing file is the same as an empty one.
-    private func create(_ template: [UInt8]) throws(StoreError) {
+    /// Makes the tables unless they are there. Their name is synced at the first checkpoint only: until then
+    /// the journal has every record of the partition, and a missing file is the same as an empty one.
+    private func create(_ template: [UInt8], _ contents: inout Contents) throws(StoreError) {
+        guard !contents.isPresent else { return }
         if !DurableFile.exists(directory) { try DurableFile.createDirectory(directory, syncName: false) }
         // A log that outlived its database in a power failure must not be taken for the new one's.
         try DurableFile.remove(path + "-wal")
         try DurableFile.replace(path, with: template, syncName: false)
+        contents.isPresent = true
+        contents.isNameUnsynced = true
     }
 
     private var what: String { "partition \(partition.rawValue) (\(path))" }

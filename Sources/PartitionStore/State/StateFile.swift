@@ -1,4 +1,5 @@
 import ByteCoding
+import DurableFiles
 import Identifiers
 import SQLiteDriver
 
@@ -12,7 +13,7 @@ final class StateFile {
     /// The end of what was applied.
     private(set) var applied: LogEnd
 
-    private static let version = 1
+    static let version = 1
     private static let schema = """
         CREATE TABLE meta(
             id INTEGER PRIMARY KEY CHECK(id = 1), appliedPosition INTEGER NOT NULL,
@@ -92,12 +93,32 @@ final class StateFile {
     }
 
     /// Brings everything applied so far onto the disk.
-    func checkpoint() throws(StoreError) {
-        try attempt { () throws(SQLiteError) in _ = try connection.checkpoint() }
+    /// - Returns: whether all of it is in the file itself.
+    @discardableResult
+    func checkpoint() throws(StoreError) -> Bool {
+        try attempt { () throws(SQLiteError) in try connection.checkpoint() }
+    }
+
+    /// Proves the structure of the file, which takes about a millisecond for each MiB.
+    func check() throws(StoreError) {
+        let answer = try attempt { () throws(SQLiteError) in try connection.pragma("quick_check(1)") }
+        guard answer == "ok" else {
+            throw .damaged(what: what, detail: answer ?? "SQLite's check gave no answer")
+        }
     }
 
     /// Bytes in the write-ahead log that are not known to be in the file.
     var logBytes: Int { connection.logPages * 4_096 }
+
+    /// The length of the file itself.
+    func fileBytes() throws(StoreError) -> Int {
+        try attempt { () throws(SQLiteError) in try connection.fileBytes() }
+    }
+
+    /// Bytes of the file itself.
+    func readFile(_ range: Range<Int>) throws(StoreError) -> [UInt8] {
+        try attempt { () throws(SQLiteError) in try connection.readFile(range) }
+    }
 
     /// Applies neighbouring records of this partition, the first of which follows `applied`.
     func apply(_ records: [SealedRecord]) throws(StoreError) {

@@ -55,6 +55,8 @@ struct TurnCoalescer {
                 let made = self.index(of: id)
                 changes[made].created = (address, time)
                 index = made
+            } else if case .ofPartition(let own) = operation {
+                changes[self.index(of: .partition)].add(own)
             } else if let index {
                 changes[index].add(operation)
             } else {
@@ -72,11 +74,12 @@ struct TurnCoalescer {
 }
 
 extension TurnCoalescer.Change {
-    /// - Precondition: `operation` is no creation, which is the coalescer's business.
+    /// - Precondition: `operation` is neither a creation nor the partition's, which are the coalescer's
+    ///   business.
     fileprivate mutating func add(_ operation: TurnOperation) {
         guard !isDestroyed else { return }
         switch operation {
-        case .create:
+        case .create, .ofPartition:
             break
         case .set(.state, let value):
             state = value

@@ -28,6 +28,7 @@ extension FuzzTarget {
     private static let entries: [HistoryEntry] = {
         let attempt = AttemptRecord(startedAt: 1, endedAt: 2, failure: failure)
         let taken = TakenMessage(number: 1 << 40, queue: "jobs", body: Array("{}".utf8), requester: [1, 2])
+        let sent = SentMessage(target: "order/a", partition: 255, number: 1 << 40)
         let operations: [HistoryOperation] = [
             .step(.started, attempts: 1, failures: [], startedAt: 5),
             .step(.completed(value: Array("42".utf8)), attempts: 2, failures: [attempt], startedAt: 5),
@@ -37,6 +38,8 @@ extension FuzzTarget {
             .sleep(until: .max, done: false), .next(deadline: nil, taken: nil),
             .next(deadline: 7, taken: [taken, taken]), .loop(iteration: 3, state: [1], result: nil),
             .loop(iteration: 4, state: [], result: [2]), .completion(message: 12),
+            .call(sent, deadline: 7, .waiting), .call(sent, deadline: nil, .answered([1, 0, 1, 0x31])),
+            .call(sent, deadline: 7, .timedOut), .send(sent),
             .loop(iteration: .max, state: [], result: nil), .sleep(until: 0, done: true),
         ]
         return operations.enumerated().map { index, operation in

@@ -25,11 +25,14 @@ public struct FuzzTarget: Sendable {
     public static let all: [FuzzTarget] = [
         .journalRecord, .recordRun, .turnBody, .actorKeyPath, .uuidText, .checksumFraming,
         .historyEntry, .runRecord, .clientFrame, .serverFrame, .replicationFrame,
+        .snapshotMessage, .snapshotAnswer,
         .queuedMessage, .retainedEvents, .actionTurn, .deduplicationEntry, .requestIdentity, .replyRecord,
+        .actorMessage, .messageBatch, .batchResult, .messageStreams, .undeliveredMessage,
         .batchHeader, .controlEntry, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
         .consensusSeal, .controlRequest, .controlReply,
-        .meshStream, .meshHandshake, .joinExchange,
+        .meshStream, .meshHandshake, .membershipFile, .peersFile, .tokenBook, .joinDetails,
+        .joinExchange, .peerCall, .peerAnswer, .mailFrame,
     ]
 }

@@ -3,7 +3,7 @@ import MeshTransport
 
 extension FuzzTarget {
     /// What a stranger may send to join a cluster reads back the same, and is not believed.
-    public static let joinExchange = FuzzTarget("JoinExchange", corpus: [joins(4), joins(3)]) { bytes in
+    public static let joinExchange = FuzzTarget("JoinExchange", corpus: [joins(5), joins(4)]) { bytes in
         if let request = try? JoinRequest(decoding: bytes) {
             guard (try? JoinRequest(decoding: request.encoded)) == request else {
                 return "a join request changed on its way"

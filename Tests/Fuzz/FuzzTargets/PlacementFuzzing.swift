@@ -90,7 +90,7 @@ extension FuzzTarget {
                     .confirm(life),
                 ],
                 [
-                    .promote(partition, revision(0), to: first, inSync: [first.replica]),
+                    .promote(partition, revision(0), to: first),
                     .addLearner(partition, revision(1), life.replica),
                     .changeInSync(partition, Epoch(rawValue: 1), revision(2), .add(life)),
                 ],

@@ -67,6 +67,8 @@ enum Samples {
             .wake(at: 1_700_000_000_000_000), .put(.history, id: TurnOperation.itemID(1), [1, 2, 3]),
             .put(.message, id: TurnOperation.itemID(1 << 40), []), .delete(.completion, id: [1]),
             .deleteRange(.deduplication, from: [0], through: [255, 255]), .destroy,
+            .ofPartition(.put(.outbox, id: [1, 2], [3])), .ofPartition(.delete(.inbox, id: [1])),
+            .ofPartition(.deleteRange(.outbox, from: [1], through: [2])),
         ]
         var whole = TurnBody(actor: ActorID(rawValue: 77))
         for operation in operations { whole.append(operation) }

@@ -39,6 +39,10 @@ extension FuzzTarget {
     private static let controls: [ControlEntry] = [
         .adopt(Epoch(rawValue: 7)), .truncate(after: LogPosition(rawValue: 9)),
         .epochStart(EpochStart(epoch: Epoch(rawValue: 3), first: LogPosition(rawValue: 5))),
+        .reset(
+            LogReset(
+                mark: LogMark(position: LogPosition(rawValue: 9), epoch: Epoch(rawValue: 4), hash: .max),
+                epochs: [EpochStart(epoch: Epoch(rawValue: 4), first: LogPosition(rawValue: 5))], image: 7)),
     ].map { ControlEntry(partition: PartitionID(2), kind: $0) }
 
     /// The witness has one form only.
@@ -80,8 +84,8 @@ extension FuzzTarget {
         return scan.soundFrames + scan.commitsAfter <= frames ? nil : "more frames than fit: \(scan)"
     }
 
-    private static let rows: [[UInt8]] = [1, 2].flatMap { version in
-        [[], Samples.records + (version == 2 ? controls.map { $0.encoded() } : [])].map { entries in
+    private static let rows: [[UInt8]] = [1, 2, 3].flatMap { version in
+        [[], Samples.records + (version > 1 ? controls.map { $0.encoded() } : [])].map { entries in
             var row = [UInt8](repeating: 0, count: BatchHeader.byteCount) + entries.flatMap(\.self)
             _ = BatchHeader.seal(
                 &row, version: version, entryCount: entries.count, sequence: 5, oldest: 4,
@@ -94,7 +98,8 @@ extension FuzzTarget {
         HashRing(partitionCount: count, seed: (1, .max)).map { ring in
             IdentityFile.encode(
                 StoreIdentity(
-                    cluster: ClusterID(high: 3, low: 4), node: NodeID(rawValue: 1),
+                    count == 1 ? .alone : .member, cluster: ClusterID(high: 3, low: 4),
+                    node: NodeID(rawValue: 1),
                     store: StoreID(high: 5, low: 6), incarnation: Incarnation(rawValue: 7), ring: ring))
         }
     }

@@ -1,9 +1,9 @@
 import Foundation
 
-/// The few file operations the store does itself, with errors as `StoreError`.
-enum DurableFile {
+/// The few file operations that the stores do themselves, with errors of theirs.
+package enum DurableFile<Failure: FileFailure> {
     /// What the last failed call means for `path`.
-    static func failure(_ operation: String, _ path: String) -> StoreError {
+    package static func failure(_ operation: String, _ path: String) -> Failure {
         let code = errno
         switch code {
         case EROFS, EACCES, EPERM: return .readOnly(path: path)
@@ -12,11 +12,12 @@ enum DurableFile {
         }
     }
 
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    /// Whether there is anything of that name.
+    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// Makes the directory unless it is there.
     /// - Parameter syncName: also syncs its parent; otherwise that is up to the caller.
-    static func createDirectory(_ path: String, syncName: Bool = true) throws(StoreError) {
+    package static func createDirectory(_ path: String, syncName: Bool = true) throws(Failure) {
         if mkdir(path, 0o755) == 0 {
             if syncName { try syncDirectory(parent(of: path)) }
             return
@@ -28,13 +29,14 @@ enum DurableFile {
         }
     }
 
-    static func parent(of path: String) -> String {
+    /// The directory that a file is in.
+    package static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// Makes renames and new files of a directory survive a power failure.
-    static func syncDirectory(_ path: String) throws(StoreError) {
+    package static func syncDirectory(_ path: String) throws(Failure) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw failure("opening the directory", path) }
         defer { close(descriptor) }
@@ -42,7 +44,7 @@ enum DurableFile {
     }
 
     /// The whole file, or nil if there is none.
-    static func read(_ path: String) throws(StoreError) -> [UInt8]? {
+    package static func read(_ path: String) throws(Failure) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
@@ -68,22 +70,28 @@ enum DurableFile {
 
     /// Writes a new file beside the old one, syncs it and renames it over (D21).
     /// - Parameter syncName: also makes the name durable; otherwise that is up to the caller.
-    static func replace(_ path: String, with bytes: [UInt8], syncName: Bool = true) throws(StoreError) {
+    package static func replace(_ path: String, with bytes: [UInt8], syncName: Bool = true) throws(Failure) {
         let temporary = path + ".new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure("creating", temporary) }
         do {
             defer { close(descriptor) }
             try writeAll(descriptor, bytes, at: 0, path: temporary)
-            guard fsync(descriptor) == 0 else { throw failure("syncing", temporary) }
+            try sync(descriptor, path: temporary)
         }
-        guard rename(temporary, path) == 0 else { throw failure("renaming", temporary) }
+        try rename(temporary, to: path)
         if syncName { try syncDirectory(parent(of: path)) }
     }
 
-    static func writeAll(
+    /// Brings what was written to an open file onto the disk.
+    package static func sync(_ descriptor: Int32, path: String) throws(Failure) {
+        guard fsync(descriptor) == 0 else { throw failure("syncing", path) }
+    }
+
+    /// Writes over a part of an open file, or behind its end.
+    package static func writeAll(
         _ descriptor: Int32, _ bytes: [UInt8], at offset: Int, path: String
-    ) throws(StoreError) {
+    ) throws(Failure) {
         var done = 0
         while done < bytes.count {
             // There is an address because the buffer is not empty here.
@@ -95,12 +103,18 @@ enum DurableFile {
         }
     }
 
-    static func remove(_ path: String) throws(StoreError) {
+    /// The caller syncs the directory.
+    package static func rename(_ path: String, to name: String) throws(Failure) {
+        guard Foundation.rename(path, name) == 0 else { throw failure("renaming", path) }
+    }
+
+    /// Deletes a file, unless there is none. The caller syncs the directory.
+    package static func remove(_ path: String) throws(Failure) {
         guard unlink(path) == 0 || errno == ENOENT else { throw failure("deleting", path) }
     }
 
     /// The names in a directory; empty if there is none.
-    static func names(in path: String) throws(StoreError) -> [String] {
+    package static func names(in path: String) throws(Failure) -> [String] {
         guard exists(path) else { return [] }
         do {
             return try FileManager.default.contentsOfDirectory(atPath: path)

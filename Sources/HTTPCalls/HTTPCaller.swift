@@ -43,11 +43,12 @@ package struct HTTPCaller: Sendable {
     private let group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 
     /// An answer may be this large.
-    static let bodyBytesMax = 256 << 20
+    private let bodyBytesMax: Int
 
-    package init(host: String, port: Int) {
+    package init(host: String, port: Int, bodyBytesMax: Int = 256 << 20) {
         self.host = host
         self.port = port
+        self.bodyBytesMax = bodyBytesMax
     }
 
     package func send(
@@ -95,10 +96,11 @@ package struct HTTPCaller: Sendable {
             let channel = try await ClientBootstrap(group: loop)
                 .connectTimeout(TimeAmount(min(timeout, .seconds(5))))
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .channelInitializer { channel in
+                .channelInitializer { [bodyBytesMax] channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        try channel.pipeline.syncOperations.addHandler(ReplyHandler(promise))
+                        try channel.pipeline.syncOperations.addHandler(
+                            ReplyHandler(promise, bodyBytesMax: bodyBytesMax))
                     }
                 }
                 .connect(host: host, port: port).get()
@@ -133,16 +135,20 @@ private final class ReplyHandler: ChannelInboundHandler {
 
     private let promise: EventLoopPromise<HTTPReply>
     private var reply = HTTPReply(status: 0, body: [])
+    private let bodyBytesMax: Int
     private var isDone = false
 
-    init(_ promise: EventLoopPromise<HTTPReply>) { self.promise = promise }
+    init(_ promise: EventLoopPromise<HTTPReply>, bodyBytesMax: Int) {
+        self.promise = promise
+        self.bodyBytesMax = bodyBytesMax
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head): reply.status = Int(head.status.code)
         case .body(let part):
             reply.body.append(contentsOf: part.readableBytesView)
-            if reply.body.count > HTTPCaller.bodyBytesMax {
+            if reply.body.count > bodyBytesMax {
                 finish(.failure(HTTPFailure.brokenOff("the answer is too large")))
                 context.close(promise: nil)
             }

@@ -1,3 +1,0 @@
-import PartitionStore
-
-extension PartitionStore: HostStore {}

@@ -1,0 +1,86 @@
+import ArgumentParser
+import ClusterMembership
+import MeshProtocol
+import NodeAssembly
+
+/// The flags of a node that takes part in a cluster.
+struct ClusterOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            """
+            Take part in a cluster: HOST:PORT for the other nodes, with a numeric HOST. With an empty data \
+            directory the node waits for `apus cluster init` or `join`. Environment: APUS_MESH.
+            """, valueName: "host:port"))
+    var mesh: ListenAddress?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where other nodes find the mesh, if not as in --mesh. Environment: APUS_ADVERTISE.",
+            valueName: "host:port"))
+    var advertise: ListenAddress?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where clients find this node, if not as in --listen. Environment: APUS_ADVERTISE_CLIENTS.",
+            valueName: "host:port"))
+    var advertiseClients: ListenAddress?
+
+    @Option(
+        help: """
+            The failure domain, such as a rack: copies of one partition keep out of each other's zone. \
+            Environment: APUS_ZONE.
+            """)
+    var zone: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            With an empty data directory, join the cluster of this member, named by its port for clients. \
+            Environment: APUS_JOIN.
+            """, valueName: "host:port"))
+    var join: ListenAddress?
+
+    @Option(
+        help: ArgumentHelp(
+            "The file with the token for --join; it is waited for. Environment: APUS_TOKEN_FILE.",
+            valueName: "file"))
+    var tokenFile: String?
+
+    func validate() throws {
+        for name in ["APUS_MESH", "APUS_ADVERTISE", "APUS_ADVERTISE_CLIENTS", "APUS_JOIN"] {
+            if let text = ServeCommand.environment(name), ListenAddress(argument: text) == nil {
+                throw ValidationError("\(name) is \"\(text)\", needed is HOST:PORT")
+            }
+        }
+        guard let configuration else {
+            guard advertise == nil, advertiseClients == nil, zone == nil, join == nil, tokenFile == nil
+            else { throw ValidationError("a node takes part in a cluster with --mesh HOST:PORT only") }
+            return
+        }
+        guard (seed == nil) == (file == nil) else {
+            throw ValidationError("--join and --token-file go together")
+        }
+        if let objection = configuration.objection { throw ValidationError(objection) }
+    }
+
+    /// Nil for a node alone.
+    var configuration: ClusterConfiguration? {
+        guard let mesh = mesh ?? Self.address("APUS_MESH") else { return nil }
+        var cluster = ClusterConfiguration(mesh: mesh.meshAddress)
+        cluster.advertisedMesh = (advertise ?? Self.address("APUS_ADVERTISE"))?.meshAddress
+        cluster.advertisedClients =
+            (advertiseClients ?? Self.address("APUS_ADVERTISE_CLIENTS"))?.meshAddress
+        cluster.zone = zone ?? ServeCommand.environment("APUS_ZONE") ?? ""
+        if let seed, let file {
+            cluster.join = UnattendedJoin(seed: seed.meshAddress.description, tokenFile: file)
+        }
+        return cluster
+    }
+
+    private var seed: ListenAddress? { join ?? Self.address("APUS_JOIN") }
+    private var file: String? { tokenFile ?? ServeCommand.environment("APUS_TOKEN_FILE") }
+
+    private static func address(_ name: String) -> ListenAddress? {
+        ServeCommand.environment(name).flatMap { ListenAddress(argument: $0) }
+    }
+}

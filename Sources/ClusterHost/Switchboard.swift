@@ -1,0 +1,109 @@
+import Identifiers
+import Logging
+import MeshProtocol
+import MeshTransport
+import PlacementCore
+import Synchronization
+
+/// Leads what the mesh and the control plane report to whom it is for. Everybody lives on the same loop, so
+/// these are plain calls.
+final class Switchboard: Sendable {
+    private struct Lines {
+        var control: ControlDriver
+        var replicas: ReplicaLoop
+        var snapshots: SnapshotDriver { replicas.snapshots }
+        var exchange: PeerExchange
+        var service: ClusterService
+        var carrier: MeshCarrier
+    }
+
+    private let lines = Mutex<Lines?>(nil)
+    private let logger: Logger
+
+    init(_ logger: Logger) { self.logger = logger }
+
+    func connect(
+        _ control: ControlDriver, _ replicas: ReplicaLoop, _ service: ClusterService, _ carrier: MeshCarrier
+    ) {
+        let connected = Lines(
+            control: control, replicas: replicas, exchange: service.exchange, service: service,
+            carrier: carrier)
+        lines.withLock { $0 = connected }
+    }
+
+    /// Nobody hears anything any more.
+    func disconnect() { lines.withLock { $0 = nil } }
+
+    private var connected: Lines? { lines.withLock { $0 } }
+
+    func handle(_ event: MeshEvent) {
+        guard let lines = connected else { return }
+        switch event {
+        case .frame(let frame, let peer): handle(frame, from: peer, lines)
+        case .connected(let peer):
+            logger.debug("connected to node \(peer.node.rawValue) on lane \(peer.lane)")
+            if peer.lane == .bulk { lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: true) } }
+            guard peer.lane == .data else { return }
+            lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
+            lines.service.retry()
+        case .disconnected(let peer, let reason):
+            logger.info("lane \(peer.lane) to node \(peer.node.rawValue) ended: \(reason)")
+            if peer.lane == .control { lines.control.assumeIsolated { $0.disconnected(peer.node) } }
+            if peer.lane == .bulk {
+                lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: false) }
+            }
+            guard peer.lane == .data else { return }
+            lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
+            lines.exchange.assumeIsolated { $0.disconnected(peer.node) }
+            lines.carrier.assumeIsolated { $0.disconnected(peer.node) }
+        case .dialFailed(let node, let address, let lane, let reason, _):
+            let name = node.map { "node \($0.rawValue)" } ?? "somebody"
+            // What only a person can change is told aloud; it is tried again seldom.
+            logger.log(
+                level: reason.needsOperator ? .warning : .debug,
+                "\(name) cannot be reached at \(address) on lane \(lane): \(reason)")
+        case .rejected(let address, let reason):
+            logger.warning("a connection from \(address) was turned away: \(reason)")
+        case .backPressure, .stopped: break
+        }
+    }
+
+    private func handle(_ frame: Frame, from peer: MeshPeer, _ lines: Lines) {
+        switch frame.kind {
+        case ClusterFrames.controlRequest, ClusterFrames.controlReply, ClusterFrames.raft:
+            lines.control.assumeIsolated { $0.received(frame, from: peer) }
+        case ClusterFrames.replication:
+            lines.replicas.assumeIsolated { $0.received(frame, from: peer) }
+        case ClusterFrames.snapshot, ClusterFrames.snapshotAnswer:
+            lines.snapshots.assumeIsolated { $0.received(frame, from: peer.node) }
+        case ClusterFrames.call, ClusterFrames.answer:
+            lines.exchange.assumeIsolated { $0.received(frame, from: peer.node) }
+        case ClusterFrames.messages, ClusterFrames.messagesAnswer:
+            lines.carrier.assumeIsolated { $0.received(frame, from: peer.node) }
+        default: break
+        }
+    }
+
+    func ticked() {
+        guard let lines = connected else { return }
+        lines.exchange.assumeIsolated { $0.ticked() }
+        lines.service.retry()
+    }
+
+    /// From any thread.
+    func stopReplicas() {
+        guard let replicas = connected?.replicas else { return }
+        replicas.loop.post { replicas.assumeIsolated { $0.stop() } }
+    }
+
+    func registered(_ life: NodeLife) {
+        connected?.replicas.assumeIsolated { $0.registered(life) }
+    }
+
+    func mapChanged(_ map: ClusterMap) {
+        guard let lines = connected else { return }
+        lines.replicas.assumeIsolated { $0.follow(map) }
+        lines.carrier.assumeIsolated { $0.follow(map) }
+        lines.service.retry()
+    }
+}

@@ -1,0 +1,20 @@
+import Identifiers
+import PlacementCore
+
+/// The cluster's control plane as an operator's command needs it, whichever node it is asked at.
+public protocol ControlPlane: Sendable {
+    /// The newest map that this node has; nil before it has one.
+    func currentMap() async -> ClusterMap?
+
+    /// Lets the leader apply the commands.
+    /// - Returns: one outcome for each.
+    /// - Throws: if it is not known whether they were applied; each may be proposed again.
+    func propose(_ commands: [Command]) async throws -> [Outcome]
+
+    /// The leader, as far as this node knows.
+    func leader() async -> NodeID?
+}
+
+extension ControlPlane {
+    public func leader() async -> NodeID? { nil }
+}

@@ -1,0 +1,5 @@
+import DurableFiles
+
+extension ConsensusStoreError: FileFailure {}
+
+typealias DurableFile = DurableFiles.DurableFile<ConsensusStoreError>

@@ -1,0 +1,5 @@
+import DurableFiles
+
+extension StoreError: FileFailure {}
+
+package typealias DurableFile = DurableFiles.DurableFile<StoreError>

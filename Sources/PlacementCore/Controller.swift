@@ -1,0 +1,146 @@
+import Identifiers
+
+/// What the leader of the consensus group does of its own accord: it grants partitions without an owner,
+/// moves copies to where the planner wants them, and keeps as many voters as there should be.
+///
+/// It goes by the map alone and only proposes. Every command is checked when it is applied, so a controller
+/// that was deposed, or that goes by an old map, does no harm. Time is counted in ticks of the group.
+public struct Controller: Sendable {
+    public struct Settings: Hashable, Sendable {
+        /// What was proposed and has changed nothing after so long is proposed again.
+        public var patienceTicks: UInt64 = 40
+        /// Between two plans.
+        public var planTicks: UInt64 = 10
+        /// A node that is down is expected back for so long, before its copies are made elsewhere or its vote
+        /// goes to another one.
+        public var awaitTicks: UInt64 = 200
+        /// A node that was away must be up for so long before ownership moves to it; twice as long for each
+        /// time more that it was away lately (D32).
+        public var stableTicks: UInt64 = 600
+        /// Clusters of at least so many nodes have five voters.
+        public var fiveVotersNodesMin = 10
+
+        public init() {}
+    }
+
+    /// What to do now.
+    public enum Decision: Hashable, Sendable {
+        /// Commands for one entry of the log.
+        case propose([Command])
+        /// A change of the consensus group itself.
+        case changeVoters(VoterChange)
+        /// Another voter should lead, so that this one can leave.
+        case handOver(to: ReplicaID)
+    }
+
+    /// The members of the consensus group, as the leader's log has them.
+    public struct Group: Hashable, Sendable {
+        public var voters: [ReplicaID]
+        public var learners: [ReplicaID]
+
+        public init(voters: [ReplicaID], learners: [ReplicaID]) {
+            self.voters = voters
+            self.learners = learners
+        }
+
+        var members: [ReplicaID] { voters + learners }
+    }
+
+    public let me: ReplicaID
+    public let settings: Settings
+    private let planner: Planner
+    private(set) var now: UInt64 = 0
+    /// By node, what was seen of it while this controller leads.
+    var watched: [NodeID: Watched] = [:]
+    /// Partitions for which something is proposed: nothing more is before their entry has changed.
+    private var pending: [PartitionID: (revision: Revision, until: UInt64)] = [:]
+    private var pendingTargets: (version: MapVersion, until: UInt64)?
+    private var nextPlanAt: UInt64 = 0
+    var pendingRecord: (revision: Revision, until: UInt64)?
+    var pendingChange: (group: Group, until: UInt64)?
+
+    /// - Parameter me: the voter that it runs on.
+    public init(me: ReplicaID, settings: Settings = Settings(), planner: Planner = Planner()) {
+        self.me = me
+        self.settings = settings
+        self.planner = planner
+    }
+
+    /// - Parameters:
+    ///   - map: what the leader has applied.
+    ///   - reports: what is known of the logs of a partition's members; without any, the promotion is safe
+    ///     all the same (R1, R4).
+    /// - Returns: nothing on a voter that does not lead, which also forgets what it knew.
+    public mutating func tick(
+        _ map: ClusterMap, group: Group, isLeader: Bool,
+        reports: (PartitionID) -> [LogReport] = { _ in [] }
+    ) -> [Decision] {
+        guard isLeader else {
+            if now > 0 { self = Controller(me: me, settings: settings, planner: planner) }
+            return []
+        }
+        now += 1
+        watch(map)
+        pending = pending.filter { isPending($0.key, in: map) }
+        var decisions: [Decision] = []
+        let (grants, isOrphaned) = grants(map, reports)
+        if !grants.isEmpty { decisions.append(.propose(grants)) }
+        // What is moved while a partition has no owner yet would be moved by what is about to change.
+        if !isOrphaned, let plan = plan(map) { decisions.append(.propose(plan)) }
+        if let decision = keepVoters(map, group) { decisions.append(decision) }
+        return decisions
+    }
+
+    private func isPending(_ id: PartitionID, in map: ClusterMap) -> Bool {
+        guard let waiting = pending[id], let partition = map[id] else { return false }
+        return waiting.revision == partition.revision && now < waiting.until
+    }
+
+    // MARK: Grants
+
+    /// - Returns: also whether there is a partition that waits for a grant, this one or an earlier.
+    private mutating func grants(
+        _ map: ClusterMap, _ reports: (PartitionID) -> [LogReport]
+    ) -> (commands: [Command], isOrphaned: Bool) {
+        var owned: [NodeID: Int]?
+        var commands: [Command] = []
+        var isOrphaned = false
+        for (number, partition) in map.partitions.enumerated() where partition.owner == nil {
+            let id = PartitionID(number)
+            guard !isPending(id, in: map) else {
+                isOrphaned = true
+                continue
+            }
+            guard partition.inSync.contains(where: map.isLive) else { continue }
+            let counts = owned ?? map.ownedCounts()
+            owned = counts
+            guard let life = map.candidates(for: partition, reports: reports(id), owned: counts).first,
+                let command = map.promotion(of: id, to: life)
+            else { continue }
+            isOrphaned = true
+            owned?[life.node, default: 0] += 1
+            pending[id] = (partition.revision, now + settings.patienceTicks)
+            commands.append(command)
+        }
+        return (commands, isOrphaned)
+    }
+
+    // MARK: Moves
+
+    private mutating func plan(_ map: ClusterMap) -> [Command]? {
+        guard now >= nextPlanAt else { return nil }
+        nextPlanAt = now + settings.planTicks
+        let plan = planner.plan(map, hints: hints(map))
+        var commands: [Command] = []
+        let waits = pendingTargets.map { $0.version == map.version && now < $0.until } ?? false
+        if !plan.assignments.isEmpty, !waits {
+            commands.append(.setTargets(plan.assignments, plan.basedOn))
+            pendingTargets = (map.version, now + settings.patienceTicks)
+        }
+        for move in plan.moves where !isPending(move.partition, in: map) {
+            commands.append(move.command)
+            pending[move.partition] = (move.revision, now + settings.patienceTicks)
+        }
+        return commands.isEmpty ? nil : commands
+    }
+}

@@ -1,0 +1,206 @@
+import Foundation
+import NIOHTTP1
+import Synchronization
+import TimeAndChance
+
+/// Three nodes of one cluster as processes, connected by mutual TLS, and the outside world. Each keeps its
+/// ports and its disk over its deaths.
+final class ClusterFixture: LoadTarget {
+    struct Member: Sendable {
+        let index: Int
+        let data: String
+        let port: Int
+        let meshPort: Int
+        /// What the cluster calls it; 0 before it is a member.
+        var node = 0
+        var process: ChildProcess?
+    }
+
+    let directory: String
+    private let world: OutsideProcess
+    private let members: Mutex<[Member]>
+    private let next = Atomic<Int>(0)
+
+    var outsidePort: Int { world.port }
+
+    private init(directory: String, size: Int) async throws {
+        self.directory = directory
+        world = try await OutsideProcess()
+        let ports = try Self.freePorts(2 * size)
+        members = Mutex(
+            (0..<size).map {
+                Member(
+                    index: $0, data: directory + "/node\($0)", port: ports[2 * $0],
+                    meshPort: ports[2 * $0 + 1])
+            })
+    }
+
+    /// Gives the body a cluster in which every partition has its copies, and ends all processes behind it.
+    static func with<Value>(
+        size: Int = 3, _ body: (ClusterFixture) async throws -> Value
+    ) async throws -> Value {
+        let directory = NSTemporaryDirectory() + "apus-cluster-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        let fixture = try await ClusterFixture(directory: directory, size: size)
+        do {
+            for index in 0..<size { try await fixture.start(index) }
+            try await fixture.form()
+            let value = try await body(fixture)
+            try await fixture.end()
+            try FileManager.default.removeItem(atPath: directory)
+            return value
+        } catch {
+            print("the test's files are in \(directory)")
+            for member in fixture.all {
+                print("node \(member.index)'s last words:\n\(member.process?.output.text ?? "")")
+            }
+            try await fixture.end()
+            throw error
+        }
+    }
+
+    private func end() async throws {
+        for member in all { try await member.process?.terminateAtOnce() }
+        try await world.process.terminateAtOnce()
+    }
+
+    /// Ports that nobody uses now; held together, so that they differ.
+    private static func freePorts(_ count: Int) throws -> [Int] {
+        var descriptors: [Int32] = []
+        defer { for descriptor in descriptors { close(descriptor) } }
+        return try (0..<count).map { _ in
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            descriptors.append(descriptor)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let code = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
+                    bind(descriptor, raw, length) == 0 && getsockname(descriptor, raw, &length) == 0
+                }
+            }
+            guard code else { throw ChildProcess.NotStarted(reason: String(cString: strerror(errno))) }
+            return Int(UInt16(bigEndian: address.sin_port))
+        }
+    }
+
+    // MARK: Nodes
+
+    var all: [Member] { members.withLock { $0 } }
+
+    /// Starts a node and waits until it answers.
+    func start(_ index: Int) async throws {
+        let member = all[index]
+        let process = try ChildProcess(
+            try Programs.path("announced"),
+            [
+                "serve", "--data", member.data, "--listen", "127.0.0.1:\(member.port)", "--mesh",
+                "127.0.0.1:\(member.meshPort)",
+            ], environment: world.environment)
+        _ = try await process.line(containing: "listening on ", within: .seconds(60))
+        members.withLock { $0[index].process = process }
+    }
+
+    /// SIGKILL, at once.
+    func kill(_ index: Int) async throws {
+        let process = members.withLock { members in
+            defer { members[index].process = nil }
+            return members[index].process
+        }
+        process?.send(SIGKILL)
+        try await process?.waitForEnd()
+    }
+
+    // MARK: The cluster
+
+    /// Founds the cluster on the first node, joins the others, and waits until every partition has all its
+    /// copies.
+    private func form() async throws {
+        let client = HTTPClient()
+        let first = all[0]
+        try await order(client, first, "/cluster/init", "{}")
+        let token =
+            try await order(client, first, "/cluster/tokens", #"{"uses": 9}"#).json["token"] as? String ?? ""
+        for member in all.dropFirst() {
+            let body = #"{"seed": "127.0.0.1:\#(first.port)", "token": "\#(token)"}"#
+            try await order(client, member, "/cluster/join", body)
+        }
+        try await waitUntilWhole(client)
+        for member in all {
+            let answer = try await client.send(.GET, "/cluster", port: member.port)
+            members.withLock { $0[member.index].node = answer.json["node"] as? Int ?? 0 }
+        }
+    }
+
+    /// Gives one node an order, again until it is followed.
+    @discardableResult
+    private func order(
+        _ client: HTTPClient, _ member: Member, _ path: String, _ body: String,
+        within limit: Duration = .seconds(60)
+    ) async throws -> Answer {
+        let deadline = ContinuousClock.now + limit
+        var last = "nothing"
+        while ContinuousClock.now < deadline {
+            do {
+                let answer = try await client.send(.POST, path, body, port: member.port)
+                if 200..<300 ~= answer.status { return answer }
+                last = answer.text
+            } catch { last = "\(error)" }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw DeadlineExceeded(what: "\(path) at node \(member.index) (last: \(last))", limit: limit)
+    }
+
+    /// Waits until no partition is without an owner or has fewer copies in sync than it should.
+    func waitUntilWhole(_ client: HTTPClient, within limit: Duration = .seconds(120)) async throws {
+        let deadline = ContinuousClock.now + limit
+        var last = "nothing"
+        while ContinuousClock.now < deadline {
+            if let member = all.first(where: { $0.process != nil }),
+                let answer = try? await client.send(.GET, "/cluster", port: member.port)
+            {
+                last = answer.text
+                let json = answer.json
+                let nodes = json["nodesUp"] as? Int ?? 0
+                if nodes == all.count, (json["voters"] as? [Int])?.count == 3,
+                    json["partitionsWithoutOwner"] as? Int == 0, json["partitionsAtRisk"] as? Int == 0
+                {
+                    return
+                }
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw DeadlineExceeded(what: "a whole cluster (last: \(last))", limit: limit)
+    }
+
+    /// An operator says that a node is down, to any of the others.
+    func declareDown(_ client: HTTPClient, _ index: Int) async throws {
+        let members = all
+        guard let other = members.first(where: { $0.index != index && $0.process != nil }) else { return }
+        try await order(client, other, "/cluster/down", #"{"node": \#(members[index].node)}"#)
+    }
+
+    func settle(
+        _ client: HTTPClient, _ method: HTTPMethod, _ path: String, _ body: String, key: String?
+    ) async throws -> Answer {
+        let limit = Duration.seconds(90)
+        let deadline = ContinuousClock.now + limit
+        var last = "nothing"
+        while ContinuousClock.now < deadline {
+            let up = all.filter { $0.process != nil }
+            if !up.isEmpty {
+                // Any node serves any client (A60).
+                let member = up[next.add(1, ordering: .relaxed).oldValue % up.count]
+                do {
+                    let answer = try await client.send(method, path, body, key: key, port: member.port)
+                    if ![421, 429, 503, 504].contains(answer.status) { return answer }
+                    last = answer.text
+                } catch { last = "\(error)" }
+            }
+            // A pause between tries, so that a dead node is not asked ten thousand times.
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw DeadlineExceeded(what: "an answer to \(method) \(path) (last: \(last))", limit: limit)
+    }
+}

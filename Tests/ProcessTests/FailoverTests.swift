@@ -1,0 +1,67 @@
+import Foundation
+import Testing
+import TimeAndChance
+
+extension ProcessTests {
+    @Suite("Failover by command", .serialized)
+    struct FailoverTests {
+        /// R1 to R18 as far as real processes and SIGKILL can show them; W2, W3, W31, A12, A13 over a change
+        /// of owner.
+        @Test(
+            "R1 R4 R5 R17 A12 A13 W2: nodes killed, others promoted, nothing lost or doubled",
+            .timeLimit(.minutes(15)))
+        func killedAndPromoted() async throws {
+            let environment = ProcessInfo.processInfo.environment
+            let rounds = environment["APUS_ROUNDS"].flatMap { Int($0) } ?? 10
+            let seed = environment["APUS_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1_000_000)
+            let again = "APUS_SEED=\(seed) APUS_ROUNDS=\(rounds) swift test --filter killedAndPromoted"
+            do {
+                let verdict = try await ClusterFixture.with { fixture in
+                    try await Self.trial(fixture, rounds: rounds, seed: seed)
+                }
+                print(
+                    """
+                    \(rounds) rounds of kill and promote, \(verdict.runs) runs (\(verdict.exhausted) out of \
+                    attempts), \(verdict.changes) counter changes, \(verdict.effects) effects, \
+                    \(verdict.repeated) repeated, \(verdict.lost) lost, \(verdict.doubled) doubled \
+                    (seed \(seed))
+                    """)
+                for fault in verdict.faults.prefix(20) { Issue.record("\(fault.sentence); again: \(again)") }
+                #expect(verdict.faults.isEmpty, "again: \(again)")
+                #expect(verdict.changes > rounds)
+                #expect(verdict.runs > rounds / 2)
+            } catch {
+                Issue.record("\(error); again: \(again)")
+            }
+        }
+
+        private static func trial(
+            _ fixture: ClusterFixture, rounds: Int, seed: UInt64
+        ) async throws -> Verdict {
+            let load = Load(fixture, seed: seed)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await load.run() }
+                group.addTask {
+                    let client = HTTPClient()
+                    var random = SplitMix64(seed: seed)
+                    for number in 1...max(1, rounds) {
+                        let victim = Int.random(in: 0..<fixture.all.count, using: &random)
+                        // The random moments are what is tested; nothing is waited for.
+                        try await Task.sleep(for: .milliseconds(Int.random(in: 100...400, using: &random)))
+                        try await fixture.kill(victim)
+                        try await fixture.declareDown(client, victim)
+                        try await Task.sleep(for: .milliseconds(Int.random(in: 0...400, using: &random)))
+                        try await fixture.start(victim)
+                        // The next death would otherwise meet partitions with one copy, which then wait.
+                        try await fixture.waitUntilWhole(client)
+                        if number % 20 == 0 { print("\(number) of \(rounds) rounds") }
+                    }
+                    load.finish()
+                }
+                // The first error ends the others.
+                try await group.waitForAll()
+            }
+            return Verdict(try await load.evidence())
+        }
+    }
+}
