@@ -67,16 +67,18 @@ struct MovingNode: Sendable {
         return host.submit(request) { [replies] in replies.note("\(name): \(Self.text($0))") }
     }
 
-    /// Waits for the reply.
+    /// Waits for the reply, and for what else the request has started, such as a run's beginning.
     func perform(
         _ operation: ActorRequest.Operation, key: String = "a", kind: String = "lab",
         as identity: RequestIdentity? = nil
     ) async throws -> String {
         let request = ActorRequest(
             target: try Self.address(key, kind: kind), operation: operation, identity: identity)
-        return await withUnsafeContinuation { continuation in
+        let reply = await withUnsafeContinuation { continuation in
             host.submit(request) { continuation.resume(returning: Self.text($0)) }
         }
+        await settle()
+        return reply
     }
 
     private static func text(_ result: Result<ActorReply, ActorError>) -> String {
