@@ -116,9 +116,9 @@ extension Transition {
         }
     }
 
-    /// Ends a life, and with it what it owned. The node stays in its in-sync sets: the other members' disks may
-    /// be lost although nobody has noticed, so nobody but an owner, with its log before its eyes, can say that
-    /// a member is not needed (R19).
+    /// Ends a life, and with it what it owned. The node stays in its in-sync sets: the other members' disks
+    /// may be lost although nobody has noticed, so nobody but an owner, with its log before its eyes, can say
+    /// that a member is not needed (R19).
     mutating func nodeDown(
         _ id: NodeID, _ incarnation: Incarnation, _ evidence: DownEvidence
     ) throws(Refusal) {

@@ -213,8 +213,8 @@ extension Replica {
     }
 
     /// Asks at once for the removal of a member that will not answer, so that all partitions of a node that
-    /// went down ask in one round. Everything that was ever acknowledged is on this process's disk (R4), so it
-    /// may: another node could only guess whose disk is still there (R19).
+    /// went down ask in one round. Everything that was ever acknowledged is on this process's disk (R4), so
+    /// it may: another node could only guess whose disk is still there (R19).
     private mutating func dropLeaving(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
         guard let owner, let configuration, configuration.epoch == owner.epoch, now >= owner.nextProposalAt,
             let member = configuration.inSync.first(where: {

@@ -44,8 +44,8 @@ extension Simulation {
         return true
     }
 
-    /// An image of the last life that was confirmed cannot be told from the disk itself, and is not promised to
-    /// be (R15). Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises,
+    /// An image of the last life that was confirmed cannot be told from the disk itself, and is not promised
+    /// to be (R15). Consensus keeps its log: a voter that forgets its votes is outside of what Raft promises,
     /// and it votes before anybody can refuse it.
     private func rollBack(_ machine: SimulatedMachine) -> Bool {
         guard var image = machine.image, let node = checker.decided?[Self.node(machine.index)],
@@ -84,8 +84,8 @@ extension Simulation {
             && !checker.isRolledBack(machine)
     }
 
-    /// Whether every partition and the control plane outlive the loss of this disk, whenever somebody notices:
-    /// in every in-sync set another disk must be whole, also in those that are asked for.
+    /// Whether every partition and the control plane outlive the loss of this disk, whenever somebody
+    /// notices: in every in-sync set another disk must be whole, also in those that are asked for.
     func maySpare(_ index: Int) -> Bool {
         guard let map = checker.decided else { return false }
         let node = Self.node(index)

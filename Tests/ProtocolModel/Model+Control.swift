@@ -13,8 +13,8 @@ extension Model {
         world.control.change(isr: world.control.isr.inserting(request.node))
     }
 
-    /// R4: only a member has every acknowledged entry. Whether its disk is still there, the control plane does
-    /// not know.
+    /// R4: only a member has every acknowledged entry. Whether its disk is still there, the control plane
+    /// does not know.
     func mayPromote(_ node: NodeIndex, in world: World) -> Bool {
         guard rules.contains(.promoteFromISR) else { return world.hasRegisteredStore(node) }
         return world.control.isr.contains(node) && !world.control.replaced.contains(node)
