@@ -6,7 +6,8 @@ package struct DisabledRules: OptionSet, Hashable, Sendable {
 
     /// R4 off: whoever is up may be promoted.
     package static let promoteFromInSyncOnly = DisabledRules(rawValue: 1 << 0)
-    /// R8 off: a member is added by its node's number, whatever life or disk caught up.
+    /// R8 off: a member is added by its node's number, whatever life or disk caught up, and whatever was
+    /// decided since.
     package static let identitiesInChanges = DisabledRules(rawValue: 1 << 1)
     /// R11 off: a node keeps what it owned when it comes with another disk.
     package static let grantsNameAStore = DisabledRules(rawValue: 1 << 2)

@@ -13,7 +13,9 @@ extension Transition {
     mutating func changeInSync(
         _ id: PartitionID, _ epoch: Epoch, _ revision: Revision, _ change: InSyncChange
     ) throws(Refusal) {
-        let number = try check(id, revision)
+        var isCareless = false
+        if case .add = change, disabled.contains(.identitiesInChanges) { isCareless = true }
+        let number = try check(id, isCareless ? map[id]?.revision ?? revision : revision)
         let partition = map.partitions[number]
         guard partition.epoch == epoch else { throw .staleEpoch(partition.epoch) }
         guard let owner = partition.owner else { throw .noOwner }

@@ -11,7 +11,9 @@ extension Simulation {
             return
         }
         // I19: who has heard the end of its life does nothing in it any more.
-        if let node = process.client.map?[life.node], node.life != life || !node.isUp {
+        if process.client.life != nil, let node = process.client.map?[life.node],
+            node.life != life || !node.isUp
+        {
             return checker.fail("I19: m\(index) goes on as \(life), although its map says \(node.life)")
         }
         guard let replication = process.replication else { return }

@@ -150,7 +150,7 @@ extension Simulation {
                 events.plan(
                     .identitySynced(machine: index, process: process.number, life),
                     at: now + syncMicros(index))
-            case .registered(let life): registered(life, index, process)
+            case .registered(let life): begin(life, index, process)
             case .mapChanged: configure(index, process)
             case .refused(let refusal): return refused(index, refusal)
             case .contradiction(let reason): return checker.fail("m\(index): the map goes back: \(reason)")
@@ -180,8 +180,9 @@ extension Simulation {
 
     // MARK: Replication
 
-    private func registered(_ life: NodeLife, _ index: Int, _ process: SimulatedProcess) {
+    func begin(_ life: NodeLife, _ index: Int, _ process: SimulatedProcess) {
         note("m\(index) is \(life)")
+        guard process.replication == nil else { return configure(index, process) }
         process.life = life
         var replication = NodeReplication(me: life)
         for (number, stored) in machines[index].disk.partitions.enumerated() {

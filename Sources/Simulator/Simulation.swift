@@ -174,6 +174,7 @@ public final class Simulation {
             guard let process = running(machine, number, event) else { return }
             machines[machine].disk.incarnation = life.incarnation
             machines[machine].disk.node = life.node
+            if settings.without?.startsEarly ?? false { begin(life, machine, process) }
             take(process.client.handle(.incarnationPersisted), at: machine)
         case .snapshotEnded(let machine, let number, let partition, let replica):
             guard let process = running(machine, number, event) else { return }
