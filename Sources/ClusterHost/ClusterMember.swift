@@ -207,7 +207,7 @@ public final class ClusterMember: Sendable {
                 Controller(me: replica, settings: $0, planner: Planner(limits: configuration.moves))
             }, seed: seed,
             logger: logger, persistIncarnation: { try store.recordIncarnation($0.incarnation) },
-            onRegistered: { switchboard.registered($0) }, onMap: { switchboard.mapChanged($0) },
+            onRegistered: { switchboard.registered($0, $1) }, onMap: { switchboard.mapChanged($0) },
             onFailure: { failure.tell($0) })
         return try ControlDriver(setup, store: consensus, transport: transport)
     }

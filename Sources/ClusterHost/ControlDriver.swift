@@ -33,7 +33,8 @@ public actor ControlDriver: ControlPlane {
         var logger: Logger
         /// Makes an issued incarnation durable. Called on a thread that may wait.
         var persistIncarnation: @Sendable (NodeLife) throws -> Void
-        var onRegistered: @Sendable (NodeLife) -> Void
+        /// With the map that shows the life; it need not change after that.
+        var onRegistered: @Sendable (NodeLife, ClusterMap) -> Void
         var onMap: @Sendable (ClusterMap) -> Void
         /// Called once: the process must stop.
         var onFailure: @Sendable (MemberFailure) -> Void
@@ -269,7 +270,7 @@ public actor ControlDriver: ControlPlane {
             case .persistIncarnation(let life): persist(life)
             case .registered(let life):
                 setup.logger.info("this process is \(life)")
-                setup.onRegistered(life)
+                if let map = client.map { setup.onRegistered(life, map) }
             case .mapChanged: follow()
             case .refused(let refusal): fail(.refused(refusal))
             case .contradiction(let reason): fail(.contradiction(reason))

@@ -95,8 +95,8 @@ actor ReplicaLoop {
         for id in reads.keys.sorted() { answer(id, false) }
     }
 
-    /// The process may take part from now on (R12).
-    func registered(_ life: NodeLife) {
+    /// The process may take part from now on (R12), by a map that may stay as it is for a long time.
+    func registered(_ life: NodeLife, _ map: ClusterMap) {
         var replication = NodeReplication(me: life)
         for (number, log) in logs.enumerated() {
             var replica = Replica(
@@ -107,6 +107,7 @@ actor ReplicaLoop {
         }
         logs = []
         self.replication = replication
+        follow(map)
     }
 
     /// How far a partition's log here is on this disk.

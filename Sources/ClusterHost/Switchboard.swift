@@ -96,8 +96,8 @@ final class Switchboard: Sendable {
         replicas.loop.post { replicas.assumeIsolated { $0.stop() } }
     }
 
-    func registered(_ life: NodeLife) {
-        connected?.replicas.assumeIsolated { $0.registered(life) }
+    func registered(_ life: NodeLife, _ map: ClusterMap) {
+        connected?.replicas.assumeIsolated { $0.registered(life, map) }
     }
 
     func mapChanged(_ map: ClusterMap) {

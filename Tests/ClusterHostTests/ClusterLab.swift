@@ -113,9 +113,10 @@ final class ClusterLab: Sendable {
     }()
 
     /// Starts a process on a node's directory.
+    /// - Parameter decides: whether it grants and plans when it leads; else nobody does but the test.
     func start(
         _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
-        rules: ReplicationRules = .all, journalBytesMax: Int? = nil,
+        rules: ReplicationRules = .all, journalBytesMax: Int? = nil, decides: Bool = true,
         onFailure: @escaping @Sendable (MemberFailure) -> Void = { _ in },
         host: (ReplicationDriver, any PartitionCarrier) -> any PartitionHost
     ) async throws -> ClusterMember {
@@ -126,6 +127,7 @@ final class ClusterLab: Sendable {
             profile: NodeProfile(meshAddress: "", clientAddress: "c\(number)"),
             peers: seeds.withLock { $0 }.filter { $0.node != node },
             consensusDirectory: path(number) + "/control")
+        if !decides { configuration.controller = nil }
         configuration.controller?.planTicks = 2
         configuration.controller?.awaitTicks = 20
         configuration.controller?.stableTicks = 5

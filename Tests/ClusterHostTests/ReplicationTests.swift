@@ -23,10 +23,10 @@ struct ReplicationTests {
 
         func start(
             _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
-            journalBytesMax: Int? = nil
+            journalBytesMax: Int? = nil, decides: Bool = true
         ) async throws {
             members[number] = try await lab.start(
-                number, replication: replication, journalBytesMax: journalBytesMax,
+                number, replication: replication, journalBytesMax: journalBytesMax, decides: decides,
                 onFailure: { [lab] failure in lab.failed(number, failure) }
             ) { store, _ in
                 let host = RecordingHost(store)
@@ -64,6 +64,22 @@ struct ReplicationTests {
                         .nodeDown(node.id, node.incarnation, .operator)
                     ])
                     if outcomes == [.accepted] || outcomes == [.refused(.notUp)] { return }
+                }
+            }
+        }
+
+        /// Grants a partition, as a leader that decides would.
+        func promote(_ life: NodeLife, to partition: PartitionID) async throws {
+            let member = try #require(members.values.first)
+            try await within("the grant of partition \(partition.rawValue)") {
+                while true {
+                    guard let revision = await member.control.currentMap()?[partition]?.revision else {
+                        continue
+                    }
+                    let outcomes = try? await member.control.propose([
+                        .promote(partition, revision, to: life)
+                    ])
+                    if outcomes == [.accepted] { return }
                 }
             }
         }
@@ -237,6 +253,33 @@ struct ReplicationTests {
         }
         #expect(await zombie.replicas.committed(partition) < position)
         await zombie.abandon()
+        await running.stop()
+    }
+
+    @Test("A follower that comes back takes part although nothing else changes in the map")
+    func comesBackQuietly() async throws {
+        var settings = ClusterLab.replication
+        // The owner waits for it, and asks for no change.
+        settings.shrinkAfterMicros = 600_000_000
+        let running = Running(try ClusterLab(members: 2))
+        for number in 1...2 { try await running.start(number, replication: settings) }
+        let before = try await running.settled(2)
+        await running.stop()
+        for number in 1...2 { try await running.start(number, replication: settings, decides: false) }
+        let partition = PartitionID(0)
+        let lives = try await running.map("both lives") { map in
+            before.nodes.allSatisfy { old in map[old.id].map { $0.life != old.life && $0.isUp } ?? false }
+        }
+        #expect(lives[partition]?.inSync.count == 2)
+        let owner = try #require(lives[ClusterLab.node(1)]?.life)
+        try await running.promote(owner, to: partition)
+        let granted = try await running.map("the grant") { $0[partition]?.owner == owner }
+        try await running.serves(partition, owner, try #require(granted[partition]).epoch)
+        _ = try await running.write("before", to: partition, at: owner)
+
+        await running.members.removeValue(forKey: 2)?.abandon()
+        try await running.start(2, replication: settings, decides: false)
+        _ = try await running.write("after", to: partition, at: owner)
         await running.stop()
     }
 
