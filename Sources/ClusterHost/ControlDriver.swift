@@ -74,10 +74,12 @@ public actor ControlDriver: ControlPlane {
         loop = transport.loop
         controller = setup.controller
         server = try ControlServer(id: setup.replica, state: setup.state, seed: setup.seed)
-        let peers = setup.peers.map { ControlPeer(rawValue: $0.node.rawValue) }
+        // Those that were configured may not vote, and then know of no map that says who does: this node's own
+        // part of the group may know better, and may be all there is of it.
+        let known = server.raft.configuration.voters.map(\.node) + setup.peers.map(\.node)
+        let voters = Set(known.isEmpty ? [setup.replica.node] : known).sorted()
         client = ControlClient(
-            registration: setup.registration,
-            voters: peers.isEmpty ? [ControlPeer(rawValue: setup.replica.node.rawValue)] : peers,
+            registration: setup.registration, voters: voters.map { ControlPeer(rawValue: $0.rawValue) },
             seed: setup.seed)
         let back = Back()
         writer = ConsensusWriter(
