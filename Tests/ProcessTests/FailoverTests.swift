@@ -5,14 +5,17 @@ import TimeAndChance
 extension ProcessTests {
     @Suite("Failover by command", .serialized)
     struct FailoverTests {
+        private static let rounds =
+            ProcessInfo.processInfo.environment["APUS_ROUNDS"].flatMap { Int($0) } ?? 10
+
         /// R1 to R18 as far as real processes and SIGKILL can show them; W2, W3, W31, A12, A13 over a change
         /// of owner.
         @Test(
             "R1 R4 R5 R17 A12 A13 W2: nodes killed, others promoted, nothing lost or doubled",
-            .timeLimit(.minutes(15)))
+            .timeLimit(.minutes(10 + rounds / 2)))
         func killedAndPromoted() async throws {
             let environment = ProcessInfo.processInfo.environment
-            let rounds = environment["APUS_ROUNDS"].flatMap { Int($0) } ?? 10
+            let rounds = Self.rounds
             let seed = environment["APUS_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1_000_000)
             let again = "APUS_SEED=\(seed) APUS_ROUNDS=\(rounds) swift test --filter killedAndPromoted"
             do {
@@ -42,6 +45,8 @@ extension ProcessTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await load.run() }
                 group.addTask {
+                    // However it ends: the load does not end by itself.
+                    defer { load.finish() }
                     let client = HTTPClient()
                     var random = SplitMix64(seed: seed)
                     for number in 1...max(1, rounds) {
@@ -56,7 +61,6 @@ extension ProcessTests {
                         try await fixture.waitUntilWhole(client)
                         if number % 20 == 0 { print("\(number) of \(rounds) rounds") }
                     }
-                    load.finish()
                 }
                 // The first error ends the others.
                 try await group.waitForAll()

@@ -51,6 +51,8 @@ extension ProcessTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await load.run() }
                 group.addTask {
+                    // However it ends: the load does not end by itself.
+                    defer { load.finish() }
                     var random = SplitMix64(seed: seed)
                     for number in 1...max(1, kills) {
                         // The random moment is what is tested; nothing is waited for.
@@ -60,7 +62,6 @@ extension ProcessTests {
                         try await fixture.startNode()
                         if number % 50 == 0 { print("\(number) of \(kills) kills") }
                     }
-                    load.finish()
                 }
                 // The first error ends the others.
                 try await group.waitForAll()
