@@ -368,7 +368,11 @@ let package = Package(
         .testTarget(name: "OutsideWorldTests", dependencies: ["OutsideWorldServer"], swiftSettings: house),
         // Runs the programs themselves, so they are built with it.
         .testTarget(
-            name: "ProcessTests", dependencies: ["Announced", "OutsideWorld", "TimeAndChance"] + nio,
+            name: "ProcessTests",
+            dependencies: [
+                "Announced", "OutsideWorld", "TimeAndChance", "ClusterMembership", "MeshTransport",
+                "MeshProtocol", "Identifiers", "PartitionStore", "PlacementCore",
+            ] + nio,
             swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]

@@ -149,6 +149,10 @@ public final class ClusterMember: Sendable {
                 switchboard.stopReplicas()
                 onFailure(failure)
             }
+            switchboard.setOnReplaced { sentence in
+                logger.critical("this node stops: \(sentence)")
+                failure.tell(.replaced(sentence))
+            }
             let control = try Self.control(
                 configuration, identity: identity, address: address,
                 seed: generator.next(upperBound: 1 << 32),

@@ -7,6 +7,8 @@ import PlacementCore
 public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// The control plane does not accept this process as what its disk says.
     case refused(Refusal)
+    /// A member knows a later start of this node than this process; in its words.
+    case replaced(String)
     /// What voters say does not fit together (I9).
     case contradiction(String)
     /// The consensus group's log cannot be written, or contradicts itself (R14).
@@ -22,6 +24,10 @@ public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
             "the cluster has ended this life of the node: it was declared down, or another process runs with "
                 + "its directory; if there is no other one, start again to go on in the next life"
         case .refused(let refusal): "\(refusal)"
+        case .replaced(let reason):
+            "the cluster knows a later start of this node (\(reason)): this data directory is an old copy, or "
+                + "a copy of it runs elsewhere; stop that one if there is one, and start this node with an "
+                + "empty data directory (--data) so that it joins anew"
         case .contradiction(let reason):
             "the control plane contradicts what this node knows (\(reason)); do not restart it before the "
                 + "voters' disks were checked"

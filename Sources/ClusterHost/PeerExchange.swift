@@ -155,7 +155,12 @@ actor PeerExchange {
             if case .reply(let reply) = answer.body { call.then(.answered(.success(reply))) }
             if case .failure(let error) = answer.body { call.then(.answered(.failure(error))) }
         case .event(let payload):
-            if let watch = watching[answer.id], watch.node == node { watch.deliver(.success(payload)) }
+            guard let watch = watching[answer.id], watch.node == node else {
+                // The word that nobody listens any more was lost, for want of room in the queue.
+                send(PeerCall(id: answer.id, body: .unsubscribe), to: node)
+                return
+            }
+            watch.deliver(.success(payload))
         case .ending(let error):
             guard let watch = watching[answer.id], watch.node == node else { return }
             watching[answer.id] = nil

@@ -1,6 +1,7 @@
 import ByteCoding
 import ConsensusStore
 import Identifiers
+import MeshProtocol
 import MeshTransport
 import PartitionStore
 
@@ -17,6 +18,8 @@ public enum MembershipError: Error, Sendable, CustomStringConvertible {
     case invalid(String)
     /// A file is not what was written.
     case damaged(path: String, detail: String)
+    /// The certificate in a data directory is another node's.
+    case otherCertificate(path: String, issuedTo: CertificateIdentity, directoryOf: CertificateIdentity)
     /// A newer version of this program wrote the file.
     case newerFormat(path: String, found: UInt64, newest: UInt64)
     case file(operation: String, path: String, reason: String)
@@ -43,6 +46,10 @@ public enum MembershipError: Error, Sendable, CustomStringConvertible {
         case .damaged(let path, let detail):
             "\(path) is damaged (\(detail)): if the disk is sound restore this one file, else start with an "
                 + "empty data directory and let the node join anew"
+        case .otherCertificate(let path, let certificate, let own):
+            "\(path) was issued to node \(certificate.node.rawValue) of cluster \(certificate.cluster), and the "
+                + "directory is that of node \(own.node.rawValue) of cluster \(own.cluster): give it back its "
+                + "own file, or start with an empty data directory and let the node join anew"
         case .newerFormat(let path, let found, let newest):
             "\(path) has format \(found), this program reads up to \(newest): start the newer version"
         case .file(let operation, let path, let reason):

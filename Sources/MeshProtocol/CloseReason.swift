@@ -15,8 +15,10 @@ public enum CloseReason: Hashable, Sendable, CustomStringConvertible {
     /// The peer did not close after a farewell.
     case farewellTimedOut
     case peerClosed(insideFrame: Bool)
-    /// The socket or TLS failed; the sentence says how.
+    /// The socket failed; the sentence says how.
     case transport(String)
+    /// One side does not accept the other's certificate, or does not speak TLS; the sentence says what to do.
+    case security(String)
     /// This node had no more use for it.
     case requested
 
@@ -32,7 +34,7 @@ public enum CloseReason: Hashable, Sendable, CustomStringConvertible {
         case .farewellTimedOut: "the peer did not close after a farewell"
         case .peerClosed(let insideFrame):
             insideFrame ? "the peer closed inside a frame" : "the peer closed"
-        case .transport(let sentence): sentence
+        case .transport(let sentence), .security(let sentence): sentence
         case .requested: "closed by this node"
         }
     }
@@ -41,6 +43,7 @@ public enum CloseReason: Hashable, Sendable, CustomStringConvertible {
     public var needsOperator: Bool {
         switch self {
         case .refused(let refusal), .refusedByPeer(let refusal): refusal.needsOperator
+        case .security: true
         default: false
         }
     }

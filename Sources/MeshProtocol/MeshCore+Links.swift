@@ -162,9 +162,8 @@ extension MeshCore {
     }
 
     /// The driver says that the connection is gone.
-    mutating func ended(_ id: LinkID, _ failure: String?) {
+    mutating func ended(_ id: LinkID, _ reason: CloseReason?) {
         guard let link = links[id] else { return }
-        let reason = failure.map { CloseReason.transport($0) }
         retire(id, link, reason ?? .peerClosed(insideFrame: link.decoder.isInsideFrame))
         links.remove(id)
     }

@@ -22,6 +22,8 @@ public enum MeshInput: Hashable, Sendable {
     case wrote(LinkID, Int)
     /// The connection is gone; nil: the peer closed it.
     case ended(LinkID, failure: String?)
+    /// The connection is gone because TLS does not accept the other side, or the other side this one.
+    case notSecured(LinkID, String)
     /// It is `nextDeadline`, or later.
     case tick
     /// Say farewell to everybody.
@@ -84,7 +86,8 @@ public struct MeshCore: Sendable {
             wake(at: links[id]?.deadlines.next)
         case .secured(let id, let certificate): greet(id, certificate, now)
         case .wrote(let id, let bytes): wrote(id, bytes, now)
-        case .ended(let id, let failure): ended(id, failure)
+        case .ended(let id, let failure): ended(id, failure.map { .transport($0) })
+        case .notSecured(let id, let sentence): ended(id, .security(sentence))
         case .tick: tick(now)
         case .stop: stop(now)
         }

@@ -118,11 +118,13 @@ final class Connection {
         sendOutput(of: session, plainBytes: 0)
         switch progress {
         case .waiting: break
-        case .failed(let sentence): fail(sentence)
+        case .failed(let sentence): fail(sentence, isOfTLS: true)
         case .done(let identity):
             guard state == .securing else { return }
             guard let identity else {
-                return fail("the peer's certificate names no cluster and node: it needs one of this cluster")
+                return fail(
+                    "the peer's certificate names no cluster and node: it needs one of this cluster",
+                    isOfTLS: true)
             }
             state = .open
             transport?.linkSecured(id, identity)
@@ -182,7 +184,7 @@ final class Connection {
             case .closed: return fail(nil)
             case .failed(let sentence):
                 sendOutput(of: session, plainBytes: 0)
-                return fail(sentence)
+                return fail(sentence, isOfTLS: true)
             }
         }
     }
@@ -264,10 +266,14 @@ final class Connection {
     // MARK: The end
 
     /// - Parameter sentence: nil if the peer closed.
-    private func fail(_ sentence: String?) {
+    private func fail(_ sentence: String?, isOfTLS: Bool = false) {
         guard state != .closing, let transport else { return }
         close()
-        transport.linkEnded(id, sentence)
+        if isOfTLS, let sentence {
+            transport.linkNotSecured(id, sentence)
+        } else {
+            transport.linkEnded(id, sentence)
+        }
     }
 
     func close() {

@@ -17,6 +17,10 @@ extension MeshTransport {
 
     nonisolated func linkWrote(_ id: LinkID, _ bytes: Int) { assumeIsolated { $0.wrote(id, bytes) } }
 
+    nonisolated func linkNotSecured(_ id: LinkID, _ sentence: String) {
+        assumeIsolated { $0.notSecured(id, sentence) }
+    }
+
     nonisolated func linkEnded(_ id: LinkID, _ failure: String?) { assumeIsolated { $0.ended(id, failure) } }
 
     nonisolated func linkArrived(on stream: UnsafeMutablePointer<uv_stream_t>) {

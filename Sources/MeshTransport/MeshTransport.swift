@@ -288,6 +288,11 @@ public actor MeshTransport {
         handle(.ended(id, failure: failure))
     }
 
+    func notSecured(_ id: LinkID, _ sentence: String) {
+        connections[id] = nil
+        handle(.notSecured(id, sentence))
+    }
+
     func wrote(_ id: LinkID, _ bytes: Int) {
         handle(.wrote(id, bytes))
         list(id)

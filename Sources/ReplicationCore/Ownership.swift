@@ -88,5 +88,7 @@ public struct Progress: Sendable {
 struct ReadRound: Sendable {
     var id: UInt64
     var round: UInt64
+    /// When it was asked for.
+    var since: UInt64
     var missing: [ReplicaID]
 }

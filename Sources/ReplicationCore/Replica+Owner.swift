@@ -37,12 +37,7 @@ extension Replica {
         arrangePeers(configuration, now)
         for index in owner?.peers.indices ?? 0..<0 { owner?.peers[index].isJoining = false }
         advanceCommit(&effects)
-        // Who was removed in this epoch cannot be granted the next one any more, so reads need not wait
-        // for it.
-        var reads = owner?.reads ?? []
-        let required = owner?.required ?? []
-        for index in reads.indices { reads[index].missing.removeAll { !required.contains($0) } }
-        finish(reads, &effects)
+        releaseReads(&effects)
         dropLeaving(now, &effects)
     }
 
@@ -146,13 +141,13 @@ extension Replica {
 
     // MARK: Linearizable reads without clocks (`cluster.md` 2.5.4)
 
-    mutating func confirmRead(_ id: UInt64, _ effects: inout [ReplicaEffect]) {
+    mutating func confirmRead(_ id: UInt64, _ now: UInt64, _ effects: inout [ReplicaEffect]) {
         guard let owner, owner.isServing else { return effects.append(.readLost(id)) }
         let missing = owner.required
         guard !missing.isEmpty else { return effects.append(.readConfirmed(id)) }
         let round = owner.nextRound
         self.owner?.nextRound += 1
-        self.owner?.reads.append(ReadRound(id: id, round: round, missing: missing))
+        self.owner?.reads.append(ReadRound(id: id, round: round, since: now, missing: missing))
         for replica in missing {
             effects.append(.send(.confirm(epoch: owner.epoch, round: round), to: replica.node))
         }
@@ -163,6 +158,14 @@ extension Replica {
         for index in reads.indices where reads[index].round <= round {
             reads[index].missing.removeAll { isSame($0, sender.replica) }
         }
+        finish(reads, &effects)
+    }
+
+    /// Who does not count any more cannot be granted the next epoch, so reads need not wait for it.
+    private mutating func releaseReads(_ effects: inout [ReplicaEffect]) {
+        var reads = owner?.reads ?? []
+        let required = owner?.required ?? []
+        for index in reads.indices { reads[index].missing.removeAll { !required.contains($0) } }
         finish(reads, &effects)
     }
 
@@ -230,7 +233,12 @@ extension Replica {
         guard let owner, now >= owner.nextProposalAt else { return }
         for peer in owner.peers where configuration.inSync.contains(peer.replica) {
             let isStuck = peer.behindSince.map { now >= $0 &+ settings.shrinkAfterMicros } ?? false
-            guard isStuck || peer.needsSnapshot || configuration.leaving.contains(peer.replica) else {
+            // Without anything to write, reads are what waits for it.
+            let isDeaf = owner.reads.contains {
+                now >= $0.since &+ settings.shrinkAfterMicros && $0.missing.contains(peer.replica)
+            }
+            guard isStuck || isDeaf || peer.needsSnapshot || configuration.leaving.contains(peer.replica)
+            else {
                 continue
             }
             return propose(.drop(peer.replica), now, &effects)
@@ -274,7 +282,7 @@ extension Replica {
     }
 
     /// A life that is over is not added any more, and neither are those before it; a later one may be.
-    mutating func refused(_ change: MembershipRequest) {
+    mutating func refused(_ change: MembershipRequest, _ effects: inout [ReplicaEffect]) {
         guard let configuration, change.epoch == owner?.epoch, change.revision == configuration.revision,
             case .add(let refused) = change.change, let owner
         else { return }
@@ -287,6 +295,7 @@ extension Replica {
             self.owner?.peers[index].process = nil
             self.owner?.peers[index].probe()
         }
+        releaseReads(&effects)
     }
 }
 

@@ -67,7 +67,7 @@ public struct Replica: Sendable {
         var effects: [ReplicaEffect] = []
         switch event {
         case .configured(let configuration): configure(configuration, now, &effects)
-        case .changeRefused(let change): refused(change)
+        case .changeRefused(let change): refused(change, &effects)
         case .append(let records): append(records, &effects)
         case .persisted(let ticket): persisted(ticket, now, &effects)
         case .received(let message, let sender): receive(message, sender, now, &effects)
@@ -77,11 +77,14 @@ public struct Replica: Sendable {
         case .snapshotReady(let mark, let epoch):
             isInstalling = wantsSnapshot(mark, epoch: epoch)
             effects.append(isInstalling ? .installSnapshot(mark) : .discardSnapshot)
-        case .snapshotFailed: isInstalling = false
+        case .snapshotFailed:
+            isInstalling = false
+            beginIfGranted(now, &effects)
         case .snapshotInstalled(let mark, let epochs, let epoch):
             installed(mark, epochs, epoch, &effects)
+            beginIfGranted(now, &effects)
         case .snapshotEnded(let replica): snapshotEnded(replica, now)
-        case .confirmRead(let id): confirmRead(id, &effects)
+        case .confirmRead(let id): confirmRead(id, now, &effects)
         case .tick: tick(now, &effects)
         case .flush: flush(now, &effects)
         }
@@ -107,12 +110,24 @@ public struct Replica: Sendable {
         guard new.epoch >= promised else { return }
         if isMine(new) {
             if let owner, owner.epoch == new.epoch { return reconfigure(new, now, &effects) }
-            // The epoch may have been heard of before the grant; it begins once in a life, though (R5).
-            if new.epoch > lastOwned { activate(new, now, &effects) }
-            return
+            return beginIfGranted(now, &effects)
         }
         standDown(&effects)
         if new.epoch > promised { adopt(new.epoch, &effects) }
+    }
+
+    /// Takes up the epoch that this process was granted. It may have been heard of before the grant; it
+    /// begins once in a life, though (R5). While a snapshot takes the log's place there is nothing to go on
+    /// from, and what contradicts another copy is nothing to go on from either (R13).
+    private mutating func beginIfGranted(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
+        guard let configuration, isMine(configuration), configuration.epoch >= promised,
+            configuration.epoch > lastOwned, !isInstalling
+        else { return }
+        guard !isDamaged else {
+            return effects.append(
+                .damaged("epoch \(configuration.epoch.rawValue) was granted to it and does not begin"))
+        }
+        activate(configuration, now, &effects)
     }
 
     private func isMine(_ configuration: PartitionConfiguration) -> Bool {

@@ -11,16 +11,19 @@ package struct BrokenRule: Hashable, Sendable {
     /// Replicas begin before their process has seen a map that shows its registration: the first line of
     /// defence of rules that the replicas keep on their own besides.
     var startsEarly = false
+    /// Machines do not agree on which partition an actor belongs to.
+    var hasOwnConstants = false
 
     init(
         _ name: String, replication: ReplicationRules = [], placement: DisabledRules = [],
-        consensus: Mutations = [], startsEarly: Bool = false
+        consensus: Mutations = [], startsEarly: Bool = false, hasOwnConstants: Bool = false
     ) {
         self.name = name
         self.replication = .all.subtracting(replication)
         self.placement = placement
         self.consensus = consensus
         self.startsEarly = startsEarly
+        self.hasOwnConstants = hasOwnConstants
     }
 
     package static func named(_ name: String) -> BrokenRule? {
@@ -42,6 +45,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("R12", replication: .membersAreStores, placement: .membersAreStores),
         BrokenRule("R12-epochs", replication: .learnsEpochsFirst, startsEarly: true),
         BrokenRule("R15", placement: .noGoingBack),
+        BrokenRule("R16", hasOwnConstants: true),
         BrokenRule("R17", replication: .outputGate),
         BrokenRule("R18", replication: .durableEpoch),
         BrokenRule("R19", placement: .ownerShrinks),

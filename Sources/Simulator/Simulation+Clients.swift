@@ -62,7 +62,8 @@ extension Simulation {
         events.plan(.clientTimeout(index, attempt: call.attempt), at: now + Self.callMicros)
         let somebody = machines[Int(chance(0...UInt64(machines.count - 1)))]
         var target = somebody.index
-        if let owner = somebody.process?.client.map?[call.partition]?.owner, !happens(5) {
+        let place = place(of: call, at: somebody.index)
+        if let owner = somebody.process?.client.map?[place]?.owner, !happens(5) {
             target = Self.machine(owner.node)
         }
         if call.kind == .increment, call.attempt == 1 || clients[index].call?.attempt == 0 {

@@ -88,30 +88,38 @@ extension Simulation {
         process.replication?.handle(.append([record]), of: partition, now: now)
     }
 
+    /// The partition that a call is about, by the constants of the map. Without R16 every other machine goes
+    /// by constants of its own, as if it had come from another initialisation.
+    func place(of call: SimulatedCall, at index: Int) -> PartitionID {
+        guard settings.without?.hasOwnConstants == true, index % 2 == 1 else { return call.partition }
+        return PartitionID((Int(call.partition.rawValue) + 1) % settings.partitions)
+    }
+
     func call(_ call: SimulatedCall, _ index: Int, _ process: SimulatedProcess) {
-        guard let host = process.hosts[call.partition], host.isServing else {
+        let partition = place(of: call, at: index)
+        guard let host = process.hosts[partition], host.isServing else {
             return answer(SimulatedAnswer(call: call, result: nil), from: index)
         }
         switch call.kind {
         case .read:
             let id = process.nextToken
             process.nextToken += 1
-            process.hosts[call.partition]?.reads[id] = (call, host.end.position, false)
-            process.replication?.handle(.confirmRead(id), of: call.partition, now: now)
+            process.hosts[partition]?.reads[id] = (call, host.end.position, false)
+            process.replication?.handle(.confirmRead(id), of: partition, now: now)
         case .increment:
             let known = host.state.answers[UInt64(call.client)]
             if let known, known.sequence >= call.sequence {
                 guard known.sequence == call.sequence else { return }
-                process.hosts[call.partition]?.gate.append((host.end.position, call, known.result))
+                process.hosts[partition]?.gate.append((host.end.position, call, known.result))
             } else {
                 let change = Tally.Change(
                     client: UInt64(call.client), sequence: call.sequence, result: host.state.total + 1)
-                process.hosts[call.partition]?.state.total = change.result
-                process.hosts[call.partition]?.state.answers[change.client] = (change.sequence, change.result)
-                append(kind: .turn, change.bytes, to: call.partition, index, process)
-                process.hosts[call.partition]?.gate.append((host.end.position.next, call, change.result))
+                process.hosts[partition]?.state.total = change.result
+                process.hosts[partition]?.state.answers[change.client] = (change.sequence, change.result)
+                append(kind: .turn, change.bytes, to: partition, index, process)
+                process.hosts[partition]?.gate.append((host.end.position.next, call, change.result))
             }
-            release(call.partition, index, process)
+            release(partition, index, process)
         }
         finishRound(index)
     }

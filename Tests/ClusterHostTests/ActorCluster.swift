@@ -51,6 +51,8 @@ struct Traveller: DurableActor {
 struct World: Registry {
     let counter = Counter()
     let traveller = Traveller()
+    let sleeper = Sleeper()
+    let deadly = Deadly()
 }
 
 /// Members of a cluster that run `World`, and clients that ask until they are answered.

@@ -36,11 +36,12 @@ struct HandshakeTests {
         _ dialler: NodeIdentity = dialler, _ acceptor: NodeIdentity = acceptor, expected: NodeID? = nil,
         diallerKnows: PeerDirectory = .init(), acceptorKnows: PeerDirectory = .init(),
         diallersCertificate: CertificateIdentity? = nil, acceptorsCertificate: CertificateIdentity? = nil,
-        isDuplicate: Bool = false
+        isDuplicate: Bool = false, comparesConstants: Bool = true
     ) -> Result {
         var left = Handshake(
             dialler, as: .dialler(.data, expected: expected), certificate: acceptorsCertificate)
         var right = Handshake(acceptor, as: .acceptor, certificate: diallersCertificate)
+        (left.comparesConstants, right.comparesConstants) = (comparesConstants, comparesConstants)
         var result = Result()
         var toRight = left.opening
         var toLeft = right.opening
@@ -149,6 +150,25 @@ struct HandshakeTests {
             HashRing(partitionCount: 256, seed: (UInt64(seed.0), UInt64(seed.1)))
         }
         #expect(Set(rings.map { MapConstants($0) }).count == 3)
+    }
+
+    /// What the simulator shows as two counters of one actor (`simulate --without R16`).
+    @Test("R16 switched off: two nodes become peers that put the same actors into different partitions")
+    func otherConstantsUnnoticed() throws {
+        let rings = try [UInt64(2), 3].map { try #require(HashRing(partitionCount: 256, seed: (1, $0))) }
+        var identities = [Self.dialler, Self.acceptor]
+        for index in 0..<2 { identities[index].constants = MapConstants(rings[index]) }
+        expect(Self.run(identities[0], identities[1]), .otherConstants, "(the hash seeds differ)")
+        let result = Self.run(identities[0], identities[1], comparesConstants: false)
+        guard case .established? = result.dialler, case .established? = result.acceptor else {
+            Issue.record("\(result)")
+            return
+        }
+        let actors = try (0..<100).map {
+            try ActorAddress(kind: ActorKind("cart"), key: ActorKey(["a\($0)"]))
+        }
+        let misplaced = actors.filter { rings[0].partition(of: $0) != rings[1].partition(of: $0) }
+        #expect(misplaced.count > 90, "two owners, and two lives of nearly every actor (D28)")
     }
 
     @Test("R12: a node that presents another store than it is registered with") func copiedDirectory() {

@@ -65,7 +65,7 @@ final class ClusterFixture: LoadTarget {
     }
 
     /// Ports that nobody uses now; held together, so that they differ.
-    private static func freePorts(_ count: Int) throws -> [Int] {
+    static func freePorts(_ count: Int) throws -> [Int] {
         var descriptors: [Int32] = []
         defer { for descriptor in descriptors { close(descriptor) } }
         return try (0..<count).map { _ in
@@ -91,15 +91,37 @@ final class ClusterFixture: LoadTarget {
 
     /// Starts a node and waits until it answers.
     func start(_ index: Int) async throws {
-        let member = all[index]
-        let process = try ChildProcess(
-            try Programs.path("announced"),
-            [
-                "serve", "--data", member.data, "--listen", "127.0.0.1:\(member.port)", "--mesh",
-                "127.0.0.1:\(member.meshPort)",
-            ], environment: world.environment)
+        let process = try spawn(index)
         _ = try await process.line(containing: "listening on ", within: .seconds(60))
         members.withLock { $0[index].process = process }
+    }
+
+    /// Starts a process at a node's addresses, and waits for nothing.
+    /// - Parameters:
+    ///   - data: in place of the node's data directory.
+    ///   - ports: for clients and for the mesh, in place of the node's, for one beside it.
+    func spawn(_ index: Int, data: String? = nil, ports: (Int, Int)? = nil) throws -> ChildProcess {
+        let member = all[index]
+        let (port, meshPort) = ports ?? (member.port, member.meshPort)
+        return try ChildProcess(
+            try Programs.path("announced"),
+            [
+                "serve", "--data", data ?? member.data, "--listen", "127.0.0.1:\(port)", "--mesh",
+                "127.0.0.1:\(meshPort)",
+            ], environment: world.environment)
+    }
+
+    /// A process that was spawned is the node from now on, and ended with it.
+    func adopt(_ process: ChildProcess, as index: Int) { members.withLock { $0[index].process = process } }
+
+    /// SIGTERM, and waits for the end.
+    func stop(_ index: Int) async throws {
+        let process = members.withLock { members in
+            defer { members[index].process = nil }
+            return members[index].process
+        }
+        process?.send(SIGTERM)
+        try await process?.waitForEnd()
     }
 
     /// SIGKILL, at once.
@@ -135,7 +157,7 @@ final class ClusterFixture: LoadTarget {
 
     /// Gives one node an order, again until it is followed.
     @discardableResult
-    private func order(
+    func order(
         _ client: HTTPClient, _ member: Member, _ path: String, _ body: String,
         within limit: Duration = .seconds(60)
     ) async throws -> Answer {

@@ -171,6 +171,33 @@ import Testing
         pair.handle(.configured(pair.configuration))
         #expect(pair.effects.contains(.readConfirmed(9)))
     }
+
+    /// Else a partition that nobody writes to could not be read for as long as its follower is away.
+    @Test func aMemberThatConfirmsNoReadIsDroppedLikeOneThatAcknowledgesNothing() throws {
+        var pair = Pair()
+        pair.configuration.revision = 2
+        pair.configuration.inSync.append(Pair.life(2, 1).replica)
+        pair.configuration.learners = []
+        pair.handle(.configured(pair.configuration))
+        pair.acknowledge(as: Pair.life(2, 1), pair.end.position)
+        #expect(pair.requests(after: 20_000).isEmpty, "nothing waits for it")
+        pair.handle(.confirmRead(9))
+        #expect(pair.requests(after: 1_000).isEmpty, "it may still answer")
+        let request = try #require(pair.requests(after: 20_000).first)
+        #expect(request.change == .drop(Pair.life(2, 1).replica))
+        #expect(!pair.effects.contains(.readConfirmed(9)), "R2: it counts until its removal is confirmed")
+    }
+
+    /// Its node is gone for good, and nothing else would end the read.
+    @Test func aReadDoesNotWaitForAnAdditionThatWasRefused() throws {
+        var pair = Pair()
+        pair.acknowledge(as: Pair.life(2, 1), pair.end.position)
+        let request = try #require(pair.requests(after: 2_000).first)
+        pair.handle(.confirmRead(9))
+        #expect(!pair.effects.contains(.readConfirmed(9)), "R3: it may have been added by now")
+        pair.handle(.changeRefused(request))
+        #expect(pair.effects.contains(.readConfirmed(9)))
+    }
 }
 
 extension ReplicaEffect {

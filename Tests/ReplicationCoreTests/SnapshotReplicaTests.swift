@@ -104,4 +104,52 @@ import Testing
         #expect(isWritten(next))
         #expect(next.contains(.committed(LogPosition(rawValue: 4))))
     }
+
+    private func grant(_ epoch: UInt64) -> ReplicaEvent {
+        .configured(
+            PartitionConfiguration(
+                epoch: Epoch(rawValue: epoch), revision: epoch, owner: Self.life(2),
+                inSync: [Self.life(2).replica]))
+    }
+
+    private func led(_ effects: [ReplicaEffect]) -> LogMark? {
+        effects.lazy.compactMap { if case .lead(_, let mark) = $0 { mark } else { nil } }.first
+    }
+
+    @Test func `A forced grant that comes while a snapshot is put in place begins behind the snapshot`() {
+        var replica = follower()
+        _ = replica.handle(.snapshotReady(Self.mark(10), epoch: Self.epoch), now: 1)
+        let granted =
+            replica.handle(grant(2), now: 1) + replica.handle(.persisted(ticket: .max), now: 1)
+        #expect(led(granted) == nil, "its log is about to be replaced")
+        let installed =
+            replica.handle(
+                .snapshotInstalled(Self.mark(10), epochs: Self.starts, epoch: Self.epoch), now: 1)
+            + replica.handle(.persisted(ticket: .max), now: 1)
+        #expect(led(installed) == Self.mark(10))
+        #expect(replica.log.end == Self.mark(10))
+    }
+
+    @Test func `A forced grant begins behind the old log if the snapshot is not put in place`() {
+        var replica = follower()
+        _ = replica.handle(.snapshotReady(Self.mark(10), epoch: Self.epoch), now: 1)
+        _ = replica.handle(grant(2), now: 1)
+        let failed =
+            replica.handle(.snapshotFailed, now: 1) + replica.handle(.persisted(ticket: .max), now: 1)
+        #expect(led(failed) == Self.mark(3))
+    }
+
+    @Test func `R13: a replica that contradicts another copy begins no epoch, and says so`() {
+        var replica = follower()
+        _ = replica.handle(Self.append(after: 3, count: 0, committed: 3), now: 1)
+        var previous = Self.mark(3)
+        previous.hash = 8
+        let contradiction = Append(
+            epoch: Self.epoch, probe: 0, previous: previous, committed: .zero, records: [])
+        _ = replica.handle(.received(.append(contradiction), from: Self.life(1)), now: 1)
+        let granted =
+            replica.handle(grant(2), now: 1) + replica.handle(.persisted(ticket: .max), now: 1)
+        #expect(led(granted) == nil && replica.owner == nil)
+        #expect(granted.contains { if case .damaged = $0 { true } else { false } })
+    }
 }

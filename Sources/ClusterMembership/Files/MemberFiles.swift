@@ -40,10 +40,9 @@ struct MemberFiles {
         guard credentials.identity.cluster == record.constants.cluster,
             credentials.identity.node == record.node
         else {
-            throw .damaged(
-                path: cluster + "/node.pem",
-                detail: "it was issued to node \(credentials.identity.node.rawValue) of cluster "
-                    + "\(credentials.identity.cluster)")
+            throw .otherCertificate(
+                path: cluster + "/node.pem", issuedTo: credentials.identity,
+                directoryOf: CertificateIdentity(cluster: record.constants.cluster, node: record.node))
         }
         let peers = try read(peersPath) { (bytes) throws(WireError) in try PeersFile.decode(bytes) }
         return Membership(record: record, peers: peers, credentials: credentials)
