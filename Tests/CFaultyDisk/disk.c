@@ -163,9 +163,12 @@ int node_write(struct node *node, const void *bytes, int64_t count, int64_t offs
     switch (outcome) {
     case GO: return edit_write(node, bytes, count, offset) == 0 ? 0 : errno;
     case FAIL_FULL: return ENOSPC;
-    case FAIL_SHORT:
-        edit_write(node, bytes, count / 2, offset);
+    case FAIL_SHORT: {
+        // Whole sectors only, as far as the middle.
+        int64_t end = (offset + count / 2) / PIECE * PIECE;
+        if (end > offset) edit_write(node, bytes, end - offset, offset);
         return EIO;
+    }
     default: return EIO;
     }
 }
@@ -384,6 +387,8 @@ void apus_disk_heal(apus_disk *disk) {
 
 int apus_disk_has_failed(const apus_disk *disk) { return disk->has_failed; }
 
+int apus_disk_is_full(const apus_disk *disk) { return disk->is_full; }
+
 void apus_disk_set_lying(apus_disk *disk, int is_lying) {
     disk_lock();
     disk->is_lying = is_lying;
@@ -414,13 +419,17 @@ void apus_disk_destroy(apus_disk *disk) {
     while (*link != disk) link = &(*link)->next;
     *link = disk->next;
     settle_names(disk, disk->renaming_count);
-    while (disk->nodes) {
-        struct node *node = disk->nodes;
-        node->open_count = 0;
+    int is_in_use = 0;
+    for (struct node *node = disk->nodes, *next; node; node = next) {
+        next = node->next;
+        is_in_use = is_in_use || node->open_count > 0;
         node->is_gone = 1;
         free_if_unused(node);
     }
+    disk->is_dead = 1;
     disk_unlock();
+    // Whoever still has a file open finds a dead disk.
+    if (is_in_use) return;
     free(disk->renamings);
     free(disk->directory);
     free(disk);

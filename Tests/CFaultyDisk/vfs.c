@@ -9,8 +9,8 @@
 struct file {
     sqlite3_file base;
     struct node *node;
-    /// The real VFS syncs the directory at the first sync of a file that it has made.
-    int is_new;
+    /// The real VFS syncs the directory with the first sync of a log, whoever has made it.
+    int syncs_name;
 };
 
 static sqlite3_vfs *real;
@@ -53,8 +53,8 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size) {
 static int file_sync(sqlite3_file *file, int flags) {
     (void)flags;
     disk_lock();
-    int error = node_sync(of(file)->node, of(file)->is_new);
-    if (!error) of(file)->is_new = 0;
+    int error = node_sync(of(file)->node, of(file)->syncs_name);
+    if (!error) of(file)->syncs_name = 0;
     disk_unlock();
     return result(error, SQLITE_IOERR_FSYNC);
 }
@@ -124,7 +124,8 @@ static int open_on(apus_disk *disk, const char *path, sqlite3_file *file, int fl
         real_of(file)->pMethods->xClose(real_of(file));
         return SQLITE_CANTOPEN;
     }
-    of(file)->is_new = is_new;
+    int logs = SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL;
+    of(file)->syncs_name = (flags & SQLITE_OPEN_CREATE) && (flags & logs);
     if (is_new) disk_created(disk, of(file)->node);
     node_opened(of(file)->node);
     file->pMethods = &methods;

@@ -82,6 +82,8 @@ package final class FaultyDisk {
     /// Whether a fault has shown itself since the disk was healed.
     package var hasFailed: Bool { apus_disk_has_failed(handle) != 0 }
 
+    package var isFull: Bool { apus_disk_is_full(handle) != 0 }
+
     /// Says that it syncs, and does not.
     package func setLying(_ isLying: Bool) { apus_disk_set_lying(handle, isLying ? 1 : 0) }
 

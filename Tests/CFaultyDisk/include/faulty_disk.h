@@ -14,7 +14,7 @@ void apus_disk_install(void);
 
 /// Registers a directory that exists, by its real path, without a slash at its end. What is in it is synced.
 apus_disk *apus_disk_create(const char *directory);
-/// Nothing in the directory may be open. Its files stay.
+/// What is still open fails from now on. The files stay.
 void apus_disk_destroy(apus_disk *disk);
 
 /// How many files are open.
@@ -43,6 +43,8 @@ void apus_disk_die(apus_disk *disk, uint64_t after);
 void apus_disk_heal(apus_disk *disk);
 /// Whether a fault has shown itself since the last time the disk was healed.
 int apus_disk_has_failed(const apus_disk *disk);
+/// Whether there is no room left.
+int apus_disk_is_full(const apus_disk *disk);
 /// A sync succeeds and syncs nothing.
 void apus_disk_set_lying(apus_disk *disk, int is_lying);
 /// Flips a bit of a file that is synced. Returns where, or -1 if the file is empty or not there.
