@@ -85,6 +85,7 @@ final class DiskTrial {
     var damagesFound = 0
     var trace: UInt64 = 0
     var events: [String] = []
+    var keptEvents = 60
 
     init(seed: UInt64) {
         self.seed = seed
@@ -124,7 +125,7 @@ final class DiskTrial {
     func note(_ event: String) {
         for byte in event.utf8 { trace = (trace ^ UInt64(byte)) &* 0x100_0000_01B3 }
         events.append(event)
-        if events.count > 60 { events.removeFirst(20) }
+        if events.count > keptEvents { events.removeFirst(20) }
     }
 
     func broken(_ sentence: String) -> BrokenPromise {
