@@ -233,6 +233,11 @@ let package = Package(
                 "Apus", "ActorHost", "PartitionStore", "ByteCoding", "Identifiers", "ClientProtocol",
                 "TimeAndChance", "WorkflowCore", logging,
             ], path: "Tests/WorkflowTrials", swiftSettings: house),
+        // A disk with faults under the real SQLite, for tests and the simulation.
+        .target(name: "CFaultyDisk", dependencies: ["CSQLite"], path: "Tests/CFaultyDisk"),
+        .target(
+            name: "FaultyDisk", dependencies: ["CFaultyDisk", "DurableFiles"], path: "Tests/FaultyDisk",
+            exclude: ["README.md"], swiftSettings: house),
         // Optimised in debug builds too: its tests visit millions of states. It is in no product, so the flag
         // keeps nobody from depending on this package.
         .target(
@@ -316,14 +321,14 @@ let package = Package(
         .testTarget(
             name: "PartitionStoreTests",
             dependencies: [
-                "PartitionStore", "DurableFiles", "ReplicationCore", "SQLiteDriver", "ByteCoding",
-                "Identifiers", "TimeAndChance",
+                "PartitionStore", "DurableFiles", "FaultyDisk", "ReplicationCore", "SQLiteDriver",
+                "ByteCoding", "Identifiers", "TimeAndChance",
             ],
             swiftSettings: house),
         .testTarget(
             name: "ConsensusStoreTests",
             dependencies: [
-                "ConsensusStore", "ConsensusCore", "SQLiteDriver", "ByteCoding", "Identifiers",
+                "ConsensusStore", "ConsensusCore", "FaultyDisk", "SQLiteDriver", "ByteCoding", "Identifiers",
                 "TimeAndChance",
             ], swiftSettings: house),
         .testTarget(

@@ -1,4 +1,3 @@
-import Dispatch
 import Identifiers
 import ReplicationCore
 
@@ -40,7 +39,7 @@ extension PartitionStore {
         }
         let end = image.end
         let header = SnapshotHeader(
-            id: UInt64.random(in: 1 ... .max), partition: partition, epoch: epoch,
+            id: snapshots.number(), partition: partition, epoch: epoch,
             mark: LogMark(position: end.position, epoch: end.epoch, hash: end.hash), time: end.time,
             epochs: epochs, tableFormat: UInt32(StateFile.version), byteCount: image.byteCount,
             chunkBytes: snapshots.chunkBytes)
@@ -65,7 +64,8 @@ extension PartitionStore {
         guard header.mark.position > applied || isDamaged else { throw .older(than: applied) }
         try snapshots.incoming.begin(header.partition)
         return SnapshotWriter(
-            header: header, incoming: snapshots.incoming, lane: lane, queue: snapshots.queue)
+            header: header, image: snapshots.number(), incoming: snapshots.incoming, lane: lane,
+            queue: snapshots.queue)
     }
 
     /// Keeps what the journal has of a partition behind a position, for a replica that will be fed from it.
