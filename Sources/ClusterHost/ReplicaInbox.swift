@@ -32,10 +32,16 @@ final class ReplicaInbox: Sendable {
     /// - Parameter wake: called on the loop when something has gathered.
     func listen(_ wake: @escaping @Sendable () -> Void) { self.wake.withLock { $0 = wake } }
 
+    /// Records that the host has brought since the start, and their bytes.
+    let recordsTotal = Atomic<UInt64>(0)
+    let recordBytesTotal = Atomic<UInt64>(0)
+
     var recordBytes: Int { state.withLock { $0.content.recordBytes } }
 
     func append(_ records: [SealedRecord]) {
         let bytes = records.reduce(0) { $0 + $1.bytes.count }
+        recordsTotal.add(UInt64(records.count), ordering: .relaxed)
+        recordBytesTotal.add(UInt64(bytes), ordering: .relaxed)
         change { content in
             content.records += records
             content.recordBytes += bytes

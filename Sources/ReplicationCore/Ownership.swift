@@ -48,6 +48,9 @@ public struct Progress: Sendable {
     var state = State.probe
     /// How often probing has begun.
     var probes: UInt64 = 0
+    /// Whether it has said anything since probing began. Nothing is read for it before, and no records are
+    /// sent: it may be away for long.
+    var hasAnswered = false
     /// The ends of the appends on their way, and their bytes.
     var inFlight: [(end: LogPosition, bytes: Int)] = []
     package internal(set) var inFlightBytes = 0
@@ -77,6 +80,7 @@ public struct Progress: Sendable {
         guard state == .probe || state == .stream else { return }
         state = .probe
         probes += 1
+        hasAnswered = false
         next = LogPosition(rawValue: max(1, match.rawValue + 1))
         inFlight = []
         inFlightBytes = 0

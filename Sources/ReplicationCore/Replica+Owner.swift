@@ -126,6 +126,7 @@ extension Replica {
         peer.process = sender
         defer { owner?.peers[index] = peer }
         guard peer.state == .probe else { return peer.probe() }
+        peer.hasAnswered = true
         let agreed = min(log.agreement(with: epochs, end: end), log.end.position)
         peer.waitingSince = nil
         peer.probes += 1
@@ -305,6 +306,7 @@ extension Progress {
             inFlight.removeFirst()
         }
         waitingSince = inFlight.isEmpty ? nil : now
+        hasAnswered = true
         if state == .probe {
             guard !inFlight.isEmpty || next == match.next else {
                 // It has less than it was asked about, and says so in answer to something older.

@@ -1,7 +1,7 @@
 import Identifiers
 
-/// How the owner feeds its replicas: one append at a time until it is known where the logs agree, then as
-/// many as the window holds.
+/// How the owner feeds its replicas: without records until a replica says something, one append at a time until
+/// it is known where the logs agree, then as many as the window holds.
 extension Replica {
     mutating func flush(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
         // Before its first record, an owner has nothing to say.
@@ -24,10 +24,26 @@ extension Replica {
                 committed > peer.announced && now >= peer.lastSentAt &+ settings.announceAfterMicros
             let hasRoom = peer.inFlightBytes < settings.windowBytesMax
             guard mustProbe || isBehind && hasRoom || mustAnnounce && !isBehind else { return }
+            if mustProbe, !peer.hasAnswered { return ask(index, now, &effects) }
             guard let append = nextAppend(peer) else { return read(index, &effects) }
             send(append, index, now, &effects)
             if append.records.isEmpty || mustProbe { return }
         }
+    }
+
+    /// Asks where the logs agree, without any records: from where it was last known to be if that is in
+    /// memory, else from what is.
+    private mutating func ask(_ index: Int, _ now: UInt64, _ effects: inout [ReplicaEffect]) {
+        guard let owner else { return }
+        let known = LogPosition(rawValue: owner.peers[index].next.rawValue - 1)
+        // An empty log is no answer: nothing is acknowledged of it.
+        let kept = log.base.position > .zero ? log.base : log.end
+        let previous = (known > .zero ? log.mark(at: known) : nil) ?? kept
+        self.owner?.peers[index].next = previous.position.next
+        send(
+            Append(
+                epoch: owner.epoch, probe: owner.peers[index].probes, previous: previous,
+                committed: committed, records: []), index, now, &effects)
     }
 
     /// What the replica needs next; nil if it is not in memory.
