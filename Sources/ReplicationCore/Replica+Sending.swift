@@ -72,21 +72,9 @@ extension Replica {
     private mutating func send(
         _ append: Append, _ index: Int, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
-        guard var peer = owner?.peers[index] else { return }
-        if let last = append.records.last {
-            let bytes = append.records.reduce(0) { $0 + $1.bytes.count }
-            peer.next = last.mark.position.next
-            peer.inFlight.append((last.mark.position, bytes))
-            peer.inFlightBytes += bytes
-            if peer.behindSince == nil { peer.behindSince = now }
-        }
-        if peer.waitingSince == nil, !append.records.isEmpty || peer.state == .probe {
-            peer.waitingSince = now
-        }
-        peer.lastSentAt = now
-        peer.announced = append.committed
-        owner?.peers[index] = peer
-        effects.append(.send(.append(append), to: peer.replica.node))
+        guard let node = owner?.peers[index].replica.node else { return }
+        owner?.peers[index].sent(append, now)
+        effects.append(.send(.append(append), to: node))
     }
 
     // MARK: What is no longer in memory
@@ -148,5 +136,21 @@ extension Replica {
         owner?.peers[index].probe()
         // Where the snapshot ends is known here only by its answer to the log's end.
         owner?.peers[index].next = log.end.position.next
+    }
+}
+
+extension Progress {
+    /// Takes note of what is on its way.
+    mutating func sent(_ append: Append, _ now: UInt64) {
+        if let last = append.records.last {
+            let bytes = append.records.reduce(0) { $0 + $1.bytes.count }
+            next = last.mark.position.next
+            inFlight.append((last.mark.position, bytes))
+            inFlightBytes += bytes
+            if behindSince == nil { behindSince = now }
+        }
+        if waitingSince == nil, !append.records.isEmpty || state == .probe { waitingSince = now }
+        lastSentAt = now
+        announced = append.committed
     }
 }

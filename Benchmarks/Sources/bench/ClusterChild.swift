@@ -153,30 +153,29 @@ enum ClusterChild {
         _ prefix: String, _ count: Int, _ perSecond: Double, _ service: any ActorService
     ) async throws -> [Double] {
         let samples = Samples()
-        let failures = Atomic<Int>(0)
         let began = ContinuousClock.now
-        await withTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<count {
-                try? await Task.sleep(until: began + .seconds(Double(index) / perSecond))
+                try await Task.sleep(until: began + .seconds(Double(index) / perSecond))
+                let target = try BenchNode.address("threeSteps", prefix + String(index))
+                let operation = ActorRequest.Operation.request(
+                    queue: "job", body: Payload("1"), timeoutMillis: nil)
                 group.addTask {
-                    guard let target = try? BenchNode.address("threeSteps", prefix + String(index)) else {
-                        return
-                    }
                     let sent = ContinuousClock.now
-                    let request = ActorRequest(
-                        target: target,
-                        operation: .request(queue: "job", body: Payload("1"), timeoutMillis: nil))
-                    let result = await withCheckedContinuation { continuation in
-                        service.submit(request) { continuation.resume(returning: $0) }
-                    }
-                    if case .failure = result { failures.add(1, ordering: .relaxed) }
+                    _ = try await answer(ActorRequest(target: target, operation: operation), service)
                     samples.add(ContinuousClock.now - sent)
                 }
             }
+            try await group.waitForAll()
         }
-        guard failures.load(ordering: .relaxed) == 0 else { throw BenchError("runs failed") }
         return samples.all
     }
+}
+
+private func answer(_ request: ActorRequest, _ service: any ActorService) async throws -> ActorReply {
+    try await withCheckedContinuation { continuation in
+        service.submit(request) { continuation.resume(returning: $0) }
+    }.get()
 }
 
 /// Keeps a number of requests under way: each reply makes the next one.

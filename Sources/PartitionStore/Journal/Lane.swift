@@ -31,18 +31,16 @@ final class Lane: Sendable {
     private let writer: Mutex<LaneWriter?>
     private let applier: Applier
     private let stopping: Stopping
-    private let witnessInterval: Duration
     private let bell = Doorbell()
     private let ended = DispatchSemaphore(value: 0)
 
     init(
-        writer: sending LaneWriter, ends: [LogPosition], applier: Applier, witnessInterval: Duration,
+        writer: sending LaneWriter, ends: [LogPosition], applier: Applier,
         stopping: Stopping
     ) {
         self.writer = Mutex(writer)
         inbox = Mutex(Inbox(ends: ends))
         self.applier = applier
-        self.witnessInterval = witnessInterval
         self.stopping = stopping
     }
 
@@ -173,7 +171,7 @@ final class Lane: Sendable {
             if taken.isEmpty {
                 if read != nil { continue }
                 if isClosing { return }
-                bell.wait(atMost: writer.hasUnsyncedWitness ? witnessInterval : nil)
+                bell.wait(atMost: writer.tidyInterval)
                 try writer.tidy()
                 continue
             }
