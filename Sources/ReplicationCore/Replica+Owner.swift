@@ -130,6 +130,7 @@ extension Replica {
         let agreed = min(log.agreement(with: epochs, end: end), log.end.position)
         peer.waitingSince = nil
         peer.probes += 1
+        peer.forgetInFlight()
         peer.next = min(agreed.next, LogPosition(rawValue: max(1, peer.next.rawValue - 1)))
         if agreed < peer.match {
             // It has acknowledged what it does not have: its disk has lost it (R13).
@@ -180,7 +181,7 @@ extension Replica {
             guard let since = owner?.peers[index].waitingSince,
                 now >= since &+ settings.resendAfterMicros
             else { continue }
-            owner?.peers[index].probe()
+            owner?.peers[index].doubt()
         }
         noteCaughtUp(now)
         advanceCommit(&effects)

@@ -31,19 +31,27 @@ extension Replica {
         }
     }
 
-    /// Asks where the logs agree, without any records: from where it was last known to be if that is in
-    /// memory, else from what is.
+    /// Asks where the logs agree, without any records: behind what was sent last if its mark is known, else
+    /// from what is in memory.
     private mutating func ask(_ index: Int, _ now: UInt64, _ effects: inout [ReplicaEffect]) {
         guard let owner else { return }
-        let known = LogPosition(rawValue: owner.peers[index].next.rawValue - 1)
-        // An empty log is no answer: nothing is acknowledged of it.
-        let kept = log.base.position > .zero ? log.base : log.end
-        let previous = (known > .zero ? log.mark(at: known) : nil) ?? kept
+        let peer = owner.peers[index]
+        let known = LogPosition(rawValue: peer.next.rawValue - 1)
+        var previous = peer.sentMark
+        if known == .zero || known != previous.position {
+            if known > .zero, let mark = log.mark(at: known) {
+                previous = mark
+            } else {
+                // An empty log is no answer: nothing is acknowledged of it.
+                previous = log.base.position > .zero ? log.base : log.end
+                self.owner?.peers[index].forgetInFlight()
+            }
+        }
         self.owner?.peers[index].next = previous.position.next
         send(
             Append(
-                epoch: owner.epoch, probe: owner.peers[index].probes, previous: previous,
-                committed: committed, records: []), index, now, &effects)
+                epoch: owner.epoch, probe: peer.probes, previous: previous, committed: committed,
+                records: []), index, now, &effects)
     }
 
     /// What the replica needs next; nil if it is not in memory.
@@ -145,6 +153,7 @@ extension Progress {
         if let last = append.records.last {
             let bytes = append.records.reduce(0) { $0 + $1.bytes.count }
             next = last.mark.position.next
+            sentMark = last.mark
             inFlight.append((last.mark.position, bytes))
             inFlightBytes += bytes
             if behindSince == nil { behindSince = now }

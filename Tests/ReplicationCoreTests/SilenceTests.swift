@@ -69,4 +69,35 @@ import Testing
         let sent = Self.appends(pair.effects).flatMap(\.records).map(\.mark)
         #expect(sent == [pair.end] || Self.reads(pair.effects) == [known.position])
     }
+
+    /// A learner whose disk is slow would otherwise get everything twice, and be slower still.
+    @Test func whatIsOnTheWayToASlowLearnerIsNotSentAgain() throws {
+        var pair = Pair()
+        pair.acknowledge(as: Pair.life(2, 1), pair.end.position)
+        let known = pair.end
+        for _ in 0..<3 { pair.append() }
+        pair.effects = []
+        for _ in 0..<4 {
+            pair.now += 600_000
+            pair.handle(.tick)
+            // It is there, and its disk has not yet what came.
+            pair.acknowledge(as: Pair.life(2, 1), known.position)
+        }
+        let probes = Self.appends(pair.effects)
+        #expect(!probes.isEmpty && probes.allSatisfy { $0.records.isEmpty })
+        #expect(probes.allSatisfy { $0.previous == pair.end })
+
+        // What has not arrived is sent again.
+        pair.now += 600_000
+        pair.effects = []
+        pair.handle(.tick)
+        let probe = try #require(Self.appends(pair.effects).last)
+        pair.effects = []
+        let start = EpochStart(epoch: probe.epoch, first: LogPosition(rawValue: 1))
+        pair.handle(
+            .received(
+                .mismatch(epoch: probe.epoch, probe: probe.probe, end: known.position, epochs: [start]),
+                from: Pair.life(2, 1)))
+        #expect(Self.appends(pair.effects).flatMap(\.records).count == 3)
+    }
 }
