@@ -25,17 +25,30 @@ final class ReplicaInbox: Sendable {
 
     private let state = Mutex(State())
     private let loop: EventLoop
-    private let wake: Mutex<(@Sendable () -> Void)?> = Mutex(nil)
+    private let listener = Mutex<Listener?>(nil)
+
+    /// A closure that a lock holds by itself is wrapped once more at each use, for ever.
+    private struct Listener: Sendable {
+        var wake: @Sendable () -> Void
+    }
 
     init(on loop: EventLoop) { self.loop = loop }
 
     /// - Parameter wake: called on the loop when something has gathered.
-    func listen(_ wake: @escaping @Sendable () -> Void) { self.wake.withLock { $0 = wake } }
+    func listen(_ wake: @escaping @Sendable () -> Void) {
+        listener.withLock { $0 = Listener(wake: wake) }
+    }
+
+    /// Records that the host has brought since the start, and their bytes.
+    let recordsTotal = Atomic<UInt64>(0)
+    let recordBytesTotal = Atomic<UInt64>(0)
 
     var recordBytes: Int { state.withLock { $0.content.recordBytes } }
 
     func append(_ records: [SealedRecord]) {
         let bytes = records.reduce(0) { $0 + $1.bytes.count }
+        recordsTotal.add(UInt64(records.count), ordering: .relaxed)
+        recordBytesTotal.add(UInt64(bytes), ordering: .relaxed)
         change { content in
             content.records += records
             content.recordBytes += bytes
@@ -83,7 +96,7 @@ final class ReplicaInbox: Sendable {
             defer { state.isPosted = true }
             return (true, !state.isPosted)
         }
-        if mustWake { loop.post { [self] in wake.withLock { $0 }?() } }
+        if mustWake { loop.post { [self] in listener.withLock { $0 }?.wake() } }
         return isTaken
     }
 }

@@ -19,7 +19,12 @@ actor ReplicaLoop {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
     nonisolated let store: PartitionStore
     nonisolated let inbox: ReplicaInbox
-    private nonisolated let onEvents = Mutex<(@Sendable ([PartitionEvent]) -> Void)?>(nil)
+    private nonisolated let listener = Mutex<Listener?>(nil)
+
+    /// A closure that a lock holds by itself is wrapped once more at each use, for ever.
+    private struct Listener: Sendable {
+        var hear: @Sendable ([PartitionEvent]) -> Void
+    }
 
     let transport: MeshTransport
     let control: ControlDriver
@@ -70,7 +75,7 @@ actor ReplicaLoop {
 
     /// - Parameter onEvents: called on the loop.
     nonisolated func begin(onEvents: @escaping @Sendable ([PartitionEvent]) -> Void) {
-        self.onEvents.withLock { $0 = onEvents }
+        listener.withLock { $0 = Listener(hear: onEvents) }
         inbox.listen { [weak self] in self?.assumeIsolated { $0.takeInbox() } }
     }
 
@@ -179,7 +184,7 @@ actor ReplicaLoop {
         var index = 0
         while index < records.count {
             let partition = records[index].partition
-            let epoch = replication?.replicas[partition]?.owner?.epoch
+            let epoch = replication?.replicas.ownedEpoch(of: partition)
             var run: [LogRecord] = []
             while index < records.count, records[index].partition == partition {
                 if records[index].epoch == epoch { run.append(LogRecord(records[index])) }
@@ -223,13 +228,20 @@ actor ReplicaLoop {
                 // What the mesh does not take is lost like anything on the way, and sent again after a while.
                 transport.assumeIsolated { _ = $0.send(frame, to: node, on: .data) }
             }
-            for (partition, effect) in round.actions { perform(effect, of: partition) }
+            var marks: [DurableMark] = []
+            for (partition, effect) in round.actions {
+                if case .committed(let position) = effect {
+                    marks.append(DurableMark(partition: partition, position: position))
+                }
+                perform(effect, of: partition)
+            }
+            if !marks.isEmpty { store.commit(marks) }
             propose(round.actions.compactMap { if case .propose(let request) = $1 { request } else { nil } })
         }
         guard !events.isEmpty else { return }
         let told = events
         events = []
-        onEvents.withLock { $0 }?(told)
+        listener.withLock { $0 }?.hear(told)
     }
 
     private func write(_ round: NodeReplication.Round) {
@@ -244,8 +256,7 @@ actor ReplicaLoop {
     private func perform(_ effect: ReplicaEffect, of partition: PartitionID) {
         switch effect {
         case .committed(let position):
-            store.commit([DurableMark(partition: partition, position: position)])
-            if replication?.replicas[partition]?.owner != nil {
+            if replication?.replicas.ownedEpoch(of: partition) != nil {
                 events.append(.committed(partition, position))
             }
         case .lead(let epoch, let mark):

@@ -1,5 +1,6 @@
 import CLibUV
 import MeshProtocol
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -219,6 +220,7 @@ final class Connection {
     }
 
     private func send(_ bytes: UnsafeRawBufferPointer, plainBytes: Int) -> Bool {
+        transport?.writtenCount.add(UInt64(bytes.count), ordering: .relaxed)
         var buffer = uv_buf_init(
             UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: CChar.self)),
             UInt32(bytes.count))

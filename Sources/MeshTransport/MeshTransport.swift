@@ -1,6 +1,7 @@
 import CLibUV
 import Identifiers
 import MeshProtocol
+import Synchronization
 import TimeAndChance
 
 /// The connections of one node, on the thread of one event loop: carries out what `MeshCore` decides.
@@ -13,6 +14,10 @@ public actor MeshTransport {
 
     public nonisolated let loop: EventLoop
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    /// Bytes given to sockets since the start, TLS included.
+    public nonisolated var bytesWritten: UInt64 { writtenCount.load(ordering: .relaxed) }
+    nonisolated let writtenCount = Atomic<UInt64>(0)
 
     private let handler: Handler
     private var core: MeshCore

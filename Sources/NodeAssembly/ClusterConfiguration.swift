@@ -14,18 +14,22 @@ public struct ClusterConfiguration: Sendable {
     public var zone: String
     /// Share of the partitions relative to other nodes; 0 to hold none.
     public var weight: Int
+    /// How much of the journal is kept for nodes that are away for a while, in bytes, if it is to be another
+    /// limit than the store's own: whoever lacks more gets whole partitions.
+    public var journalBytesMax: Int?
     /// Joins by itself if the data directory is empty; else the node waits for an operator.
     public var join: UnattendedJoin?
 
     public init(
         mesh: MeshAddress, advertisedMesh: MeshAddress? = nil, advertisedClients: MeshAddress? = nil,
-        zone: String = "", weight: Int = 1, join: UnattendedJoin? = nil
+        zone: String = "", weight: Int = 1, journalBytesMax: Int? = nil, join: UnattendedJoin? = nil
     ) {
         self.mesh = mesh
         self.advertisedMesh = advertisedMesh
         self.advertisedClients = advertisedClients
         self.zone = zone
         self.weight = weight
+        self.journalBytesMax = journalBytesMax
         self.join = join
     }
 

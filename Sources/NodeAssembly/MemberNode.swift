@@ -39,6 +39,16 @@ public final class MemberNode: Sendable {
     /// The port that clients connect to.
     public var port: Int { gateway.port }
 
+    /// Takes requests for any actor of the cluster, as the port does.
+    public var requests: any ActorService { service }
+
+    /// What this process has moved since its start; nil before it is a member.
+    public var traffic: MemberTraffic? {
+        phase.withLock { phase in
+            if case .member(let member) = phase { member.traffic } else { nil }
+        }
+    }
+
     private init(
         administrator: ClusterAdministrator, gateway: ClientGateway, service: ServiceInWaiting,
         settings: Settings
@@ -119,7 +129,8 @@ public final class MemberNode: Sendable {
 
     private func start(_ membership: Membership) async throws -> ClusterMember {
         let directory = administrator.directory
-        guard let storage = directory.storeConfiguration else { throw MembershipError.busy }
+        guard var storage = directory.storeConfiguration else { throw MembershipError.busy }
+        if let limit = settings.cluster.journalBytesMax { storage.journalBytesMax = limit }
         let store = try PartitionStore.open(storage, holding: directory.lock)
         let member = MemberConfiguration(
             credentials: membership.credentials, listen: settings.cluster.mesh,

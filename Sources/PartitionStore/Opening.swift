@@ -61,7 +61,7 @@ struct Opening {
             recovered: recovered, witness: witness, applier: applier, pins: pins,
             configuration: configuration)
         let lane = Lane(
-            writer: writer, ends: positions, applier: applier, witnessInterval: configuration.witnessInterval,
+            writer: writer, ends: positions, applier: applier,
             stopping: stopping)
         return PartitionStore(
             directory: directory, identity: identity, ends: ends, logs: logs, lane: lane, applier: applier,

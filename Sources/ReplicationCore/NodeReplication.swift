@@ -20,8 +20,11 @@ public struct NodeReplication: Sendable {
     static let frameBytesMax = 4 << 20
 
     public let me: NodeLife
-    public private(set) var replicas: [PartitionID: Replica] = [:]
-    private var dirty: Set<PartitionID> = []
+    public private(set) var replicas = ReplicaTable()
+    private var partitions: [PartitionID] = []
+    /// Partitions that something has happened to in this round.
+    private var dirty: [PartitionID] = []
+    private var isDirty: [Bool] = []
     private var writes: [(partition: PartitionID, ticket: UInt64, write: LogWrite)] = []
     private var actions: [(partition: PartitionID, effect: ReplicaEffect)] = []
     private var outbox: [NodeID: [ReplicationFrame.Group]] = [:]
@@ -30,17 +33,25 @@ public struct NodeReplication: Sendable {
 
     public init(me: NodeLife) { self.me = me }
 
-    public mutating func add(_ replica: Replica) { replicas[replica.partition] = replica }
+    public mutating func add(_ replica: Replica) {
+        replicas.add(replica)
+        partitions = replicas.partitions
+        isDirty = [Bool](repeating: false, count: Int(partitions.last?.rawValue ?? 0) + 1)
+        for partition in dirty { isDirty[Int(partition.rawValue)] = true }
+    }
 
     public mutating func handle(_ event: ReplicaEvent, of partition: PartitionID, now: UInt64) {
-        guard let effects = replicas[partition]?.handle(event, now: now) else { return }
-        dirty.insert(partition)
+        guard let effects = replicas.handle(event, of: partition, now: now) else { return }
+        if !isDirty[Int(partition.rawValue)] {
+            isDirty[Int(partition.rawValue)] = true
+            dirty.append(partition)
+        }
         take(effects, partition)
     }
 
     /// An event for every replica: time, or a change of a link.
     public mutating func handleAll(_ event: ReplicaEvent, now: UInt64) {
-        for partition in replicas.keys.sorted() { handle(event, of: partition, now: now) }
+        for partition in partitions { handle(event, of: partition, now: now) }
     }
 
     public mutating func receive(_ frame: ReplicationFrame, from sender: NodeLife, now: UInt64) {
@@ -62,7 +73,8 @@ public struct NodeReplication: Sendable {
     /// Takes out what the events since the last round have led to.
     public mutating func finishRound(now: UInt64) -> Round {
         for partition in dirty.sorted() {
-            if let effects = replicas[partition]?.handle(.flush, now: now) { take(effects, partition) }
+            isDirty[Int(partition.rawValue)] = false
+            if let effects = replicas.handle(.flush, of: partition, now: now) { take(effects, partition) }
         }
         dirty.removeAll(keepingCapacity: true)
         var round = Round()
@@ -70,10 +82,7 @@ public struct NodeReplication: Sendable {
             round.batch = nextBatch
             nextBatch += 1
             round.writes = writes.map { ($0.partition, $0.write) }
-            var tickets: [PartitionID: UInt64] = [:]
-            for write in writes { tickets[write.partition] = write.ticket }
-            batches.append(
-                (round.batch, tickets.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
+            batches.append((round.batch, lastTickets()))
             writes.removeAll(keepingCapacity: true)
         }
         round.actions = actions
@@ -83,6 +92,16 @@ public struct NodeReplication: Sendable {
         }
         outbox.removeAll(keepingCapacity: true)
         return round
+    }
+
+    /// The last ticket of each partition.
+    private func lastTickets() -> [(partition: PartitionID, ticket: UInt64)] {
+        var tickets: [(partition: PartitionID, ticket: UInt64)] = []
+        for write in writes.sorted(by: { ($0.partition, $0.ticket) < ($1.partition, $1.ticket) }) {
+            if tickets.last?.partition == write.partition { tickets.removeLast() }
+            tickets.append((write.partition, write.ticket))
+        }
+        return tickets
     }
 
     private mutating func take(_ effects: [ReplicaEffect], _ partition: PartitionID) {
@@ -102,10 +121,7 @@ public struct NodeReplication: Sendable {
         var current: [ReplicationFrame.Group] = []
         var bytes = 0
         for group in groups {
-            var size = 0
-            if case .append(let append) = group.message {
-                size = append.records.reduce(0) { $0 + $1.bytes.count }
-            }
+            let size = group.message.recordBytes
             let isFull = bytes + size > frameBytesMax || current.count >= ReplicationFrame.groupsMax
             if isFull, !current.isEmpty {
                 frames.append(ReplicationFrame(current))

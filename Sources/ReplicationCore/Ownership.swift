@@ -48,9 +48,14 @@ public struct Progress: Sendable {
     var state = State.probe
     /// How often probing has begun.
     var probes: UInt64 = 0
+    /// Whether it has said anything since probing began. Nothing is read for it before, and no records are
+    /// sent: it may be away for long.
+    var hasAnswered = false
     /// The ends of the appends on their way, and their bytes.
     var inFlight: [(end: LogPosition, bytes: Int)] = []
     package internal(set) var inFlightBytes = 0
+    /// The end of what was sent last.
+    var sentMark = LogMark.origin
     /// Since when something is unanswered.
     var waitingSince: UInt64?
     /// Since when the replica is behind the log's end without any progress.
@@ -72,15 +77,29 @@ public struct Progress: Sendable {
         self.next = next
     }
 
+    /// Nothing was heard for a while: asks whether what was sent has arrived, which may only be slow.
+    mutating func doubt() {
+        guard state == .probe || state == .stream else { return }
+        state = .probe
+        probes += 1
+        hasAnswered = false
+        waitingSince = nil
+    }
+
     /// Begins anew after what is known to have arrived.
     mutating func probe() {
         guard state == .probe || state == .stream else { return }
         state = .probe
         probes += 1
+        hasAnswered = false
         next = LogPosition(rawValue: max(1, match.rawValue + 1))
+        forgetInFlight()
+        waitingSince = nil
+    }
+
+    mutating func forgetInFlight() {
         inFlight = []
         inFlightBytes = 0
-        waitingSince = nil
     }
 }
 

@@ -121,9 +121,11 @@ extension Replica {
         peer.process = sender
         defer { owner?.peers[index] = peer }
         guard peer.state == .probe else { return peer.probe() }
+        peer.hasAnswered = true
         let agreed = min(log.agreement(with: epochs, end: end), log.end.position)
         peer.waitingSince = nil
         peer.probes += 1
+        peer.forgetInFlight()
         peer.next = min(agreed.next, LogPosition(rawValue: max(1, peer.next.rawValue - 1)))
         if agreed < peer.match {
             // It has acknowledged what it does not have: its disk has lost it (R13).
@@ -177,19 +179,19 @@ extension Replica {
     // MARK: Changes of the in-sync set (`cluster.md` 2.6.4)
 
     mutating func tick(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
-        guard let owner, let configuration, configuration.epoch == owner.epoch else { return }
-        for index in owner.peers.indices {
-            guard let since = owner.peers[index].waitingSince,
+        guard let epoch = owner?.epoch, let configuration, configuration.epoch == epoch else { return }
+        for index in owner?.peers.indices ?? 0..<0 {
+            guard let since = owner?.peers[index].waitingSince,
                 now >= since &+ settings.resendAfterMicros
             else { continue }
-            self.owner?.peers[index].probe()
+            owner?.peers[index].doubt()
         }
         noteCaughtUp(now)
         advanceCommit(&effects)
         proposeChange(configuration, now, &effects)
-        for read in owner.reads {
+        for read in owner?.reads ?? [] {
             for replica in read.missing {
-                effects.append(.send(.confirm(epoch: owner.epoch, round: read.round), to: replica.node))
+                effects.append(.send(.confirm(epoch: epoch, round: read.round), to: replica.node))
             }
         }
     }
@@ -268,17 +270,10 @@ extension Replica {
     }
 
     private mutating func noteCaughtUp(_ now: UInt64) {
-        guard var peers = owner?.peers else { return }
-        for index in peers.indices {
-            let goal = peers[index].goal
-            if goal.map({ peers[index].match >= $0 }) ?? true {
-                if goal != nil, peers[index].caughtUpSince == nil { peers[index].caughtUpSince = now }
-                (peers[index].goal, peers[index].goalSince) = (log.end.position, now)
-            } else if now >= peers[index].goalSince &+ settings.resendAfterMicros {
-                (peers[index].caughtUpSince, peers[index].isJoining) = (nil, false)
-            }
+        let end = log.end.position
+        for index in owner?.peers.indices ?? 0..<0 {
+            owner?.peers[index].noteCaughtUp(end: end, patience: settings.resendAfterMicros, now)
         }
-        owner?.peers = peers
     }
 
     /// A life that is over is not added any more, and neither are those before it; a later one may be.
@@ -300,6 +295,16 @@ extension Replica {
 }
 
 extension Progress {
+    /// Whoever keeps reaching where the log ended before is caught up.
+    mutating func noteCaughtUp(end: LogPosition, patience: UInt64, _ now: UInt64) {
+        if goal.map({ match >= $0 }) ?? true {
+            if goal != nil, caughtUpSince == nil { caughtUpSince = now }
+            (goal, goalSince) = (end, now)
+        } else if now >= goalSince &+ patience {
+            (caughtUpSince, isJoining) = (nil, false)
+        }
+    }
+
     /// Takes note of an acknowledgement.
     mutating func advance(to position: LogPosition, end: LogPosition, _ now: UInt64) {
         if position > match {
@@ -314,6 +319,7 @@ extension Progress {
             inFlight.removeFirst()
         }
         waitingSince = inFlight.isEmpty ? nil : now
+        hasAnswered = true
         if state == .probe {
             guard !inFlight.isEmpty || next == match.next else {
                 // It has less than it was asked about, and says so in answer to something older.

@@ -1,7 +1,7 @@
 import Identifiers
 
-/// How the owner feeds its replicas: one append at a time until it is known where the logs agree, then as
-/// many as the window holds.
+/// How the owner feeds its replicas: without records until a replica says something, one append at a time until
+/// it is known where the logs agree, then as many as the window holds.
 extension Replica {
     mutating func flush(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
         // Before its first record, an owner has nothing to say.
@@ -24,10 +24,34 @@ extension Replica {
                 committed > peer.announced && now >= peer.lastSentAt &+ settings.announceAfterMicros
             let hasRoom = peer.inFlightBytes < settings.windowBytesMax
             guard mustProbe || isBehind && hasRoom || mustAnnounce && !isBehind else { return }
+            if mustProbe, !peer.hasAnswered { return ask(index, now, &effects) }
             guard let append = nextAppend(peer) else { return read(index, &effects) }
             send(append, index, now, &effects)
             if append.records.isEmpty || mustProbe { return }
         }
+    }
+
+    /// Asks where the logs agree, without any records: behind what was sent last if its mark is known, else
+    /// from what is in memory.
+    private mutating func ask(_ index: Int, _ now: UInt64, _ effects: inout [ReplicaEffect]) {
+        guard let owner else { return }
+        let peer = owner.peers[index]
+        let known = LogPosition(rawValue: peer.next.rawValue - 1)
+        var previous = peer.sentMark
+        if known == .zero || known != previous.position {
+            if known > .zero, let mark = log.mark(at: known) {
+                previous = mark
+            } else {
+                // An empty log is no answer: nothing is acknowledged of it.
+                previous = log.base.position > .zero ? log.base : log.end
+                self.owner?.peers[index].forgetInFlight()
+            }
+        }
+        self.owner?.peers[index].next = previous.position.next
+        send(
+            Append(
+                epoch: owner.epoch, probe: peer.probes, previous: previous, committed: committed,
+                records: []), index, now, &effects)
     }
 
     /// What the replica needs next; nil if it is not in memory.
@@ -56,21 +80,9 @@ extension Replica {
     private mutating func send(
         _ append: Append, _ index: Int, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
-        guard var peer = owner?.peers[index] else { return }
-        if let last = append.records.last {
-            let bytes = append.records.reduce(0) { $0 + $1.bytes.count }
-            peer.next = last.mark.position.next
-            peer.inFlight.append((last.mark.position, bytes))
-            peer.inFlightBytes += bytes
-            if peer.behindSince == nil { peer.behindSince = now }
-        }
-        if peer.waitingSince == nil, !append.records.isEmpty || peer.state == .probe {
-            peer.waitingSince = now
-        }
-        peer.lastSentAt = now
-        peer.announced = append.committed
-        owner?.peers[index] = peer
-        effects.append(.send(.append(append), to: peer.replica.node))
+        guard let node = owner?.peers[index].replica.node else { return }
+        owner?.peers[index].sent(append, now)
+        effects.append(.send(.append(append), to: node))
     }
 
     // MARK: What is no longer in memory
@@ -132,5 +144,22 @@ extension Replica {
         owner?.peers[index].probe()
         // Where the snapshot ends is known here only by its answer to the log's end.
         owner?.peers[index].next = log.end.position.next
+    }
+}
+
+extension Progress {
+    /// Takes note of what is on its way.
+    mutating func sent(_ append: Append, _ now: UInt64) {
+        if let last = append.records.last {
+            let bytes = append.records.reduce(0) { $0 + $1.bytes.count }
+            next = last.mark.position.next
+            sentMark = last.mark
+            inFlight.append((last.mark.position, bytes))
+            inFlightBytes += bytes
+            if behindSince == nil { behindSince = now }
+        }
+        if waitingSince == nil, !append.records.isEmpty || state == .probe { waitingSince = now }
+        lastSentAt = now
+        announced = append.committed
     }
 }

@@ -28,7 +28,8 @@ public struct ReplicationFrame: Hashable, Sendable {
     public init(_ groups: [Group]) { self.groups = groups }
 
     public func encoded() -> [UInt8] {
-        var writer = ByteWriter(capacity: 64 + groups.count * 48)
+        var writer = ByteWriter(
+            capacity: groups.reduce(64 + groups.count * 48) { $0 + $1.message.recordBytes })
         writer.byte(Self.version)
         writer.varint(groups.count)
         for group in groups {
@@ -56,6 +57,12 @@ public struct ReplicationFrame: Hashable, Sendable {
 }
 
 extension ReplicaMessage {
+    /// Bytes that its records take, each with its length.
+    var recordBytes: Int {
+        guard case .append(let append) = self else { return 0 }
+        return append.records.reduce(0) { $0 + $1.bytes.count + 4 }
+    }
+
     func write(to writer: inout ByteWriter) {
         switch self {
         case .append(let append):

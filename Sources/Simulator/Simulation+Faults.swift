@@ -143,9 +143,9 @@ extension Simulation {
 
     private func trim(_ index: Int) {
         guard let process = machines[index].process, let replication = process.replication else { return }
-        for (partition, replica) in replication.replicas.sorted(by: { $0.key < $1.key }) {
+        for replica in replication.replicas.all {
             let safe = min(replica.committed, replica.durable)
-            machines[index].disk.partitions[Int(partition.rawValue)].trim(through: safe)
+            machines[index].disk.partitions[Int(replica.partition.rawValue)].trim(through: safe)
         }
     }
 

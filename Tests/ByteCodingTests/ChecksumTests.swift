@@ -38,6 +38,18 @@ struct ChecksumTests {
         }
     }
 
+    @Test(arguments: [3_071, 3_072, 3_073, 4_095, 6_144, 10_003])
+    func crc32cOfLongInputsIsTheSame(count: Int) {
+        var random = SplitMix64(seed: UInt64(count))
+        let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+        #expect(CRC32C.checksum(bytes) == bitwiseCRC32C(bytes))
+        bytes.withUnsafeBytes { all in
+            let first = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: all[..<5]))
+            let rest = UnsafeRawBufferPointer(rebasing: all[5...])
+            #expect(CRC32C.checksum(rest, continuing: first) == bitwiseCRC32C(bytes))
+        }
+    }
+
     /// The definition, one bit at a time.
     private func bitwiseCRC32C(_ bytes: [UInt8]) -> UInt32 {
         var crc: UInt32 = .max

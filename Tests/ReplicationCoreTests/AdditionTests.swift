@@ -7,9 +7,7 @@ import Testing
 @Suite("Additions to the in-sync set") struct AdditionTests {
     /// An owner alone in its in-sync set that has committed its first record, and a learner on node 2.
     struct Pair {
-        var owner = Replica(
-            partition: PartitionID(rawValue: 0), me: life(1, 1), log: LogTail(base: .origin, epochs: []),
-            promised: Epoch(rawValue: 0), committed: .zero, settings: settings)
+        var owner: Replica
         var now: UInt64 = 1_000_000
         var effects: [ReplicaEffect] = []
         var configuration = PartitionConfiguration(
@@ -30,7 +28,11 @@ import Testing
             return settings
         }()
 
-        init() {
+        init(_ settings: ReplicationSettings = Self.settings) {
+            owner = Replica(
+                partition: PartitionID(rawValue: 0), me: Self.life(1, 1),
+                log: LogTail(base: .origin, epochs: []), promised: Epoch(rawValue: 0), committed: .zero,
+                settings: settings)
             handle(.configured(configuration))
             append()
             #expect(owner.servingEpoch == configuration.epoch)

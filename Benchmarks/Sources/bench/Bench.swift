@@ -23,6 +23,7 @@ struct Bench {
     static func main() async throws {
         let arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == "child" { return try await Sections.runChild(Array(arguments.dropFirst())) }
+        if arguments.first == "node" { return try await ClusterChild.run(Array(arguments.dropFirst())) }
         let wanted = Set(arguments)
         var figures: [Figure] = []
         for (name, section) in Sections.all where wanted.isEmpty || wanted.contains(name) {

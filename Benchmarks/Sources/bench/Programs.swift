@@ -41,6 +41,35 @@ struct LongHistory: DurableActor {
     }
 }
 
+/// Makes three steps when it is asked to, and answers.
+struct ThreeSteps: DurableActor {
+    struct Queues: Declarations { let job = CompletableQueue<Int, Int>() }
+    func run(_ workflow: inout Workflow<Self>) async throws {
+        let job = try await workflow.next("job", from: \.job)
+        var sum = job.body
+        for number in 0..<3 { sum += try await workflow.step("step-\(number)") { number } }
+        try await job.complete(sum)
+    }
+}
+
+/// Keeps so many bytes that do not repeat.
+struct Blob: DurableActor {
+    struct State: DurableState { var text = "" }
+    struct Actions: Declarations {
+        let fill = Action<Int, Int> { turn, count in
+            var generator = SystemRandomNumberGenerator()
+            let letters = (0..<count / 8).flatMap { _ in
+                withUnsafeBytes(of: UInt64.random(in: 0...(.max), using: &generator)) { bytes in
+                    bytes.map { 0x30 + $0 & 0x3F }
+                }
+            }
+            // A backslash would be written twice.
+            turn.state.text = String(decoding: letters.map { $0 == 0x5C ? 0x5B : $0 }, as: UTF8.self)
+            return turn.state.text.utf8.count
+        }
+    }
+}
+
 /// Sleeps for a year.
 struct Sleeper: DurableActor {
     struct Actions: Declarations { let touch = Query<Int> { _ in 1 } }
@@ -62,5 +91,5 @@ struct Tally: DurableActor {
 
 struct BenchRegistry: Registry {
     let tenSteps = TenSteps(), sequential = Sequential(), longHistory = LongHistory(), sleeper = Sleeper()
-    let tally = Tally()
+    let tally = Tally(), threeSteps = ThreeSteps(), blob = Blob()
 }

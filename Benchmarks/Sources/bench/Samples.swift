@@ -14,6 +14,9 @@ final class Samples: Sendable {
 
     func reset() { nanos.withLock { $0 = [] } }
 
+    /// In microseconds, in no order.
+    var all: [Double] { nanos.withLock { $0.map { Double($0) / 1_000 } } }
+
     var count: Int { nanos.withLock { $0.count } }
 
     /// In microseconds; `share` 0.5 is the median.

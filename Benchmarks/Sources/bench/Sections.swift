@@ -7,7 +7,7 @@ enum Sections {
     static let all: [(String, @Sendable () async throws -> [Figure])] = [
         ("sequential", sequential), ("parallel", parallel), ("hot", hotActor), ("wake", wake),
         ("replay", replay), ("messages", messages), ("hibernated", hibernated),
-        ("mesh", MeshSections.all),
+        ("mesh", MeshSections.all), ("cluster", cluster), ("catchup", catchUp),
     ]
 
     @Sendable static func sequential() async throws -> [Figure] {

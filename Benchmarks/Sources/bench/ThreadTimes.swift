@@ -1,7 +1,7 @@
 import Foundation
 
 /// The processor time that this process has used so far, by what its threads do.
-struct ThreadTimes {
+struct ThreadTimes: Codable {
     private var micros: [String: Double] = [:]
 
     /// - Note: the kernel counts in ticks of 10 ms a thread.
@@ -26,7 +26,14 @@ struct ThreadTimes {
         if name.contains("shard") { return "engine and encoding (shards)" }
         if name.contains("lane") { return "journal: SQLite and fsync (lane)" }
         if name.contains("apply") { return "tables: SQLite (apply)" }
+        if name.contains("mesh") { return "replication, requests, TLS (mesh)" }
         return "clients and the rest"
+    }
+
+    static func + (a: ThreadTimes, b: ThreadTimes) -> ThreadTimes {
+        var sum = a
+        for (name, value) in b.micros { sum.micros[name, default: 0] += value }
+        return sum
     }
 
     func since(_ earlier: ThreadTimes) -> ThreadTimes {

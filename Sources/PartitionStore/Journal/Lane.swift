@@ -42,18 +42,16 @@ final class Lane: Sendable {
     private let work: Mutex<Work?>
     private let applier: Applier
     private let stopping: Stopping
-    private let witnessInterval: Duration
     private let bell = Doorbell()
     private let ended = DispatchSemaphore(value: 0)
 
     init(
-        writer: sending LaneWriter, ends: [LogPosition], applier: Applier, witnessInterval: Duration,
+        writer: sending LaneWriter, ends: [LogPosition], applier: Applier,
         stopping: Stopping
     ) {
         work = Mutex(Work(writer: writer))
         inbox = Mutex(Inbox(ends: ends))
         self.applier = applier
-        self.witnessInterval = witnessInterval
         self.stopping = stopping
     }
 
@@ -213,7 +211,7 @@ final class Lane: Sendable {
         }
         if isClosing { return .ended }
         if try work.writer.tidy() { return .worked }
-        return .idle(work.writer.hasUnsyncedWitness ? witnessInterval : nil)
+        return .idle(work.writer.tidyInterval)
     }
 
     private func commit(_ work: inout Work) throws(StoreError) {

@@ -1,4 +1,3 @@
-import ByteCoding
 import Identifiers
 import ReplicationCore
 
@@ -26,33 +25,23 @@ extension LaneWriter {
     private func records(
         of partition: PartitionID, in span: LogIndex.Span
     ) throws(StoreError) -> [LogRecord] {
-        guard let row = try journal.row(span.sequence) else {
-            throw damage("the row \(span.sequence) is missing")
+        let row = try rows.row(span.sequence, now: now) { () throws(StoreError) in
+            guard let row = try journal.row(span.sequence) else {
+                throw .damaged(what: "the journal", detail: "the row \(span.sequence) is missing")
+            }
+            return row
         }
         var found: [LogRecord] = []
-        do {
-            try RowEntries.forEach(row, try BatchHeader.decode(row)) { entry in
-                switch entry {
-                case .record(let record, let hash, let bytes) where record.partition == partition:
-                    let mark = LogMark(position: record.position, epoch: record.epoch, hash: hash)
-                    found.append(
-                        LogRecord(
-                            mark: mark, previousHash: record.previousHash, bytes: Array(row[bytes])))
-                case .control(let control) where control.partition == partition:
-                    switch control.kind {
-                    case .truncate(let last): found.removeAll { $0.mark.position > last }
-                    case .reset: found = []
-                    case .adopt, .epochStart: return
-                    }
-                default:
-                    return
-                }
+        for piece in row.pieces[partition] ?? [] {
+            switch piece {
+            case .record(let mark, let previousHash, let bytes):
+                guard mark.position <= span.last else { continue }
+                found.append(
+                    LogRecord(mark: mark, previousHash: previousHash, bytes: Array(row.bytes[bytes])))
+            case .truncate(let last): found.removeAll { $0.mark.position > last }
+            case .reset: found = []
             }
-        } catch {
-            throw damage("row \(span.sequence): \(error)")
         }
         return found.filter { $0.mark.position >= span.first && $0.mark.position <= span.last }
     }
-
-    private func damage(_ detail: String) -> StoreError { .damaged(what: "the journal", detail: detail) }
 }

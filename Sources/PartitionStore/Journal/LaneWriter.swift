@@ -2,6 +2,10 @@ import Identifiers
 
 /// What only the lane's thread touches: the journal, its witness, and the row that is being gathered.
 struct LaneWriter {
+    /// As much as is on its way to one node together.
+    private static let rowCacheBytesMax = 48 << 20
+    private static let rowCacheIdle = Duration.seconds(1)
+
     let journal: JournalDatabase
     private let witness: WitnessFile
     private let applier: Applier
@@ -10,6 +14,8 @@ struct LaneWriter {
     private var builder: BatchBuilder
     private var retention: Retention
     private(set) var index: LogIndex
+    let rows = RowCache(bytesMax: Self.rowCacheBytesMax)
+    var now: Duration { configuration.clock() }
     private var sequence: UInt64
     private var hash: UInt64
     private var oldest: UInt64
@@ -71,11 +77,15 @@ struct LaneWriter {
         if mustPrepare { try journal.prepareLog() }
         let mustSync = witness.isUnsynced && configuration.clock() >= nextWitnessSync
         if mustSync { try syncWitness() }
+        rows.tidy(after: Self.rowCacheIdle, now: now)
         return mustCheckpoint || mustPrepare || mustSync
     }
 
-    /// Whether the thread should call `tidy()` although nothing is appended.
-    var hasUnsyncedWitness: Bool { witness.isUnsynced }
+    /// After how long the thread should call `tidy()` although nothing is appended.
+    var tidyInterval: Duration? {
+        if witness.isUnsynced { return configuration.witnessInterval }
+        return rows.isEmpty ? nil : Self.rowCacheIdle
+    }
 
     mutating func syncWitness() throws(StoreError) {
         try witness.sync()
