@@ -1,3 +1,4 @@
+import ActorHost
 import ConsensusCore
 import PlacementCore
 import ReplicationCore
@@ -8,18 +9,21 @@ package struct BrokenRule: Hashable, Sendable {
     var replication = ReplicationRules.all
     var placement: DisabledRules = []
     var consensus: Mutations = []
+    /// Shows in whole nodes only.
+    var host = HostRules.all
     /// Replicas begin before their process has seen a map that shows its registration: the first line of
     /// defence of rules that the replicas keep on their own besides.
     var startsEarly = false
 
     init(
         _ name: String, replication: ReplicationRules = [], placement: DisabledRules = [],
-        consensus: Mutations = [], startsEarly: Bool = false
+        consensus: Mutations = [], host: HostRules = [], startsEarly: Bool = false
     ) {
         self.name = name
         self.replication = .all.subtracting(replication)
         self.placement = placement
         self.consensus = consensus
+        self.host = .all.subtracting(host)
         self.startsEarly = startsEarly
     }
 
@@ -42,7 +46,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("R12", replication: .membersAreStores, placement: .membersAreStores),
         BrokenRule("R12-epochs", replication: .learnsEpochsFirst, startsEarly: true),
         BrokenRule("R15", placement: .noGoingBack),
-        BrokenRule("R17", replication: .outputGate),
+        BrokenRule("R17", replication: .outputGate, host: .outputGate),
         BrokenRule("R18", replication: .durableEpoch),
         BrokenRule("R19", placement: .ownerShrinks),
         BrokenRule("raft-answers-before-write", consensus: .answersBeforeWrite),
@@ -52,5 +56,11 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("raft-ignores-stores", consensus: .ignoresStores),
         BrokenRule("raft-truncates-matching", consensus: .truncatesMatching),
         BrokenRule("raft-commits-unproven", consensus: .commitsUnproven),
+        BrokenRule("host-outbox-after-commit", host: .outboxAfterCommit),
+        BrokenRule("host-inbox-positions", host: .inboxPositions),
+        BrokenRule("host-remembered-requests", host: .rememberedRequests),
+        BrokenRule("host-timers-in-time", host: .timersInTime),
+        BrokenRule("host-recorded-steps", host: .recordedSteps),
+        BrokenRule("host-taken-with-record", host: .takenWithRecord),
     ]
 }
