@@ -16,9 +16,12 @@ extension Simulation {
             guard let id = whole?.world.begin(call, machine: index, process: process.number) else { continue }
             note("m\(index) calls the world: \(call.key), attempt \(call.attempt)")
             mark(now, UInt64(call.attempt))
-            events.plan(.world(call: id), at: now + chance(100...plan.answerMicrosMax))
+            let late = isFaulty ? plan.answerMicrosMax : Self.healedAnswerMicrosMax
+            events.plan(.world(call: id), at: now + chance(100...late))
         }
     }
+
+    private static let healedAnswerMicrosMax: UInt64 = 20_000
 
     /// I16: no effect begins after its result was recorded; I14: none before the time of its retry. Those of
     /// a process that has lost the partition without knowing it cannot be prevented (D41).

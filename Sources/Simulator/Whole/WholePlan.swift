@@ -30,12 +30,16 @@ extension SimulationSettings {
             values[Int.random(in: 0..<values.count, using: &random)]
         }
         settings.partitions = pick(2, 4, 8)
+        settings.clients = pick(3, 8)
+        settings.faultyMicros = pick(6_000_000, 12_000_000, 20_000_000)
+        // Workflows need time in which to get on, so that there is something to interrupt.
+        for rate in FaultRates.all { settings.faults[keyPath: rate] *= 2 }
         var plan = WholePlan()
         plan.shards = pick(1, 2)
         plan.accounts = pick(2, 6, 12)
         plan.tellers = pick(1, 3)
         plan.errands = pick(1, 4)
-        plan.idleMicros = pick(0, 5_000, 200_000, 10_000_000)
+        plan.idleMicros = pick(1_000, 5_000, 200_000, 10_000_000)
         plan.applyMicrosMax = pick(1_000, 20_000, 300_000)
         plan.laggingPercent = pick(0, 10, 60)
         plan.refusedPercent = pick(0, 10, 40)
