@@ -17,6 +17,8 @@ package struct HostRules: OptionSet, Hashable, Sendable {
     package static let recordedSteps = Self(rawValue: 1 << 5)
     /// W31: a message leaves its queue with the record that it was taken.
     package static let takenWithRecord = Self(rawValue: 1 << 6)
+    /// W30: who takes a partition over wakes the actors that wait for a time.
+    package static let wakesDueActors = Self(rawValue: 1 << 7)
 
     package static let all = Self(rawValue: .max)
 }

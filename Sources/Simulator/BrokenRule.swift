@@ -60,6 +60,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("host-inbox-positions", host: .inboxPositions),
         BrokenRule("host-remembered-requests", host: .rememberedRequests),
         BrokenRule("host-timers-in-time", host: .timersInTime),
+        BrokenRule("host-wakes-due-actors", host: .wakesDueActors),
         BrokenRule("host-recorded-steps", host: .recordedSteps),
         BrokenRule("host-taken-with-record", host: .takenWithRecord),
     ]

@@ -74,6 +74,7 @@ extension Shard {
     }
 
     private func scheduleDue(_ log: PartitionLog) {
+        guard settings.rules.contains(.wakesDueActors) else { return }
         do {
             for due in try store.dueActors(in: log.id, through: .max, limit: .max) {
                 let time = due.wakeAt == LiveActor.wakeOnStart ? 0 : due.wakeAt

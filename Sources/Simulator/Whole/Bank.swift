@@ -125,7 +125,7 @@ struct Errand: DurableActor {
     var options: ActorOptions { ActorOptions(retainedIterations: 2) }
 
     func run(_ workflow: inout Workflow<Self>) async throws {
-        let port = port
+        let (port, key) = (port, workflow.key)
         let retry = RetryPolicy(
             retries: nil, initial: .milliseconds(20), cap: .milliseconds(400), jitter: 0.5,
             retryOnTimeout: true)
@@ -135,7 +135,7 @@ struct Errand: DurableActor {
             }
             let job = message.body
             let receipt = try await loop.step("pay", retry: retry, timeout: .milliseconds(400)) {
-                try await port.call()
+                try await port.call(for: key)
             }
             port.sees(receipt, as: "pay", of: job.id)
             if job.restMillis > 0 { try await loop.sleep("rest", for: .milliseconds(job.restMillis)) }
@@ -143,7 +143,7 @@ struct Errand: DurableActor {
             do {
                 second = try await loop.step(
                     "tell", retry: job.isOnce ? .never : retry, timeout: .milliseconds(400)
-                ) { try await port.call() }
+                ) { try await port.call(for: key) }
             } catch is StepFailure {}
             port.sees(second, as: "tell", of: job.id)
             let result = receipt

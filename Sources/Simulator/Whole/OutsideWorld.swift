@@ -9,6 +9,8 @@ final class WorldPort: @unchecked Sendable {
         /// The step's idempotency key.
         var key: String
         var attempt: Int
+        /// The actor whose step it is.
+        var errand: ActorKey
         var continuation: UnsafeContinuation<Int, any Error>
     }
 
@@ -30,13 +32,15 @@ final class WorldPort: @unchecked Sendable {
     }
 
     /// Performs the running step's effect.
-    func call() async throws -> Int {
+    func call(for errand: ActorKey) async throws -> Int {
         guard let attempt = StepAttempt.current, !isClosed else { throw WorldFailure.gone }
         return try await withUnsafeThrowingContinuation { continuation in
             // A process that has ended meanwhile says nothing any more.
             guard !isClosed else { return continuation.resume(throwing: WorldFailure.gone) }
             calls.append(
-                Call(key: attempt.idempotencyKey, attempt: attempt.number, continuation: continuation))
+                Call(
+                    key: attempt.idempotencyKey, attempt: attempt.number, errand: errand,
+                    continuation: continuation))
         }
     }
 

@@ -26,6 +26,12 @@ extension Simulation {
     /// I16: no effect begins after its result was recorded; I14: none before the time of its retry. Those of
     /// a process that has lost the partition without knowing it cannot be prevented (D41).
     private func check(_ call: WorldPort.Call, at index: Int, _ node: WholeNode) {
+        if let whole, let kind = try? ActorKind("errand") {
+            let errand = ActorAddress(kind: kind, key: call.errand)
+            if whole.committed[whole.ring.partition(of: errand)].rows.row(at: errand) == nil {
+                checker.fail("I17: m\(index) begins an effect of \(errand), whose making is not committed")
+            }
+        }
         guard let fact = whole?.committed.steps[call.key] else { return }
         guard let epoch = node.epochs[fact.partition], epoch >= fact.epoch else {
             whole?.world.lateCallCount += 1
