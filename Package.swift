@@ -191,8 +191,9 @@ let package = Package(
         .target(
             name: "Simulator",
             dependencies: [
-                "ByteCoding", "ConsensusCore", "ControlCore", "Identifiers", "PlacementCore",
-                "ReplicationCore", "TimeAndChance", heap,
+                "ActorHost", "Apus", "ByteCoding", "ClientProtocol", "ConsensusCore", "ControlCore",
+                "Identifiers", "MailboxCore", "PartitionStore", "PlacementCore", "ReplicationCore",
+                "TimeAndChance", "WorkflowCore", heap, logging,
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),

@@ -19,6 +19,11 @@ public struct HostSettings: Sendable {
     /// How long a message from another actor waits for room in its queue, before it is sent back as
     /// undelivered. Those behind it wait, too.
     public var fullQueuePatience: Duration
+    /// The shards have no threads: whoever made the host calls `ActorHost.step`, on one thread, and what is
+    /// left to chance follows from this seed.
+    package var steppedSeed: UInt64?
+    /// For tests: the rules that the host keeps.
+    package var rules = HostRules.all
 
     public init(
         shards: Int = 2, liveActorsMax: Int = 50_000, backlogBytesMax: Int = 512 << 20,

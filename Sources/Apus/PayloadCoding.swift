@@ -9,7 +9,13 @@ import Foundation
 /// How user values become bytes: JSON, so that people and tools can read what is stored.
 package enum PayloadCoding {
     // Encoders and decoders keep their settings and nothing else; each call works on state of its own.
-    private static let encoder = JSONEncoder()
+    // With sorted keys equal values have equal bytes; else their order changes from one encoding to the next,
+    // and a turn that changes nothing would record the state all the same.
+    private static let encoder = {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return encoder
+    }()
     private static let decoder = JSONDecoder()
 
     /// - Throws: an `EncodingError` for a value that JSON cannot hold, such as NaN.

@@ -1,3 +1,4 @@
+import ActorHost
 import ConsensusCore
 import PlacementCore
 import ReplicationCore
@@ -8,6 +9,8 @@ package struct BrokenRule: Hashable, Sendable {
     var replication = ReplicationRules.all
     var placement: DisabledRules = []
     var consensus: Mutations = []
+    /// Shows in whole nodes only.
+    var host = HostRules.all
     /// Replicas begin before their process has seen a map that shows its registration: the first line of
     /// defence of rules that the replicas keep on their own besides.
     var startsEarly = false
@@ -16,12 +19,14 @@ package struct BrokenRule: Hashable, Sendable {
 
     init(
         _ name: String, replication: ReplicationRules = [], placement: DisabledRules = [],
-        consensus: Mutations = [], startsEarly: Bool = false, hasOwnConstants: Bool = false
+        consensus: Mutations = [], host: HostRules = [], startsEarly: Bool = false,
+        hasOwnConstants: Bool = false
     ) {
         self.name = name
         self.replication = .all.subtracting(replication)
         self.placement = placement
         self.consensus = consensus
+        self.host = .all.subtracting(host)
         self.startsEarly = startsEarly
         self.hasOwnConstants = hasOwnConstants
     }
@@ -46,7 +51,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("R12-epochs", replication: .learnsEpochsFirst, startsEarly: true),
         BrokenRule("R15", placement: .noGoingBack),
         BrokenRule("R16", hasOwnConstants: true),
-        BrokenRule("R17", replication: .outputGate),
+        BrokenRule("R17", replication: .outputGate, host: .outputGate),
         BrokenRule("R18", replication: .durableEpoch),
         BrokenRule("R19", placement: .ownerShrinks),
         BrokenRule("raft-answers-before-write", consensus: .answersBeforeWrite),
@@ -56,5 +61,12 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("raft-ignores-stores", consensus: .ignoresStores),
         BrokenRule("raft-truncates-matching", consensus: .truncatesMatching),
         BrokenRule("raft-commits-unproven", consensus: .commitsUnproven),
+        BrokenRule("host-outbox-after-commit", host: .outboxAfterCommit),
+        BrokenRule("host-inbox-positions", host: .inboxPositions),
+        BrokenRule("host-remembered-requests", host: .rememberedRequests),
+        BrokenRule("host-timers-in-time", host: .timersInTime),
+        BrokenRule("host-wakes-due-actors", host: .wakesDueActors),
+        BrokenRule("host-recorded-steps", host: .recordedSteps),
+        BrokenRule("host-taken-with-record", host: .takenWithRecord),
     ]
 }

@@ -19,12 +19,18 @@ struct EventQueue {
         case snapshotEnded(machine: Int, process: Int, PartitionID, ReplicaID)
         case clientTurn(Int)
         case clientTimeout(Int, attempt: UInt64)
+        /// The shards of a host and the loop of its replicas get to their work.
+        case hostRound(machine: Int, process: Int)
+        case apply(machine: Int, process: Int)
+        /// The outside world answers, or does not.
+        case world(call: Int)
 
         /// Whose process the event reaches; what the operator, faults and clients do reaches it by packets.
         var machine: Int? {
             switch self {
             case .tick(let machine, _), .raftSynced(let machine, _, _), .laneSynced(let machine, _, _),
-                .identitySynced(let machine, _, _), .snapshotEnded(let machine, _, _, _):
+                .identitySynced(let machine, _, _), .snapshotEnded(let machine, _, _, _),
+                .hostRound(let machine, _), .apply(let machine, _):
                 machine
             case .arrive(_, let line, _): line.to
             default: nil

@@ -1,5 +1,6 @@
 import ConsensusCore
 import Identifiers
+import PartitionStore
 import ReplicationCore
 
 /// What one machine's disk holds: everything that was synced, and nothing else.
@@ -10,9 +11,11 @@ struct SimulatedDisk {
     var raft = Raft.PersistentState()
     var partitions: [SimulatedPartition]
 
-    init(store: StoreID, partitions: Int) {
+    /// - Parameter keepsRows: the tables are those of real actors.
+    init(store: StoreID, partitions: Int, keepsRows: Bool) {
         self.store = store
-        self.partitions = (0..<partitions).map { _ in SimulatedPartition() }
+        let partition = SimulatedPartition(rows: keepsRows ? PartitionRows() : nil)
+        self.partitions = Array(repeating: partition, count: partitions)
     }
 }
 
@@ -24,6 +27,10 @@ struct SimulatedPartition {
     var baseEpochs: [EpochStart] = []
     var records: [LogRecord] = []
     var tables = Tally()
+    /// In place of `tables`, where the hosts are real.
+    var rows: PartitionRows?
+    /// The latest time of any record that was ever in the log.
+    var time: UInt64 = 0
     var applied = LogPosition.zero
 
     var tail: LogTail {
@@ -39,7 +46,9 @@ struct SimulatedPartition {
         case .adopt(let epoch): promised = max(promised, epoch)
         case .truncate(let position):
             while let last = records.last, last.mark.position > position { records.removeLast() }
-        case .append(let new): records += new
+        case .append(let new):
+            records += new
+            time = max(time, new.last?.time ?? 0)
         }
     }
 
@@ -68,7 +77,7 @@ struct SimulatedPartition {
     /// Applies committed records to the tables.
     mutating func apply(through position: LogPosition) {
         while applied < position, let record = record(at: applied.next) {
-            tables.apply(record)
+            if rows == nil { tables.apply(record) } else { rows?.apply(record) }
             applied = applied.next
         }
     }
@@ -86,7 +95,8 @@ struct SimulatedPartition {
 
     mutating func install(_ snapshot: PartitionSnapshot) {
         (base, baseEpochs, records) = (snapshot.mark, snapshot.epochs, [])
-        (tables, applied) = (snapshot.tables, snapshot.mark.position)
+        (tables, rows, applied) = (snapshot.tables, snapshot.rows, snapshot.mark.position)
+        time = max(time, snapshot.time)
     }
 }
 
@@ -95,4 +105,6 @@ struct PartitionSnapshot {
     var mark: LogMark
     var epochs: [EpochStart]
     var tables: Tally
+    var rows: PartitionRows?
+    var time: UInt64
 }

@@ -1,3 +1,4 @@
+import ClientProtocol
 import ConsensusCore
 import ControlCore
 import Identifiers
@@ -12,6 +13,11 @@ enum Packet {
     case snapshot(PartitionID, PartitionSnapshot, Epoch, from: NodeLife)
     case call(SimulatedCall)
     case answer(SimulatedAnswer)
+    /// A batch of messages between actors, or the answer to one, as `MeshCarrier` sends them.
+    case mail(id: UInt64, [UInt8], isAnswer: Bool)
+    /// A request to an actor, and its answer.
+    case ask(id: UInt64, ActorRequest)
+    case told(id: UInt64, Result<ActorReply, ActorError>)
 }
 
 /// Connections with the behaviour of TCP: in order, complete, or broken together with what was on the way.

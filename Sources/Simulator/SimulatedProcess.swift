@@ -26,6 +26,8 @@ final class SimulatedProcess {
     /// Stands still until then.
     var pausedUntil: UInt64 = 0
     var configured: [PartitionID: PartitionConfiguration] = [:]
+    /// The real host, in plans of whole nodes.
+    var node: WholeNode?
 
     init(number: Int, server: ControlServer, client: ControlClient, controller: Controller) {
         self.number = number

@@ -7,6 +7,9 @@ import ReplicationCore
 extension Simulation {
     func arrive(_ packet: Packet, _ line: SimulatedNetwork.Line, _ event: EventQueue.Event) throws {
         if case .answer(let answer) = packet { return answered(answer) }
+        if case .told(let id, let result) = packet, line.to >= machines.count {
+            return told(line.to - machines.count, id, result)
+        }
         guard let process = machines[line.to].process else { return unheard(packet, line) }
         guard process.pausedUntil <= now else { return events.plan(event, at: process.pausedUntil) }
         mark(now, UInt64(line.from), UInt64(line.to))
@@ -28,6 +31,9 @@ extension Simulation {
             if !install(snapshot, partition, epoch, line.to, process) { events.plan(event, at: now + 500) }
         case .call(let request): call(request, line.to, process)
         case .answer: break
+        case .mail(let id, let bytes, let isAnswer): mail(id, bytes, isAnswer: isAnswer, line, process)
+        case .ask(let id, let request): ask(id, request, line, process)
+        case .told(let id, let result): answered(id, result, line.to, process)
         }
         finishRound(line.to)
     }
@@ -38,6 +44,7 @@ extension Simulation {
         switch packet {
         case .request: events.plan(.refused(asker: line.from, Self.peer(line.to)), at: now + 200)
         case .call(let call): answered(SimulatedAnswer(call: call, result: nil))
+        case .ask where line.from >= machines.count: askElsewhere(line.from - machines.count)
         default: break
         }
     }

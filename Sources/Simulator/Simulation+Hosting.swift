@@ -9,6 +9,7 @@ extension Simulation {
     func perform(
         _ effect: ReplicaEffect, of partition: PartitionID, at index: Int, _ process: SimulatedProcess
     ) {
+        if let node = process.node, note(effect, of: partition, at: index, process, node) { return }
         switch effect {
         case .committed(let position): committed(position, partition, index, process)
         case .lead(let epoch, let end): lead(epoch, end, partition, index, process)
@@ -178,7 +179,8 @@ extension Simulation {
         let mark = stored.record(at: stored.applied)?.mark ?? stored.base
         if let core = process.replication?.replicas[partition], let epoch = core.owner?.epoch {
             let epochs = core.log.epochs.filter { $0.first <= mark.position }
-            let snapshot = PartitionSnapshot(mark: mark, epochs: epochs, tables: stored.tables)
+            let snapshot = PartitionSnapshot(
+                mark: mark, epochs: epochs, tables: stored.tables, rows: stored.rows, time: stored.time)
             note("m\(index) sends a snapshot of p\(partition.rawValue) up to \(mark) to \(replica)")
             send(
                 .snapshot(partition, snapshot, epoch, from: core.me), from: index,
@@ -198,6 +200,7 @@ extension Simulation {
         else { return true }
         guard process.laneWrites.isEmpty, !process.isLaneSyncing else { return false }
         machines[index].disk.partitions[Int(partition.rawValue)].install(snapshot)
+        process.node?.times[Int(partition.rawValue)].formMax(snapshot.time)
         note("m\(index) installs a snapshot of p\(partition.rawValue) up to \(snapshot.mark)")
         process.replication?.handle(
             .snapshotInstalled(snapshot.mark, epochs: snapshot.epochs, epoch: epoch), of: partition, now: now)

@@ -44,7 +44,8 @@ extension Simulation {
             checker.fail("I11: m\(index) counts what \(process) says of p\(partition) for \(peer.replica)")
         }
         // I18: a window, and the append that filled it.
-        let limit = settings.extremes.windowBytesMax + max(settings.extremes.appendBytesMax, Self.recordMax)
+        let record = settings.whole == nil ? Self.recordMax : Self.wholeRecordMax
+        let limit = settings.extremes.windowBytesMax + max(settings.extremes.appendBytesMax, record)
         if peer.inFlightBytes > limit {
             checker.fail("I18: m\(index) has \(peer.inFlightBytes) bytes on the way to \(peer.replica)")
         }
@@ -52,4 +53,6 @@ extension Simulation {
 
     /// More than any record of the simulated host has.
     private static let recordMax = 400
+    /// More than any record of the actors of whole plans has.
+    private static let wholeRecordMax = 64 << 10
 }

@@ -19,7 +19,8 @@ extension Simulation {
     }
 
     /// The first state: every machine is known, the first few vote, and nobody owns anything yet.
-    func found() throws {
+    /// - Returns: the ring of the cluster.
+    func found() throws -> HashRing {
         guard let ring = HashRing(partitionCount: settings.partitions, seed: (settings.seed, 1)) else {
             throw Violation("\(settings.partitions) partitions are not a power of two")
         }
@@ -50,6 +51,7 @@ extension Simulation {
             machine.disk.raft = Raft.PersistentState(founding: configuration, state: state.encoded())
         }
         checker.decided = state.map
+        return ring
     }
 
     func start(_ index: Int) throws {
@@ -80,6 +82,7 @@ extension Simulation {
         guard let process = machines[index].process else { return }
         note("m\(index) stops: \(reason)")
         machines[index].process = nil
+        endHost(index, process)
         // A sync under way may have reached the disk, as a whole or not at all.
         if process.isLaneSyncing, happens(50) { storeLane(index, process, process.laneWrites.count / 2 + 1) }
         if process.isRaftSyncing, happens(50), let write = process.raftWrites.first {
@@ -94,6 +97,7 @@ extension Simulation {
         for (one, other) in [(a, b), (b, a)] {
             guard let process = machines[one].process else { continue }
             process.replication?.handleAll(.linkChanged(Self.node(other)), now: now)
+            linkBroke(one, other, process)
             take(process.client.handle(.gone(Self.peer(other))), at: one)
             take(process.server.handle(.gone(Self.peer(other)), time: time), at: one)
         }
@@ -194,6 +198,7 @@ extension Simulation {
             replication.add(replica)
         }
         process.replication = replication
+        if whole != nil { beginHost(life, index, process) }
         configure(index, process)
     }
 
@@ -233,6 +238,7 @@ extension Simulation {
             process.configured[partition] = configuration
             process.replication?.handle(.configured(configuration), of: partition, now: now)
         }
+        followOwners(map, index, process)
         finishRound(index)
     }
 
@@ -242,6 +248,7 @@ extension Simulation {
             !round.isEmpty
         {
             if !round.writes.isEmpty { process.laneWrites.append((round.batch, round.writes)) }
+            process.node?.noteTimes(of: round.writes)
             syncLane(index, process)
             for (node, frame) in round.frames {
                 send(
@@ -254,6 +261,7 @@ extension Simulation {
             }
             propose(requests, index, process)
         }
+        if whole != nil { tellHost(index) }
     }
 
     private static let nobody = NodeLife(

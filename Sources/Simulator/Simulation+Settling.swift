@@ -3,6 +3,7 @@ import ControlCore
 import Identifiers
 import PlacementCore
 import ReplicationCore
+import TimeAndChance
 
 /// Liveness: after everything was healed, the cluster comes to rest with as many copies as were asked for
 /// (`cluster.md` 4.2, the second phase).
@@ -12,6 +13,11 @@ extension Simulation {
         guard now > settings.faultyMicros + 1_000_000 else { return false }
         stopsCalling = true
         guard clients.allSatisfy({ $0.call == nil }), let map = checker.decided else { return false }
+        if let whole {
+            guard now >= whole.looksAgainAt else { return false }
+            self.whole?.looksAgainAt = now + Self.tickMicros
+            guard whole.whatIsMissing(at: time.rawValue) == nil else { return false }
+        }
         return map.partitions.indices.allSatisfy { whatIsMissing(PartitionID($0), map.partitions[$0]) == nil }
     }
 
@@ -48,6 +54,7 @@ extension Simulation {
         for call in clients.compactMap(\.call) {
             lines.append("client \(call.client) waits for p\(call.partition.rawValue)")
         }
+        if let missing = whole?.whatIsMissing(at: time.rawValue) { lines.append(missing) }
         for node in map.nodes where machines[Self.machine(node.id)].process?.life != node.life {
             let machine = machines[Self.machine(node.id)]
             let process = machine.process.map { "\($0.client.phase), map \($0.client.follower.version)" }

@@ -26,6 +26,8 @@ public final class Simulation {
     var report: SimulationReport
     var isFaulty = true
     var stopsCalling = false
+    /// What there is besides in plans of whole nodes.
+    var whole: WholeRun?
     private var processCount = 0
     private var nextStore: UInt64 = 1
     /// When faults happen does not depend on anything else, and neither does what one of them does, so that a
@@ -42,13 +44,14 @@ public final class Simulation {
         faultTimes = SplitMix64(seed: ~settings.seed)
         report = SimulationReport(seed: settings.seed)
         for index in 0..<settings.machines {
-            let disk = SimulatedDisk(store: freshStore(), partitions: settings.partitions)
-            machines.append(SimulatedMachine(index: index, disk: disk))
+            machines.append(SimulatedMachine(index: index, disk: emptyDisk()))
         }
-        try found()
+        let ring = try found()
+        if let plan = settings.whole { whole = WholeRun(plan, cluster: cluster, ring: ring) }
         for machine in machines { events.plan(.start(machine: machine.index), at: chance(1...100_000)) }
         for index in 0..<settings.clients {
             clients.append(SimulatedClient(index: index))
+            whole?.callers.append(WholeCaller(index: index))
             events.plan(.clientTurn(index), at: 1_000_000 + chance(0...100_000))
         }
         events.plan(.operator, at: Self.operatorMicros)
@@ -62,9 +65,11 @@ public final class Simulation {
 
     func happens(_ percent: UInt64) -> Bool { chance(0...99) < percent }
 
-    func freshStore() -> StoreID {
+    func emptyDisk() -> SimulatedDisk {
         defer { nextStore += 1 }
-        return StoreID(high: nextStore, low: settings.seed)
+        return SimulatedDisk(
+            store: StoreID(high: nextStore, low: settings.seed), partitions: settings.partitions,
+            keepsRows: settings.whole != nil)
     }
 
     /// Exponentially distributed around the mean.
@@ -131,21 +136,36 @@ public final class Simulation {
             violation.description += " (after \(simulation.now / 1_000) ms)"
             violation.trace = simulation.trace
             violation.faults = simulation.happened
+            simulation.dissolve()
             throw violation
+        }
+    }
+
+    /// Lets go of the code that waits in the hosts.
+    private func dissolve() {
+        for machine in machines {
+            guard let process = machine.process else { continue }
+            endHost(machine.index, process)
         }
     }
 
     func run() throws -> SimulationReport {
         while let (time, event) = events.next() {
             now = time
+            whole?.clock.now = now
             report.events += 1
             try handle(event)
-            if let machine = event.machine { inspect(machine) }
+            if let machine = event.machine {
+                inspect(machine)
+                wakeHost(machine)
+            }
             if let failure = checker.failure { throw Violation(failure) }
             if !isFaulty, isSettled {
                 try checkEnd()
                 report.virtualMicros = now
                 report.trace = trace
+                countWhole()
+                dissolve()
                 return report
             }
             guard now < settings.faultyMicros + settings.healMicros else {
@@ -162,6 +182,7 @@ public final class Simulation {
             events.plan(event, at: now + Self.tickMicros)
             take(process.client.handle(.tick), at: machine)
             take(process.server.handle(.tick, time: time), at: machine)
+            retryAsks(machine, process)
             control(machine, process)
             process.replication?.handleAll(.tick, now: now)
             finishRound(machine)
@@ -189,13 +210,17 @@ public final class Simulation {
         case .operator:
             operate()
             events.plan(.operator, at: now + Self.operatorMicros)
-        case .clientTurn(let index): nextCall(index)
+        case .hostRound(let machine, let number): hostRound(machine, number, event)
+        case .apply(let machine, let number): applyTables(machine, number, event)
+        case .world(let call): answerEffect(call)
+        case .clientTurn(let index): if whole == nil { nextCall(index) } else { nextRequest(index) }
         case .clientTimeout(let index, let attempt):
+            if whole != nil { requestTimedOut(index, attempt) }
             if clients[index].call != nil, clients[index].attempt == attempt { sendCall(index) }
         }
     }
 
-    var time: Timestamp { Timestamp(rawValue: 1_700_000_000_000_000 + now) }
+    var time: Timestamp { Timestamp(rawValue: SimulatedClock.start + now) }
 
     /// The process that an event was for, if it still runs. What happens to a paused one happens when it
     /// wakes.

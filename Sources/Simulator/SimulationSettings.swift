@@ -14,6 +14,8 @@ public struct SimulationSettings: Hashable, Sendable {
     public var healMicros: UInt64 = 60_000_000
     public var faults = FaultRates()
     public var extremes = Extremes()
+    /// Real hosts with real actors, in place of counters; nil for counters.
+    public var whole: WholePlan?
     /// The faults that may happen, by their numbers; nil for all of them.
     public var keptFaults: Set<Int>?
     /// Keeps a line for each event.
@@ -103,6 +105,11 @@ public struct SimulationReport: Hashable, Sendable {
     public var commits = 0
     public var promotions = 0
     public var faults: [String: Int] = [:]
+    /// Of whole nodes: calls of the outside world, those of processes that had lost their partition without
+    /// knowing it, and committed turns.
+    public var effects = 0
+    public var lateEffects = 0
+    public var records = 0
     /// The same for every run of the same seed and settings.
     public var traceHash: UInt64 = 0
     /// What happened, for people; empty unless asked for.

@@ -5,6 +5,8 @@ public struct Totals: Sendable {
     public private(set) var events = 0
     public private(set) var acknowledged = 0
     public private(set) var promotions = 0
+    public private(set) var effects = 0
+    public private(set) var records = 0
     public private(set) var faults: [String: Int] = [:]
 
     public init() {}
@@ -15,6 +17,8 @@ public struct Totals: Sendable {
         events += report.events
         acknowledged += report.acknowledged
         promotions += report.promotions
+        effects += report.effects
+        records += report.records
         faults.merge(report.faults, uniquingKeysWith: +)
     }
 

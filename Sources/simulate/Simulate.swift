@@ -17,6 +17,7 @@ struct Simulate: ParsableCommand {
             simulate --minutes 5 --from 7000  as many as fit into five minutes
             simulate --seed 42                one seed, with everything that happened in it
             simulate --seed 42 --shrink       the fewest faults with which it still fails
+            simulate --whole --seeds 100      nodes with real actors, workflows and messages in them
 
             Exits with 1 if a promise was broken, after printing the command that repeats it.
             """)
@@ -29,6 +30,8 @@ struct Simulate: ParsableCommand {
     @Option(help: "Copies of each partition; otherwise 2 or 3, as the seed says.") var copies: Int?
     @Option(help: "Does without one of the rules of replication, which must be noticed, for example R5.")
     var without: String?
+    @Flag(help: "Runs whole nodes, with real actors and workflows in them, in place of counters.")
+    var whole = false
     @Flag(help: "Finds the fewest faults with which the seed still fails.") var shrink = false
     @Option(
         help: ArgumentHelp(
@@ -70,7 +73,7 @@ struct Simulate: ParsableCommand {
     }
 
     private func settings(_ seed: UInt64) -> SimulationSettings {
-        var settings = SimulationSettings.swarm(seed: seed, machines: machines, copies: copies)
+        var settings = SimulationSettings.plan(whole: whole, seed: seed, machines: machines, copies: copies)
         if let without { settings.leaveOut(rule: without) }
         if let faultyMillis { settings.faultyMicros = faultyMillis * 1_000 }
         settings.keptFaults = keptFaults
@@ -86,7 +89,11 @@ struct Simulate: ParsableCommand {
             print(settings.plan)
             print(
                 "seed \(seed): \(report.virtualMicros / 1_000) virtual ms, \(report.events) events,",
-                "\(report.acknowledged) answers, trace hash \(String(report.traceHash, radix: 16))")
+                "\(report.acknowledged) answers,",
+                whole
+                    ? "\(report.records) turns, \(report.effects) effects (\(report.lateEffects) by lost owners),"
+                    : "",
+                "trace hash \(String(report.traceHash, radix: 16))")
         } catch {
             for line in error.trace { print(line) }
             print(settings.plan)

@@ -6,7 +6,7 @@ enum Budget {
     static let seeds = number("APUS_SIMULATION_SEEDS") ?? 1_000
     static let from = number("APUS_SIMULATION_FROM") ?? 0
 
-    private static func number(_ name: String) -> UInt64? {
+    static func number(_ name: String) -> UInt64? {
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
     }
 

@@ -40,6 +40,21 @@ private enum Counter: SequentialModel {
         #expect(answers > 30 * 20)
     }
 
+    /// The same for counters that are real actors.
+    @Test func isLinearizableInWholeNodes() throws {
+        var answers = 0
+        for seed: UInt64 in 6_000..<6_006 {
+            var settings = SimulationSettings.whole(seed: seed)
+            settings.recordsHistory = true
+            let history = try Simulation.run(settings).history
+            answers += history.count
+            let verdict = verdict(history)
+            if let explanation = verdict.explanation { Issue.record("seed \(seed): \(explanation)") }
+            #expect(verdict.isLinearizable)
+        }
+        #expect(answers > 6 * 10)
+    }
+
     /// The checker would notice.
     @Test func aStaleReadOrADoubleCountIsSeen() throws {
         var settings = SimulationSettings(seed: 1)

@@ -140,9 +140,10 @@ extension LiveActor: RunDriver {
         }
         // Taking messages and recording that is one commit (W31).
         let took = { [self] (messages: [TakenMessage]) in
+            let gone = shard.settings.rules.contains(.takenWithRecord) ? messages : []
             record(
                 [entry(.next(deadline: deadline, taken: messages), at: node)]
-                    + messages.map { .delete(.message, id: TurnOperation.itemID($0.number)) }
+                    + gone.map { .delete(.message, id: TurnOperation.itemID($0.number)) }
             ) {
                 resume(.success((node, messages)))
             }

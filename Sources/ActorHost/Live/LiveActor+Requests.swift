@@ -266,7 +266,7 @@ extension LiveActor {
 
 extension ActorRequest {
     /// What the actor recognises the request by. A message's deduplication key stands above whoever sends it.
-    var identityInActor: RequestIdentityID? {
+    package var identityInActor: RequestIdentityID? {
         switch operation {
         case .send(let queue, _, let options):
             if let key = options.deduplicationKey {
@@ -288,7 +288,7 @@ extension RequestIdentity {
         if case .session(_, _, let acknowledged) = self { acknowledged } else { 0 }
     }
 
-    var identityInActor: RequestIdentityID {
+    package var identityInActor: RequestIdentityID {
         switch self {
         case .session(let id, let sequence, _): .session(id, sequence: sequence)
         case .key(let key): .key(key)

@@ -19,13 +19,13 @@ extension LiveActor {
         if case .step(let state, let recordedAttempts, let recordedFailures, let recordedStart) = recorded {
             (attempts, failures, startedAt) = (recordedAttempts, recordedFailures, recordedStart)
             switch state {
-            case .completed(let value):
+            case .completed(let value) where shard.settings.rules.contains(.recordedSteps):
                 return continuation.resume(returning: .recorded(value))
             case .failed(let failure, let timedOut):
                 return continuation.resume(
                     throwing: stepFailure(node, failure, timedOut, attempts, failures))
             case .retrying(let at): retryAt = at
-            case .started: break
+            case .started, .completed: break
             }
         }
         let step = StepExecution(
@@ -198,11 +198,10 @@ extension LiveActor {
     }
 
     private func retry(_ step: StepExecution, after asked: Duration?) {
-        var generator = SystemRandomNumberGenerator()
         let delay =
             asked
             ?? step.request.retry.delay(
-                after: step.attempts, chance: Double.random(in: 0..<1, using: &generator))
+                after: step.attempts, chance: Double.random(in: 0..<1, using: &shard.chance))
         let at = (now + delay).rawValue
         var operations = [
             entry(

@@ -146,7 +146,8 @@ final class LiveActor: @unchecked Sendable {
         for item in try shard.store.items(of: id, in: partition, space: .message) {
             mailbox.restore(try QueuedMessage.decode(item.body))
         }
-        for item in try shard.store.items(of: id, in: partition, space: .deduplication) {
+        let memories = try shard.store.items(of: id, in: partition, space: .deduplication)
+        for item in memories where shard.settings.rules.contains(.rememberedRequests) {
             try deduplication.restore(id: item.id, value: item.body)
         }
         if !retention.isEmpty {
@@ -367,8 +368,9 @@ final class LiveActor: @unchecked Sendable {
     func closeRun() {
         guard !isRunClosed else { return }
         isRunClosed = true
-        let steps = steps.values
-        let waits = waits.values
+        // In a fixed order, because the code that hears of it can tell.
+        let steps = steps.sorted { $0.key < $1.key }.map(\.value)
+        let waits = waits.sorted { $0.key < $1.key }.map(\.value)
         self.steps.removeAll()
         self.waits.removeAll()
         for step in steps {
@@ -386,7 +388,7 @@ final class LiveActor: @unchecked Sendable {
         for request in takeParkedRequests() { request.reply(.failure(.notOwner)) }
         for body in takeParkedMessages() { body() }
         closeRun()
-        for execution in actions.values {
+        for (_, execution) in actions.sorted(by: { $0.key < $1.key }) {
             execution.isOver = true
             execution.task?.cancel()
         }
@@ -444,7 +446,8 @@ final class LiveActor: @unchecked Sendable {
     func timerFired() {
         armed = nil
         guard phase == .awake else { return }
-        let time = now.rawValue
+        // Without the rule, what is due within half a second counts as due.
+        let time = now.rawValue + (shard.settings.rules.contains(.timersInTime) ? 0 : 500_000)
         expireWaiters(time)
         expireActions(time)
         for (ticket, step) in steps.sorted(by: { $0.key < $1.key }) where (step.deadline ?? .max) <= time {

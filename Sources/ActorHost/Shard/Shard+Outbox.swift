@@ -22,7 +22,8 @@ extension Shard {
             for item in try store.items(of: .partition, in: log.id, space: .outbox) {
                 try mail.outbox.restore(id: item.id, value: item.body)
             }
-            for item in try store.items(of: .partition, in: log.id, space: .inbox) {
+            let streams = try store.items(of: .partition, in: log.id, space: .inbox)
+            for item in streams where settings.rules.contains(.inboxPositions) {
                 try mail.inbox.restore(id: item.id, value: item.body)
             }
         } catch {
@@ -80,7 +81,8 @@ extension Shard {
         for partition in due {
             guard let log = partitions[partition], log.isServing, !log.mail.isDamaged else { continue }
             let shipments = log.mail.outbox.ship(
-                from: partition, committed: log.committed, now: reading.monotonic)
+                from: partition,
+                committed: settings.rules.contains(.outboxAfterCommit) ? log.committed : log.position, now: reading.monotonic)
             for shipment in shipments {
                 carry(shipment.batch) { [self] result in
                     executor.post { self.noteResult(result, of: shipment) }

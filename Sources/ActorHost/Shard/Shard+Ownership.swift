@@ -74,6 +74,7 @@ extension Shard {
     }
 
     private func scheduleDue(_ log: PartitionLog) {
+        guard settings.rules.contains(.wakesDueActors) else { return }
         do {
             for due in try store.dueActors(in: log.id, through: .max, limit: .max) {
                 let time = due.wakeAt == LiveActor.wakeOnStart ? 0 : due.wakeAt
@@ -123,7 +124,8 @@ extension Shard {
         departing[log.id] = nil
         appliedWanted.remove(log.id)
         outgoing.removeAll { $0.partition == log.id }
-        for actor in log.actors.values {
+        // In a fixed order, because the code that hears of it can tell; so are the endings below.
+        for (_, actor) in log.actors.sorted(by: { $0.key < $1.key }) {
             if live[actor.address] === actor { live[actor.address] = nil }
             actor.lose()
         }
@@ -143,9 +145,11 @@ extension Shard {
         timers.cancelAll { gone.contains($0.partition) }
         parkedRuns = parkedRuns.filter { !gone.contains($0.partition) }
         for key in dueAtStart.filter({ gone.contains($0.partition) }) { noteStarted(key) }
-        for (address, list) in subscribers where gone.contains(ring.partition(of: address)) {
-            subscribers[address] = nil
-            for subscriber in list { subscriber.end(of: address, .moved) }
+        let left = subscribers.keys.filter { gone.contains(ring.partition(of: $0)) }
+        for address in left.sorted() {
+            for subscriber in subscribers.removeValue(forKey: address) ?? [] {
+                subscriber.end(of: address, .moved)
+            }
         }
     }
 }

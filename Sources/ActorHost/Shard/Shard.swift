@@ -62,6 +62,8 @@ final class Shard: @unchecked Sendable {
     /// Partitions for whose tables something waits.
     var appliedWanted: Set<PartitionID> = []
     var counters = HostCounters()
+    /// What is left to chance, such as the jitter of retries.
+    var chance: SplitMix64
 
     init(
         index: Int, store: any HostStore, clock: any HostClock, kinds: [String: any ActorKindDefinition],
@@ -74,14 +76,19 @@ final class Shard: @unchecked Sendable {
         self.settings = settings
         self.logger = logger
         watch = ShardWatch(shard: index, logger: logger)
+        let seed = settings.steppedSeed.map { ~$0 &+ UInt64(index) }
+        chance = SplitMix64(seed: seed ?? UInt64.random(in: .min ... .max))
         ring = store.identity.ring
         reading = clock.reading()
     }
 
     func start() {
-        executor.start(
-            name: "apus-shard-\(index)", begin: { [self] in begin() }, flush: { [self] in flush() },
-            deadline: { [self] in deadline() })
+        let duties = ShardExecutor.Duties(
+            begin: { [self] in begin() }, flush: { [self] in flush() }, deadline: { [self] in deadline() })
+        if let seed = settings.steppedSeed {
+            return executor.startStepped(seed: seed &+ UInt64(index), duties)
+        }
+        executor.start(name: "apus-shard-\(index)", duties)
         if clock.isReal { watch.start(executor, limit: settings.blockedLimit) }
     }
 
@@ -158,6 +165,8 @@ final class Shard: @unchecked Sendable {
         let record = log.seal(body, reading)
         outgoing.append(record)
         counters.records += 1
+        // Without the rule, what it posts need not wait.
+        if !settings.rules.contains(.outboxAfterCommit) { mailDue.insert(log.id) }
         return record.position
     }
 
@@ -174,6 +183,7 @@ final class Shard: @unchecked Sendable {
 
     func whenCommitted(_ log: PartitionLog, _ release: Release) {
         if log.isOver { return release.drop() }
+        if !settings.rules.contains(.outputGate) { return release.perform() }
         if log.isCommitted { return release.perform() }
         log.hold(release)
     }
@@ -315,6 +325,7 @@ final class Shard: @unchecked Sendable {
             counters.hibernations - hibernationsAtTrim >= Self.hibernationsPerTrim / 16
         else { return }
         hibernationsAtTrim = counters.hibernations
+        guard settings.steppedSeed == nil else { return }
         Thread.start(name: "apus-trim") { apus_allocator_trim() }
     }
 

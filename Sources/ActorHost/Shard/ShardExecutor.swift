@@ -1,5 +1,6 @@
 import DequeModule
 import Synchronization
+import TimeAndChance
 
 #if canImport(Glibc)
 import Glibc
@@ -25,6 +26,17 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
         var isStopped = false
     }
 
+    /// What a shard does around its work; all of it is called where the work runs.
+    struct Duties {
+        /// Called before each round of work.
+        var begin: () -> Void
+        /// Called after each round of work; hands on what gathered.
+        var flush: () -> Void
+        /// Called before the thread waits; for how many microseconds it may wait at the most, nil for no
+        /// limit.
+        var deadline: () -> UInt64?
+    }
+
     private let inbox = Mutex(Inbox())
     private let parker = Parker()
     private let threadID = Atomic<UInt>(0)
@@ -32,28 +44,50 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
     /// Counts pieces of work; written by the thread only.
     private let done = Atomic<UInt64>(0)
     private let waits = Atomic<Bool>(false)
+    /// What a stepped executor does around its work; a thread keeps that to itself.
+    private var duties: Duties?
+    /// Decides which task goes on next, if that is not the one that is ready for longest.
+    private var order: SplitMix64?
     /// Work done between two flushes, at the most.
     static let roundMax = 512
 
     /// Starts the thread.
-    /// - Parameters:
-    ///   - begin: called on the thread before each round of work.
-    ///   - flush: called on the thread after each round of work; hands on what gathered.
-    ///   - deadline: called on the thread before it waits; for how many microseconds it may wait at the most,
-    ///     nil for no limit.
-    func start(
-        name: String, begin: @escaping () -> Void, flush: @escaping () -> Void,
-        deadline: @escaping () -> UInt64?
-    ) {
+    func start(name: String, _ duties: Duties) {
         // Handed to the new thread and used nowhere else.
-        nonisolated(unsafe) let begin = begin
-        nonisolated(unsafe) let flush = flush
-        nonisolated(unsafe) let deadline = deadline
+        nonisolated(unsafe) let duties = duties
         Thread.start(name: name) { [self] in
             threadID.store(Self.currentThread, ordering: .releasing)
-            loop(begin, flush, deadline)
+            loop(duties)
         }
     }
+
+    // MARK: Without a thread
+
+    /// Lets whoever made it run the rounds, by `step`.
+    /// - Parameter seed: decides in which order tasks that are ready go on, which Swift leaves open. What was
+    ///   posted keeps its order: the host counts on that.
+    func startStepped(seed: UInt64, _ duties: Duties) {
+        self.duties = duties
+        order = SplitMix64(seed: seed)
+    }
+
+    /// Runs one round on the calling thread, in place of a thread of its own.
+    /// - Returns: whether there was something to do, or is.
+    @discardableResult
+    func step() -> Bool {
+        guard let duties else { return false }
+        threadID.store(Self.currentThread, ordering: .relaxed)
+        defer { threadID.store(0, ordering: .relaxed) }
+        return round(duties).isBusy
+    }
+
+    /// Whether a stepped executor has something to do besides what is due at some time.
+    var hasWork: Bool { !local.isEmpty || inbox.withLock { !$0.work.isEmpty } }
+
+    /// Ends what `startStepped` began.
+    func endStepped() { duties = nil }
+
+    // MARK: Work
 
     var isCurrent: Bool { threadID.load(ordering: .relaxed) == Self.currentThread }
 
@@ -103,27 +137,41 @@ final class ShardExecutor: TaskExecutor, @unchecked Sendable {
         if wasEmpty { parker.unpark() }
     }
 
-    private func loop(_ begin: () -> Void, _ flush: () -> Void, _ deadline: () -> UInt64?) {
+    private func loop(_ duties: Duties) {
         while true {
-            let (arrived, isStopped) = inbox.withLock { inbox in
-                defer { inbox.work.removeAll(keepingCapacity: true) }
-                return (inbox.work, inbox.isStopped)
-            }
-            local.append(contentsOf: arrived)
-            begin()
-            var done = 0
-            while done < Self.roundMax, let work = local.popFirst() {
-                run(work)
-                done += 1
-            }
-            let wait = deadline()
-            flush()
-            if !local.isEmpty || !arrived.isEmpty { continue }
+            let (isBusy, isStopped, wait) = round(duties)
+            if isBusy { continue }
             if isStopped { return }
             waits.store(true, ordering: .relaxed)
             parker.park(micros: wait)
             waits.store(false, ordering: .relaxed)
         }
+    }
+
+    /// Does what has arrived, and hands on what comes of it.
+    private func round(_ duties: Duties) -> (isBusy: Bool, isStopped: Bool, wait: UInt64?) {
+        let (arrived, isStopped) = inbox.withLock { inbox in
+            defer { inbox.work.removeAll(keepingCapacity: true) }
+            return (inbox.work, inbox.isStopped)
+        }
+        local.append(contentsOf: arrived)
+        duties.begin()
+        var done = 0
+        while done < Self.roundMax, let work = nextWork() {
+            run(work)
+            done += 1
+        }
+        let wait = duties.deadline()
+        duties.flush()
+        return (!local.isEmpty || !arrived.isEmpty, isStopped, wait)
+    }
+
+    private func nextWork() -> Work? {
+        guard order != nil, local.count > 1 else { return local.popFirst() }
+        let index = Int((order?.next() ?? 0) % UInt64(local.count))
+        if case .job = local[index] { return local.remove(at: index) }
+        let first = local.firstIndex { if case .call = $0 { true } else { false } }
+        return local.remove(at: first ?? index)
     }
 
     private func run(_ work: Work) {

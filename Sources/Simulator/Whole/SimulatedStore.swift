@@ -1,0 +1,151 @@
+import ActorHost
+import ByteCoding
+import Identifiers
+import MailboxCore
+import PartitionStore
+import TimeAndChance
+
+/// The storage of a simulated process as its host sees it: `ReplicationDriver`, without threads. What the
+/// host brings gathers until the simulation takes it; what the tables have is read from the machine's disk.
+///
+/// Sound to share: a simulation has one thread.
+final class SimulatedStore: HostStore, @unchecked Sendable {
+    let identity: StoreIdentity
+    private unowned let machine: SimulatedMachine
+    private(set) var records: [SealedRecord] = []
+    private(set) var reads: [(partition: PartitionID, reply: @Sendable (Bool) -> Void)] = []
+    /// Somebody waits for the tables.
+    var wantsApply = false
+    /// The process has ended: nothing reaches the disk or the others any more.
+    var isDead = false
+    private(set) var onEvents: (@Sendable ([PartitionEvent]) -> Void)?
+    private(set) var onApplied: (@Sendable ([DurableMark]) -> Void)?
+
+    init(_ identity: StoreIdentity, on machine: SimulatedMachine) {
+        self.identity = identity
+        self.machine = machine
+    }
+
+    var hasNews: Bool { !records.isEmpty || !reads.isEmpty }
+
+    func takeRecords() -> [SealedRecord] {
+        defer { records = [] }
+        return records
+    }
+
+    func takeReads() -> [(partition: PartitionID, reply: @Sendable (Bool) -> Void)] {
+        defer { reads = [] }
+        return reads
+    }
+
+    func end() {
+        isDead = true
+        (records, reads) = ([], [])
+        (onEvents, onApplied) = (nil, nil)
+    }
+
+    // MARK: HostStore
+
+    var backlogBytes: Int { 0 }
+    var startsEmptyLogs: Bool { true }
+
+    func start(
+        onEvents: @escaping @Sendable ([PartitionEvent]) -> Void,
+        onFailure: @escaping @Sendable (StoreError) -> Void
+    ) { self.onEvents = onEvents }
+
+    func append(_ records: [SealedRecord]) { if !isDead { self.records += records } }
+
+    func confirmRead(_ partition: PartitionID, _ reply: @escaping @Sendable (Bool) -> Void) {
+        if isDead { reply(false) } else { reads.append((partition, reply)) }
+    }
+
+    func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void) { onApplied = handler }
+    func requestApply(_ partitions: [PartitionID]) { wantsApply = true }
+    func close() {}
+
+    private func tables(_ partition: PartitionID) -> PartitionRows {
+        machine.disk.partitions[Int(partition.rawValue)].rows ?? PartitionRows()
+    }
+
+    func appliedPosition(of partition: PartitionID) -> LogPosition {
+        machine.disk.partitions[Int(partition.rawValue)].applied
+    }
+
+    func actor(at address: ActorAddress, in partition: PartitionID) -> StoredActor? {
+        tables(partition).row(at: address)?.stored
+    }
+
+    func actor(_ id: ActorID, in partition: PartitionID) -> StoredActor? {
+        tables(partition).rows[id]?.stored
+    }
+
+    func items(of actor: ActorID, in partition: PartitionID, space: ItemSpace) -> [StoredItem] {
+        tables(partition).items(of: actor, space).map { StoredItem(id: $0.key, body: $0.value) }
+            .sorted { $0.id.lexicographicallyPrecedes($1.id) }
+    }
+
+    func dueActors(
+        in partition: PartitionID, through time: UInt64, limit: Int
+    ) -> [(id: ActorID, address: ActorAddress, wakeAt: UInt64)] {
+        let due = tables(partition).rows.values.compactMap { row in
+            row.stored.wakeAt.map { (id: row.stored.id, address: row.stored.address, wakeAt: $0) }
+        }
+        return Array(
+            due.filter { $0.wakeAt <= time }.sorted { ($0.wakeAt, $0.id) < ($1.wakeAt, $1.id) }
+                .prefix(limit))
+    }
+
+    func actors(
+        in partition: PartitionID, kind: String?, limit: Int, after: ActorAddress?
+    ) -> [StoredActor] {
+        let all = tables(partition).rows.values.map(\.stored).sorted { $0.address < $1.address }
+        let fitting = all.filter { stored in
+            (kind.map { stored.address.kind.name == $0 } ?? true)
+                && (after.map { stored.address > $0 } ?? true)
+        }
+        return Array(fitting.prefix(limit))
+    }
+}
+
+/// Brings messages between partitions of different nodes, as `MeshCarrier` does: what the host gives away
+/// gathers until the simulation sends it.
+///
+/// Sound to share: a simulation has one thread.
+final class SimulatedCarrier: PartitionCarrier, @unchecked Sendable {
+    private(set) var outgoing: [(batch: MessageBatch, done: @Sendable (BatchResult) -> Void)] = []
+    /// On their way: to which machine, and who waits.
+    var pending: [UInt64: (machine: Int, done: @Sendable (BatchResult) -> Void)] = [:]
+    var nextID: UInt64
+    var isDead = false
+
+    init(process: Int) { nextID = UInt64(process) << 32 }
+
+    func carry(_ batch: MessageBatch, _ done: @escaping @Sendable (BatchResult) -> Void) {
+        if !isDead { outgoing.append((batch, done)) }
+    }
+
+    func take() -> [(batch: MessageBatch, done: @Sendable (BatchResult) -> Void)] {
+        defer { outgoing = [] }
+        return outgoing
+    }
+
+    func end() {
+        isDead = true
+        (outgoing, pending) = ([], [:])
+    }
+}
+
+/// The clock of all machines, which the simulation sets.
+///
+/// Sound to share: a simulation has one thread.
+final class SimulatedClock: HostClock, @unchecked Sendable {
+    /// What the wall clock shows at the beginning.
+    static let start: UInt64 = 1_700_000_000_000_000
+    var now: UInt64 = 0
+    var isReal: Bool { false }
+
+    func reading() -> ClockReading {
+        ClockReading(wall: Timestamp(rawValue: Self.start + now), monotonic: now)
+    }
+}

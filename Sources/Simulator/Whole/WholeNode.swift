@@ -1,0 +1,92 @@
+import ActorHost
+import ClientProtocol
+import Identifiers
+import MailboxCore
+import PartitionStore
+import ReplicationCore
+
+/// The real host of a simulated process, and what its node's other threads know.
+final class WholeNode {
+    let host: ActorHost
+    let store: SimulatedStore
+    let carrier: SimulatedCarrier
+    let port: WorldPort
+    let replies = ReplyBox()
+    /// Its threads are about to get to their work, or when they must.
+    var isRoundPlanned = false
+    var wakeAt = UInt64.max
+    var isApplyPlanned = false
+    /// By partition, the latest time of any record that was ever in its log here.
+    var times: [UInt64]
+    /// What the host is to hear after the round.
+    var events: [PartitionEvent] = []
+    /// Who waits for which confirmation of an epoch.
+    var reads: [UInt64: @Sendable (Bool) -> Void] = [:]
+    /// The epoch in which the host has last begun to own each partition.
+    var epochs: [PartitionID: Epoch] = [:]
+    /// Requests that are not answered.
+    var asks: [UInt64: RoutedAsk] = [:]
+    var nextAsk: UInt64 = 1
+    /// Who owned each partition by the last map.
+    var owners: [PartitionID: NodeID] = [:]
+
+    init(host: ActorHost, store: SimulatedStore, carrier: SimulatedCarrier, port: WorldPort, times: [UInt64])
+    {
+        self.host = host
+        self.store = store
+        self.carrier = carrier
+        self.port = port
+        self.times = times
+    }
+
+    var hasWork: Bool {
+        store.hasNews || !carrier.outgoing.isEmpty || port.hasNews || !replies.all.isEmpty
+            || (0..<host.shardCount).contains { host.hasWork($0) }
+    }
+
+    func noteTimes(of writes: [(partition: PartitionID, write: LogWrite)]) {
+        for case (let partition, .append(let records)) in writes {
+            times[Int(partition.rawValue)].formMax(records.last?.time ?? 0)
+        }
+    }
+}
+
+/// Answers of a host that the simulation has not taken.
+///
+/// Sound to share: a simulation has one thread.
+final class ReplyBox: @unchecked Sendable {
+    enum Answer {
+        case ask(UInt64, Result<ActorReply, ActorError>)
+        /// To a batch that came from another machine.
+        case mail(UInt64, BatchResult, to: Int)
+    }
+
+    private(set) var all: [Answer] = []
+    func add(_ answer: Answer) { all.append(answer) }
+
+    func take() -> [Answer] {
+        defer { all = [] }
+        return all
+    }
+}
+
+/// A request on its way through a node, like a `RoutedCall`.
+struct RoutedAsk {
+    enum Place: Equatable {
+        /// It waits for an owner.
+        case nowhere
+        case host
+        case machine(Int)
+    }
+
+    /// The machine or client that asks, and its name for the request.
+    var asker: Int
+    var id: UInt64
+    var request: ActorRequest
+    var until: UInt64
+    var place = Place.nowhere
+}
+
+extension UInt64 {
+    mutating func formMax(_ other: UInt64) { self = Swift.max(self, other) }
+}

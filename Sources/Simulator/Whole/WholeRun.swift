@@ -1,0 +1,153 @@
+import Apus
+import ByteCoding
+import ClientProtocol
+import Identifiers
+import PartitionStore
+import WorkflowCore
+
+/// What there is besides in a simulation of whole nodes: the outside world, clients that ask actors, and the
+/// checks' view of what is committed.
+struct WholeRun {
+    let plan: WholePlan
+    let ring: HashRing
+    let clock = SimulatedClock()
+    var world = OutsideWorld()
+    var committed: CommittedState
+    var callers: [WholeCaller] = []
+    /// The next job of an errand.
+    var nextJob = 1
+    /// Bounds how often the healed cluster is looked at.
+    var looksAgainAt: UInt64 = 0
+
+    init(_ plan: WholePlan, cluster: ClusterID, ring: HashRing) {
+        self.plan = plan
+        self.ring = ring
+        committed = CommittedState(
+            StoreIdentity(
+                cluster: cluster, node: NodeID(rawValue: 0), store: StoreID(high: 0, low: 0),
+                incarnation: Incarnation(rawValue: 0), ring: ring))
+    }
+
+    static func address(_ kind: String, _ number: Int) -> ActorAddress {
+        guard let kind = try? ActorKind(kind), let key = try? ActorKey(["\(number)"]) else {
+            // Both are constants of this file's users.
+            preconditionFailure("\(kind) is a name, and a number is a key")
+        }
+        return ActorAddress(kind: kind, key: key)
+    }
+
+    // MARK: The end
+
+    private func states<State: Decodable>(_ kind: String, _ type: State.Type) -> [(address: ActorAddress, State)] {
+        committed.partitions.flatMap { partition in
+            partition.rows.rows.values.compactMap { row in
+                guard row.stored.address.kind.name == kind else { return nil }
+                let state = row.stored.state.flatMap { try? PayloadCoding.decode(type, from: $0) }
+                return state.map { (row.stored.address, $0) }
+            }
+        }.sorted { $0.0 < $1.0 }
+    }
+
+    /// What has not come to its end yet; I14 and I15: no deadline is long over, no message stays.
+    func whatIsMissing(at time: UInt64) -> String? {
+        for caller in callers {
+            if let call = caller.call { return "client \(caller.index) waits for \(call.request.target)" }
+        }
+        for (number, partition) in committed.partitions.enumerated() {
+            if partition.rows.items(of: .partition, .outbox).keys.contains(where: { $0.suffix(8).contains { $0 != 0 } }) {
+                return "I13: messages wait in the outbox of p\(number)"
+            }
+            if !partition.rows.items(of: .partition, .call).isEmpty {
+                return "a call of an action waits in p\(number)"
+            }
+            for row in partition.rows.rows.values.sorted(by: { $0.stored.id < $1.stored.id }) {
+                if let missing = whatIsMissing(of: row, at: time) {
+                    return "p\(number) \(row.stored.address): \(missing)"
+                }
+            }
+        }
+        let served = states("teller", Teller.State.self).reduce(0) { $0 + $1.1.served }
+        let orders = callers.reduce(0) { $0 + $1.orders }
+        if served < orders { return "I15: \(served) orders of \(orders) are served" }
+        let done = states("errand", Errand.State.self).reduce(0) { $0 + $1.1.done.count }
+        let jobs = callers.reduce(0) { $0 + $1.jobs.count }
+        return done < jobs ? "I15: \(done) jobs of \(jobs) are done" : nil
+    }
+
+    private func whatIsMissing(of row: PartitionRows.Row, at time: UInt64) -> String? {
+        if !(row.items[.message] ?? [:]).isEmpty { return "I15: messages wait" }
+        for (_, body) in row.items[.history] ?? [:] {
+            guard let entry = try? HistoryEntry.decode(body) else { return "an entry cannot be read" }
+            var due: UInt64?
+            switch entry.operation {
+            case .sleep(let until, false): due = until
+            case .next(let deadline, nil): due = deadline
+            case .step(.retrying(let at), _, _, _): due = at
+            case .call(_, let deadline, .waiting): due = deadline
+            default: break
+            }
+            if let due, due + Self.lateMicros < time { return "I14: \(entry.path) was due at \(due)" }
+        }
+        if let run = row.stored.run.flatMap({ try? RunRecord.decode($0) }),
+            run.status == .failed || run.status == .stalled
+        {
+            return "its run is \(run.status): \(run.detail) \(run.failure?.message ?? "")"
+        }
+        return nil
+    }
+
+    /// So much later than its time a deadline may be noticed in a healed cluster.
+    private static let lateMicros: UInt64 = 5_000_000
+
+    /// I12, I15, I20: everything was done once, and the money is what it was.
+    func breachAtEnd() -> String? {
+        let accounts = states("account", Account.State.self)
+        let total = accounts.reduce(0) { $0 + $1.1.balance }
+        if total != accounts.count * Account.opening {
+            return "I20: \(accounts.count) accounts have \(total), not \(accounts.count * Account.opening)"
+        }
+        for (address, state) in accounts {
+            let bumps = callers.reduce(0) { $0 + ($1.bumps[address] ?? 0) }
+            if state.bumps != bumps { return "I12: \(address) counts \(state.bumps) of \(bumps) calls" }
+            let sent = callers.reduce(0) { $0 + ($1.sent[address] ?? 0) }
+            if state.sent != sent { return "I12: \(address) has sent \(state.sent) of \(sent) transfers" }
+        }
+        let served = states("teller", Teller.State.self).reduce(0) { $0 + $1.1.served }
+        let orders = callers.reduce(0) { $0 + $1.orders }
+        if served != orders { return "I15: \(served) orders of \(orders) are served" }
+        let done = states("errand", Errand.State.self).flatMap(\.1.done).sorted()
+        let jobs = callers.flatMap(\.jobs).sorted()
+        if done != jobs { return "I15: the jobs \(done) are done, \(jobs) were asked for" }
+        return nil
+    }
+}
+
+/// Somebody who asks one actor after the other, under one session.
+struct WholeCaller {
+    enum Kind {
+        case bump, look, transfer
+        case order
+        case job(Int)
+    }
+
+    struct Call {
+        var kind: Kind
+        var request: ActorRequest
+        var partition: PartitionID
+        var sequence: UInt64
+        var attempt: UInt64
+        var calledAt: UInt64
+        /// The largest count that anybody had been told when the call began.
+        var floor: UInt64
+    }
+
+    var index: Int
+    var sequence: UInt64 = 0
+    var call: Call?
+    var bumps: [ActorAddress: Int] = [:]
+    var sent: [ActorAddress: Int] = [:]
+    var orders = 0
+    var jobs: [Int] = []
+
+    var session: SessionID { SessionID(high: 77, low: UInt64(index)) }
+}

@@ -1,0 +1,65 @@
+import Simulator
+import Testing
+
+/// Real hosts with real actors, workflows and messages in every process of a simulated cluster.
+@Suite("Whole nodes in virtual time") struct WholeTests {
+    private static let seeds = Budget.number("APUS_SIMULATION_WHOLE") ?? 24
+
+    /// I1 to I20: replies, effects and messages after their commit, each request and message once, timers in
+    /// time, each item of a queue until it is done, each result of a step once, and no money made or lost.
+    @Test func nothingIsLostMadeOrDoneTwice() async {
+        let seeds = Budget.from..<Budget.from + Self.seeds
+        let (totals, failures) = await Budget.run(seeds) { SimulationSettings.whole(seed: $0) }
+        for failure in failures.prefix(3) { Issue.record("\(failure)") }
+        #expect(failures.isEmpty)
+        print("\(totals.runs) whole plans, \(Int(totals.virtualSeconds)) virtual s, \(totals.acknowledged)")
+        print("answers, \(totals.records) turns, \(totals.effects) effects; faults: \(totals.faultsByKind)")
+        // Nothing is shown by clusters in which nothing happens.
+        #expect(totals.acknowledged > totals.runs * 20)
+        #expect(totals.records > totals.runs * 100)
+        #expect(totals.effects > totals.runs * 5)
+    }
+
+    /// Everything follows from the seed, user code included: nothing of it runs on other threads, and no
+    /// order depends on how dictionaries hash.
+    @Test(arguments: [1, 5, 8] as [UInt64]) func theSameSeedDoesTheSame(seed: UInt64) throws {
+        let settings = SimulationSettings.whole(seed: seed)
+        let first = try Simulation.run(settings)
+        #expect(try Simulation.run(settings) == first)
+        #expect(try Simulation.run(.whole(seed: seed + 100)).traceHash != first.traceHash)
+    }
+
+    struct Case: CustomTestStringConvertible, Sendable {
+        var rule: String
+        /// The number of the invariant that notices.
+        var invariant: String
+        /// Several times as many as it takes.
+        var seeds: UInt64
+        var testDescription: String { rule }
+    }
+
+    static let cases = [
+        Case(rule: "R17", invariant: "I17", seeds: 5),
+        Case(rule: "host-outbox-after-commit", invariant: "I17", seeds: 30),
+        Case(rule: "host-inbox-positions", invariant: "I13", seeds: 30),
+        Case(rule: "host-remembered-requests", invariant: "I12", seeds: 10),
+        Case(rule: "host-timers-in-time", invariant: "I14", seeds: 10),
+        Case(rule: "host-wakes-due-actors", invariant: "no progress", seeds: 10),
+        Case(rule: "host-recorded-steps", invariant: "I16", seeds: 10),
+        Case(rule: "host-taken-with-record", invariant: "I15", seeds: 10),
+    ]
+
+    /// Each rule of a host taken away must show.
+    @Test(arguments: cases) func aMissingRuleIsCaught(example: Case) {
+        #expect(SimulationSettings.ruleNames.contains(example.rule))
+        for seed in 0..<example.seeds {
+            var settings = SimulationSettings.whole(seed: seed)
+            settings.leaveOut(rule: example.rule)
+            do { _ = try Simulation.run(settings) } catch {
+                #expect(error.description.contains(example.invariant))
+                return print("without \(example.rule), seed \(seed): \(error)")
+            }
+        }
+        Issue.record("nobody notices in \(example.seeds) seeds that \(example.rule) is missing")
+    }
+}
