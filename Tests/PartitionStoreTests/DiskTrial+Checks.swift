@@ -18,6 +18,7 @@ extension DiskTrial {
                 note("durable \(commit.marks.map { "\($0.partition.rawValue):\($0.position.rawValue)" })")
             case .read(let partition, let after, let records):
                 try check(records, partition, after)
+            case .installed(let partition): installing.remove(partition)
             }
         }
     }
@@ -38,11 +39,18 @@ extension DiskTrial {
                 throw broken("reported as durable, and was never appended: \(commit)")
             }
             logs.add(pending[count])
+            noteReset(pending[count])
             count += 1
         } while !isMet()
         durable = logs
         pending.removeFirst(count)
         batches = batches.map { ($0.batch, max(0, $0.end - count)) }
+    }
+
+    /// What a snapshot brings is committed.
+    private func noteReset(_ entry: TrialEntry) {
+        guard case .reset(let partition, let records) = entry else { return }
+        committed[partition] = LogPosition(rawValue: UInt64(records.count))
     }
 
     /// Reads records back from the journal.
@@ -129,6 +137,7 @@ extension DiskTrial {
                         + Self.text(appended.ends))
             }
             logs.add(pending[count])
+            noteReset(pending[count])
             count += 1
         }
         note("found \(Self.text(found)), \(count) of \(pending.count) that were not acknowledged")
@@ -191,8 +200,7 @@ extension DiskTrial {
         batches = []
         for _ in 0..<10 { try step() }
         while store.stepJournal() { try hear() }
-        store.abandon()
-        self.store = nil
+        abandon()
         rots += 1
         let files = ["lanes/0/journal.db", "lanes/0/journal.db-wal", "lanes/0/witness", "identity"]
         let file = files[Int.random(in: 0..<files.count, using: &random)]

@@ -43,6 +43,8 @@ void apus_disk_die(apus_disk *disk, uint64_t after);
 void apus_disk_heal(apus_disk *disk);
 /// Whether a fault has shown itself since the last time the disk was healed.
 int apus_disk_has_failed(const apus_disk *disk);
+/// Whether every operation fails.
+int apus_disk_is_dead(const apus_disk *disk);
 /// Whether there is no room left.
 int apus_disk_is_full(const apus_disk *disk);
 /// A sync succeeds and syncs nothing.
