@@ -1,4 +1,5 @@
 import ByteCoding
+import DurableFiles
 import FaultyDisk
 import Identifiers
 import ReplicationCore
@@ -124,8 +125,8 @@ extension DiskTrial {
 
     // MARK: After a crash
 
-    /// What is found must be everything that was reported as durable, then some of what was appended after it,
-    /// in its order. It counts as durable from now on.
+    /// What is found must be everything that was reported as durable, then some of what was appended after
+    /// it, in its order. It counts as durable from now on.
     func recognize(_ store: PartitionStore) throws {
         let found = (0..<partitions).map { store.logEnd(of: PartitionID($0)) }
         var logs = durable
@@ -175,7 +176,9 @@ extension DiskTrial {
         }
     }
 
-    static func text(_ ends: [LogEnd]) -> String { "\(ends.map { "\($0.position.rawValue)/\($0.epoch.rawValue)" })" }
+    static func text(_ ends: [LogEnd]) -> String {
+        "\(ends.map { "\($0.position.rawValue)/\($0.epoch.rawValue)" })"
+    }
 
     // MARK: Rot
 
@@ -203,7 +206,12 @@ extension DiskTrial {
         abandon()
         rots += 1
         let files = ["lanes/0/journal.db", "lanes/0/journal.db-wal", "lanes/0/witness", "identity"]
-        let file = files[Int.random(in: 0..<files.count, using: &random)]
+        var file = files[Int.random(in: 0..<files.count, using: &random)]
+        if forgetsWitness {
+            file = files[1]
+            try DurableFile.replace(
+                configuration.directory + "/lanes/0/witness", with: Witness(sequence: 0, hash: 0).encoded())
+        }
         guard let place = disk.rot(configuration.directory + "/" + file, seed: random.next()) else { return }
         note("byte \(place) of \(file) rots")
         let again: PartitionStore

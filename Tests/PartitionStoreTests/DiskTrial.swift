@@ -12,9 +12,9 @@ struct BrokenPromise: Error, CustomStringConvertible {
     var description: String
 }
 
-/// Several lives of one store on a disk that fails, from a seed: appends, commits, truncations, and the end of
-/// each life at any moment, also inside of a commit or of an opening. After each, what is found must be what
-/// was promised, and nothing that was not appended.
+/// Several lives of one store on a disk that fails, from a seed: appends, commits, truncations, snapshots, and
+/// the end of each life at any moment, also inside of a commit or of an opening. After each, what is found must
+/// be what was promised, and nothing that was not appended.
 final class DiskTrial {
     /// What the store's callbacks said.
     final class Heard: Sendable {
@@ -62,6 +62,8 @@ final class DiskTrial {
     var isReplicated: Bool { configuration.isReplicated }
     /// A disk that says it syncs and does not, from the second life on.
     var isLying = false
+    /// Nothing but SQLite tells where the journal ends when a bit of its log flips.
+    var forgetsWitness = false
 
     var store: PartitionStore?
     var heard = Heard()
@@ -319,7 +321,10 @@ final class DiskTrial {
             } else if chance(1, of: 5) {
                 [.destroy]
             } else {
-                [.set(.state, bytes), chance(1, of: 3) ? .delete(.history, id: id) : .put(.history, id: id, bytes)]
+                [
+                    .set(.state, bytes),
+                    chance(1, of: 3) ? .delete(.history, id: id) : .put(.history, id: id, bytes),
+                ]
             }
         let sealed = maker.turn(actor, operations)
         return TrialRecord(sealed: sealed, end: maker.end, actor: actor, operations: operations)
