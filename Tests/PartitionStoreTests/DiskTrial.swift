@@ -12,9 +12,9 @@ struct BrokenPromise: Error, CustomStringConvertible {
     var description: String
 }
 
-/// Several lives of one store on a disk that fails, from a seed: appends, commits, truncations, snapshots, and
-/// the end of each life at any moment, also inside of a commit or of an opening. After each, what is found must
-/// be what was promised, and nothing that was not appended.
+/// Several lives of one store on a disk that fails, from a seed: appends, commits, truncations, snapshots,
+/// and the end of each life at any moment, also inside of a commit or of an opening. After each, what is
+/// found must be what was promised, and nothing that was not appended.
 final class DiskTrial {
     /// What the store's callbacks said.
     final class Heard: Sendable {
@@ -190,7 +190,8 @@ final class DiskTrial {
         heard = Heard()
         guard disk.openFiles == 0 else { throw broken("\(disk.openFiles) files were left open") }
         crashes += 1
-        if end != .process, end != .fault || chance(1, of: 2) {
+        let mayKeepPower = end == .fault || end == .middle
+        if end != .process, !mayKeepPower || chance(2, of: 3) {
             let seed = random.next()
             note("the power fails")
             disk.crash(seed: seed)
