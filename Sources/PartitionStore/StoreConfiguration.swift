@@ -47,7 +47,9 @@ public struct StoreConfiguration: Sendable {
     /// The store has no threads: whoever has it calls the steps of `PartitionStore+Steps.swift`.
     package var isStepped = false
     /// Time since some moment, by which intervals are measured.
-    package var clock: @Sendable () -> Duration = { [start = ContinuousClock.now] in ContinuousClock.now - start }
+    package var clock: @Sendable () -> Duration = { [start = ContinuousClock.now] in
+        ContinuousClock.now - start
+    }
     /// Draws identities and the numbers of snapshots.
     package var random: @Sendable () -> UInt64 = { .random(in: 0 ... .max) }
 

@@ -70,7 +70,7 @@ apus_disk *disk_of(const char *path) {
     return NULL;
 }
 
-int disk_is_dead(const apus_disk *disk) { return disk->is_dead; }
+int apus_disk_is_dead(const apus_disk *disk) { return disk->is_dead; }
 
 // MARK: Files
 

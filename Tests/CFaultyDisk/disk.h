@@ -32,7 +32,6 @@ enum outcome { GO, FAIL, FAIL_FULL, FAIL_SHORT };
 void disk_lock(void);
 void disk_unlock(void);
 apus_disk *disk_of(const char *path);
-int disk_is_dead(const apus_disk *disk);
 
 // All of these with the lock held.
 struct node *node_at(apus_disk *disk, const char *path);

@@ -32,7 +32,7 @@ static int file_close(sqlite3_file *file) {
 }
 
 static int file_read(sqlite3_file *file, void *bytes, int count, sqlite3_int64 offset) {
-    if (disk_is_dead(of(file)->node->disk)) return SQLITE_IOERR_READ;
+    if (apus_disk_is_dead(of(file)->node->disk)) return SQLITE_IOERR_READ;
     return real_of(file)->pMethods->xRead(real_of(file), bytes, count, offset);
 }
 
@@ -114,7 +114,7 @@ static const sqlite3_io_methods methods = {
 
 static int open_on(apus_disk *disk, const char *path, sqlite3_file *file, int flags, int *flags_out) {
     int is_new = access(path, F_OK) != 0 && (flags & SQLITE_OPEN_CREATE);
-    if (disk_is_dead(disk)) return SQLITE_CANTOPEN;
+    if (apus_disk_is_dead(disk)) return SQLITE_CANTOPEN;
     int error = is_new ? disk_may_create(disk, path) : 0;
     if (error) return result(error, SQLITE_CANTOPEN);
     int code = real->xOpen(real, path, real_of(file), flags, flags_out);

@@ -142,7 +142,8 @@ final class DiskTrial {
             write.removeThrough = middle.index
         }
         for index in next..<next + UInt64.random(in: 1..<5, using: &random) {
-            let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: index), count: [2, 700, 5_000][Int(index % 3)])
+            let bytes = [UInt8](
+                repeating: UInt8(truncatingIfNeeded: index), count: [2, 700, 5_000][Int(index % 3)])
             write.entries.append(
                 Raft.Entry(
                     position: Raft.Position(term: hard.term, index: index), payload: .command(bytes)))

@@ -82,6 +82,9 @@ package final class FaultyDisk {
     /// Whether a fault has shown itself since the disk was healed.
     package var hasFailed: Bool { apus_disk_has_failed(handle) != 0 }
 
+    /// Whether every operation fails.
+    package var isDead: Bool { apus_disk_is_dead(handle) != 0 }
+    /// Whether nothing can become longer.
     package var isFull: Bool { apus_disk_is_full(handle) != 0 }
 
     /// Says that it syncs, and does not.

@@ -1,4 +1,5 @@
 import ByteCoding
+import DurableFiles
 import FaultyDisk
 import Identifiers
 import ReplicationCore
@@ -18,6 +19,7 @@ extension DiskTrial {
                 note("durable \(commit.marks.map { "\($0.partition.rawValue):\($0.position.rawValue)" })")
             case .read(let partition, let after, let records):
                 try check(records, partition, after)
+            case .installed(let partition): installing.remove(partition)
             }
         }
     }
@@ -38,11 +40,18 @@ extension DiskTrial {
                 throw broken("reported as durable, and was never appended: \(commit)")
             }
             logs.add(pending[count])
+            noteReset(pending[count])
             count += 1
         } while !isMet()
         durable = logs
         pending.removeFirst(count)
         batches = batches.map { ($0.batch, max(0, $0.end - count)) }
+    }
+
+    /// What a snapshot brings is committed.
+    private func noteReset(_ entry: TrialEntry) {
+        guard case .reset(let partition, let records) = entry else { return }
+        committed[partition] = LogPosition(rawValue: UInt64(records.count))
     }
 
     /// Reads records back from the journal.
@@ -116,8 +125,8 @@ extension DiskTrial {
 
     // MARK: After a crash
 
-    /// What is found must be everything that was reported as durable, then some of what was appended after it,
-    /// in its order. It counts as durable from now on.
+    /// What is found must be everything that was reported as durable, then some of what was appended after
+    /// it, in its order. It counts as durable from now on.
     func recognize(_ store: PartitionStore) throws {
         let found = (0..<partitions).map { store.logEnd(of: PartitionID($0)) }
         var logs = durable
@@ -129,6 +138,7 @@ extension DiskTrial {
                         + Self.text(appended.ends))
             }
             logs.add(pending[count])
+            noteReset(pending[count])
             count += 1
         }
         note("found \(Self.text(found)), \(count) of \(pending.count) that were not acknowledged")
@@ -166,7 +176,9 @@ extension DiskTrial {
         }
     }
 
-    static func text(_ ends: [LogEnd]) -> String { "\(ends.map { "\($0.position.rawValue)/\($0.epoch.rawValue)" })" }
+    static func text(_ ends: [LogEnd]) -> String {
+        "\(ends.map { "\($0.position.rawValue)/\($0.epoch.rawValue)" })"
+    }
 
     // MARK: Rot
 
@@ -191,11 +203,15 @@ extension DiskTrial {
         batches = []
         for _ in 0..<10 { try step() }
         while store.stepJournal() { try hear() }
-        store.abandon()
-        self.store = nil
+        abandon()
         rots += 1
         let files = ["lanes/0/journal.db", "lanes/0/journal.db-wal", "lanes/0/witness", "identity"]
-        let file = files[Int.random(in: 0..<files.count, using: &random)]
+        var file = files[Int.random(in: 0..<files.count, using: &random)]
+        if forgetsWitness {
+            file = files[1]
+            try DurableFile.replace(
+                configuration.directory + "/lanes/0/witness", with: Witness(sequence: 0, hash: 0).encoded())
+        }
         guard let place = disk.rot(configuration.directory + "/" + file, seed: random.next()) else { return }
         note("byte \(place) of \(file) rots")
         let again: PartitionStore

@@ -29,10 +29,16 @@ extension DiskTrial {
         if let error = errors.withLock({ $0.first }) {
             note("snapshot: \(error)".replacing(disk.root, with: ""))
             guard disk.hasFailed else { throw broken("a sound snapshot is refused: \(error)") }
+            // The file that was to come in is gone, and nothing else was touched: the store goes on.
+            if !disk.isDead, !disk.isFull { disk.heal() }
             return
         }
         // Nothing has become of it.
-        if chance(1, of: 6) { return writer.cancel() }
+        if chance(1, of: 6) {
+            writer.cancel()
+            while store.stepSnapshots() {}
+            return
+        }
         note("install \(partition) through \(log.count)")
         epochs[partition] += 1
         add(.reset(partition, log))

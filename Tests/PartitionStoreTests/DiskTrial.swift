@@ -12,15 +12,16 @@ struct BrokenPromise: Error, CustomStringConvertible {
     var description: String
 }
 
-/// Several lives of one store on a disk that fails, from a seed: appends, commits, truncations, and the end of
-/// each life at any moment, also inside of a commit or of an opening. After each, what is found must be what
-/// was promised, and nothing that was not appended.
+/// Several lives of one store on a disk that fails, from a seed: appends, commits, truncations, snapshots,
+/// and the end of each life at any moment, also inside of a commit or of an opening. After each, what is
+/// found must be what was promised, and nothing that was not appended.
 final class DiskTrial {
     /// What the store's callbacks said.
     final class Heard: Sendable {
         enum News {
             case commit(GroupCommit, isAfterFailure: Bool)
             case read(Int, after: LogPosition, [LogRecord]?)
+            case installed(Int)
         }
         struct State {
             var news: [News] = []
@@ -35,6 +36,7 @@ final class DiskTrial {
         func read(_ partition: Int, after: LogPosition, _ records: [LogRecord]?) {
             state.withLock { $0.news.append(.read(partition, after: after, records)) }
         }
+        func installed(_ partition: Int) { state.withLock { $0.news.append(.installed(partition)) } }
         func take() -> [News] {
             state.withLock { state in
                 defer { state.news = [] }
@@ -60,6 +62,8 @@ final class DiskTrial {
     var isReplicated: Bool { configuration.isReplicated }
     /// A disk that says it syncs and does not, from the second life on.
     var isLying = false
+    /// Nothing but SQLite tells where the journal ends when a bit of its log flips.
+    var forgetsWitness = false
 
     var store: PartitionStore?
     var heard = Heard()
@@ -72,6 +76,9 @@ final class DiskTrial {
     var batches: [(batch: UInt64, end: Int)] = []
     var nextBatch: UInt64 = 0
     var epochs: [UInt64]
+    /// Partitions whose log is about to begin anew: nothing is appended to them.
+    var installing: Set<Int> = []
+    var reader: SnapshotReader?
     var committed: [LogPosition]
     /// The tables at some position that was found in the store.
     var tables: [TrialTables]
@@ -115,6 +122,9 @@ final class DiskTrial {
         configuration.journalLogBytesMax = one(of: [4_096, 50_000, 16 << 20])
         configuration.journalLogStep = one(of: [0, 8_192, 100_000])
         configuration.stateLogBytesMax = one(of: [0, 20_000, 1 << 20])
+        configuration.snapshotChunkBytes = one(of: [4_096, 256 << 10])
+        configuration.pinnedJournalBytesMax = one(of: [0, 10_000, 256 << 20])
+        configuration.pinnedStateLogBytesMax = one(of: [0, 30_000, 256 << 20])
         configuration.openTablesMax = one(of: [1, 512])
         configuration.clock = { [world] in world.now.withLock { $0 } }
         configuration.random = { [world] in world.random.withLock { $0.next() } }
@@ -176,12 +186,12 @@ final class DiskTrial {
             if end == .close { return try close() }
         }
         if disk.hasFailed, end == .fault { faults += 1 }
-        store?.abandon()
-        store = nil
+        abandon()
         heard = Heard()
         guard disk.openFiles == 0 else { throw broken("\(disk.openFiles) files were left open") }
         crashes += 1
-        if end != .process, end != .fault || chance(1, of: 2) {
+        let mayKeepPower = end == .fault || end == .middle
+        if end != .process, !mayKeepPower || chance(2, of: 3) {
             let seed = random.next()
             note("the power fails")
             disk.crash(seed: seed)
@@ -209,8 +219,19 @@ final class DiskTrial {
         return true
     }
 
+    /// The process crashes.
+    func abandon() {
+        if Bool.random(using: &random) { reader = nil }
+        store?.abandon()
+        store = nil
+        reader = nil
+        installing = []
+    }
+
     private func close() throws {
         guard let store else { return }
+        reader = nil
+        defer { installing = [] }
         self.store = nil
         do throws(StoreError) {
             try store.close()
@@ -236,6 +257,8 @@ final class DiskTrial {
         case ..<88: _ = store.stepTables(isRound: chance(1, of: 2))
         case ..<92: world.now.withLock { $0 += .milliseconds(Int.random(in: 0..<2_000, using: &random)) }
         case ..<95: if isReplicated { read(store) }
+        case ..<96: if isReplicated { try importTables(into: store) }
+        case ..<97: try exportTables(from: store)
         default: try checkTables(store)
         }
         try hear()
@@ -244,7 +267,7 @@ final class DiskTrial {
             guard disk.hasFailed else { throw broken("stopped on a sound disk: \(failure)") }
             _ = (store.stepJournal(), store.stepTables(isRound: true))
             try hear()
-        } else if disk.hasFailed, !hadFailed, !disk.isFull {
+        } else if disk.hasFailed, !hadFailed, !disk.isFull, !disk.isDead {
             throw broken("the disk failed, and the store goes on")
         }
     }
@@ -254,11 +277,13 @@ final class DiskTrial {
         var records: [SealedRecord] = []
         for _ in 0..<Int.random(in: 1...5, using: &random) {
             let partition = Int.random(in: 0..<partitions, using: &random)
-            let record = makeRecord(partition)
+            guard !installing.contains(partition) else { continue }
+            let record = makeRecord(partition, in: appended, epoch: epochs[partition])
             add(.record(partition, record))
             records.append(record.sealed)
             writes.append((PartitionID(partition), .append([record.sealed.logRecord])))
         }
+        guard !records.isEmpty else { return }
         note("append \(records.map { "\($0.partition.rawValue):\($0.position.rawValue)" })")
         send(writes, records, to: store)
     }
@@ -273,15 +298,15 @@ final class DiskTrial {
         store.append(writes, batch: nextBatch)
     }
 
-    private func add(_ entry: TrialEntry) {
+    func add(_ entry: TrialEntry) {
         pending.append(entry)
         appended.add(entry)
     }
 
-    private func makeRecord(_ partition: Int) -> TrialRecord {
-        let log = appended.logs[partition]
+    func makeRecord(_ partition: Int, in logs: TrialLogs, epoch: UInt64) -> TrialRecord {
+        let log = logs.logs[partition]
         var maker = LogMaker(partition, end: log.end)
-        maker.epoch = epochs[partition]
+        maker.epoch = epoch
         let size = [3, 40, 900, 6_000][Int.random(in: 0..<4, using: &random)]
         let bytes = [UInt8](repeating: UInt8.random(in: .min ... .max, using: &random), count: size)
         var alive: [UInt64] = []
@@ -297,7 +322,10 @@ final class DiskTrial {
             } else if chance(1, of: 5) {
                 [.destroy]
             } else {
-                [.set(.state, bytes), chance(1, of: 3) ? .delete(.history, id: id) : .put(.history, id: id, bytes)]
+                [
+                    .set(.state, bytes),
+                    chance(1, of: 3) ? .delete(.history, id: id) : .put(.history, id: id, bytes),
+                ]
             }
         let sealed = maker.turn(actor, operations)
         return TrialRecord(sealed: sealed, end: maker.end, actor: actor, operations: operations)
@@ -306,6 +334,7 @@ final class DiskTrial {
     /// A new owner's log is shorter: what nobody has committed goes, in its epoch.
     private func truncate(_ store: PartitionStore) {
         let partition = Int.random(in: 0..<partitions, using: &random)
+        guard !installing.contains(partition) else { return }
         let end = appended.logs[partition].end.position.rawValue
         let position = LogPosition(
             rawValue: UInt64.random(in: committed[partition].rawValue...end, using: &random))
@@ -321,7 +350,7 @@ final class DiskTrial {
     /// What all replicas have is committed; here that is some of what is durable.
     private func commit(_ store: PartitionStore) {
         var marks: [DurableMark] = []
-        for partition in 0..<partitions {
+        for partition in 0..<partitions where !installing.contains(partition) {
             // What is about to be cut off is not committed.
             let kept = min(durable.logs[partition].records.count, keptOfDurable(partition))
             guard kept > Int(committed[partition].rawValue), chance(2, of: 3) else { continue }

@@ -16,6 +16,8 @@ enum TrialEntry {
     case record(Int, TrialRecord)
     case truncate(Int, LogPosition)
     case adopt(Int, Epoch)
+    /// Another replica's tables, and the log that they come from.
+    case reset(Int, [TrialRecord])
 }
 
 /// What the logs of all partitions are after some entries.
@@ -39,6 +41,9 @@ struct TrialLogs {
         case .truncate(let partition, let position):
             let surplus = logs[partition].records.count - Int(position.rawValue)
             logs[partition].records.removeLast(surplus)
+        case .reset(let partition, let records):
+            logs[partition].records = records
+            logs[partition].promised = max(logs[partition].promised, logs[partition].end.epoch)
         case .adopt(let partition, let epoch):
             logs[partition].promised = max(logs[partition].promised, epoch)
         }

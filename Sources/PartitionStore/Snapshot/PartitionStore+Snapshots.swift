@@ -31,11 +31,19 @@ extension PartitionStore {
         guard partition.rawValue < applier.tables.count else { throw .unknownPartition }
         let tables = applier.tables[Int(partition.rawValue)]
         defer { applier.tables.closeIdle() }
-        let image: TableImage
+        let held: TableImage?
         do throws(StoreError) {
-            image = try tables.holdImage(template: applier.template, pins: snapshots.pins)
+            held = try tables.holdImage(template: applier.template, pins: snapshots.pins)
         } catch {
+            // A sync that failed may have lost what the next one, which succeeds, would vouch for (D16, R14).
+            if error != .closed { stopping.fail(error) }
             throw .store(error)
+        }
+        guard let image = held else {
+            throw .store(
+                .io(
+                    operation: "copying the write-ahead log", path: tables.path,
+                    reason: "somebody reads the tables"))
         }
         let end = image.end
         let header = SnapshotHeader(

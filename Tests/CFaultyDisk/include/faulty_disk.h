@@ -6,7 +6,8 @@
 ///
 /// What SQLite writes goes through a VFS that is the process's default; what the stores write themselves goes
 /// through the `apus_file_` functions. Paths in no registered directory pass through untouched. Until a file
-/// is synced, its old contents are kept, so that `apus_disk_crash` can take any part of what was written back.
+/// is synced, its old contents are kept, so that `apus_disk_crash` can take back any part of what was
+/// written.
 typedef struct apus_disk apus_disk;
 
 /// Makes the VFS the default one, once. Connections that are open already are not touched.
@@ -43,6 +44,8 @@ void apus_disk_die(apus_disk *disk, uint64_t after);
 void apus_disk_heal(apus_disk *disk);
 /// Whether a fault has shown itself since the last time the disk was healed.
 int apus_disk_has_failed(const apus_disk *disk);
+/// Whether every operation fails.
+int apus_disk_is_dead(const apus_disk *disk);
 /// Whether there is no room left.
 int apus_disk_is_full(const apus_disk *disk);
 /// A sync succeeds and syncs nothing.
