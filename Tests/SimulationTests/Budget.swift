@@ -1,5 +1,6 @@
 import Foundation
 import Simulator
+import Synchronization
 
 /// How much is simulated; the environment asks for more, or for one seed.
 enum Budget {
@@ -36,5 +37,32 @@ enum Budget {
             }
         }
         return (totals, failures)
+    }
+
+    /// The first plan that fails, and how; the seeds are shared among the processors until one of them finds
+    /// one.
+    static func firstFailure(
+        _ seeds: Range<UInt64>, plan: @escaping @Sendable (UInt64) -> SimulationSettings
+    ) async -> (seed: UInt64, violation: Violation)? {
+        let workers = UInt64(max(1, ProcessInfo.processInfo.activeProcessorCount))
+        let found = Atomic<UInt64>(.max)
+        return await withTaskGroup(of: (seed: UInt64, violation: Violation)?.self) { group in
+            for worker in 0..<workers {
+                group.addTask {
+                    for seed in seeds where seed % workers == worker {
+                        // Those before it may still find an earlier one.
+                        guard seed < found.load(ordering: .relaxed) else { return nil }
+                        do { _ = try Simulation.run(plan(seed)) } catch {
+                            found.min(seed, ordering: .relaxed)
+                            return (seed, error)
+                        }
+                    }
+                    return nil
+                }
+            }
+            var all: [(seed: UInt64, violation: Violation)] = []
+            for await one in group { if let one { all.append(one) } }
+            return all.min { $0.seed < $1.seed }
+        }
     }
 }
