@@ -109,8 +109,9 @@ extension DiskTrial {
                 }
             }
             while store.stepSnapshots() {}
-            for error in answers.withLock({ $0 }) where !disk.hasFailed {
-                guard error == .outgrown else { throw broken("a snapshot cannot be read: \(error)") }
+            // After the first, chunks are out of order.
+            if let error = answers.withLock({ $0.first }), !disk.hasFailed, error != .outgrown {
+                throw broken("a snapshot cannot be read: \(error)")
             }
             note("read a snapshot")
             self.reader = nil
