@@ -51,7 +51,13 @@ extension DiskTrial {
         var logs = appended
         let surplus = logs.logs[partition].records.count - kept
         logs.logs[partition].records.removeLast(surplus)
-        for _ in 0..<Int.random(in: 1..<8, using: &random) {
+        // Longer than the log ever was here: what is reported as durable is told by its position.
+        var highest = durable.logs[partition].records.count
+        for case .record(partition, let record) in pending {
+            highest = max(highest, Int(record.end.position.rawValue))
+        }
+        let length = max(highest, kept) + Int.random(in: 1..<8, using: &random)
+        while logs.logs[partition].records.count < length {
             logs.add(.record(partition, makeRecord(partition, in: logs, epoch: epochs[partition] + 1)))
         }
         return logs.logs[partition].records
