@@ -68,7 +68,7 @@ struct LaneWriter {
     }
 
     /// What may wait until after the acknowledgement.
-    /// - Returns: whether there was anything.
+    /// - Returns: whether something was done.
     @discardableResult
     mutating func tidy() throws(StoreError) -> Bool {
         let mustCheckpoint = journal.logBytes > configuration.journalLogBytesMax
@@ -78,7 +78,9 @@ struct LaneWriter {
         let mustSync = witness.isUnsynced && configuration.clock() >= nextWitnessSync
         if mustSync { try syncWitness() }
         rows.tidy(after: Self.rowCacheIdle, now: now)
-        return mustCheckpoint || mustPrepare || mustSync
+        // A log that could not be copied as a whole is tried again after the next commit, not at once.
+        let isCopied = mustCheckpoint && journal.logBytes <= configuration.journalLogBytesMax
+        return isCopied || mustPrepare || mustSync
     }
 
     /// After how long the thread should call `tidy()` although nothing is appended.
