@@ -329,6 +329,27 @@ struct ReplicationTests {
         await running.stop()
     }
 
+    @Test("Snapshots for nodes that are away keep nobody else waiting, and begin when they come")
+    func absentReceivers() async throws {
+        let running = try await cluster()
+        let map = try await running.settled(3)
+        let number = try #require(
+            map.partitions.indices.first { map.partitions[$0].owner?.node == ClusterLab.node(1) })
+        let snapshots = try #require(running.members[1]).replicas.snapshots
+        let epoch = map.partitions[number].epoch
+        // More than go at the same time.
+        for other in 10..<14 {
+            await snapshots.send(PartitionID(number), to: ClusterLab.replica(other), in: epoch, epochs: [])
+        }
+        await snapshots.send(PartitionID(number), to: ClusterLab.replica(2), in: epoch, epochs: [])
+        // It needs none and says so.
+        try await within("the end of the one that can be sent", limit: .seconds(15)) {
+            while await snapshots.endedCount == 0 { try await Task.sleep(for: .milliseconds(10)) }
+        }
+        #expect(await snapshots.endedCount == 1)
+        await running.stop()
+    }
+
     private func applied(
         _ partition: PartitionID, _ end: LogPosition, at store: ReplicationDriver
     ) async throws {

@@ -108,8 +108,7 @@ extension ProcessTests {
             let data = fixture.all[last].data
             let image = fixture.directory + "/image"
             try FileManager.default.copyItem(atPath: data, toPath: image)
-            try await fixture.start(last)
-            try await fixture.waitUntilWhole(HTTPClient())
+            try await fixture.startAgain(last)
             try await fixture.stop(last)
             try await expectEnd(
                 try fixture.spawn(last, data: image),
@@ -118,8 +117,7 @@ extension ProcessTests {
 
         /// The copy is of the same moment, so it gets the next incarnation, and the original's life is over.
         private static func copiedDirectory(_ fixture: ClusterFixture) async throws {
-            try await fixture.start(last)
-            try await fixture.waitUntilWhole(HTTPClient())
+            try await fixture.startAgain(last)
             let original = try #require(fixture.all[last].process)
             let copy = fixture.directory + "/copy"
             original.send(SIGSTOP)
