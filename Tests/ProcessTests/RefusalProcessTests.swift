@@ -50,7 +50,7 @@ extension ProcessTests {
             try FileManager.default.copyItem(atPath: node, toPath: kept)
             try replace(node, with: fixture.all[1].data + "/cluster/node.pem")
             try await expectEnd(
-                try fixture.spawn(last), ["node.pem was issued to node", "give it back its own file"])
+                try fixture.spawn(last), ["node.pem was issued to node", "back its own file"])
             try replace(node, with: kept)
         }
 
