@@ -74,10 +74,11 @@ public actor ControlDriver: ControlPlane {
         loop = transport.loop
         controller = setup.controller
         server = try ControlServer(id: setup.replica, state: setup.state, seed: setup.seed)
-        let peers = setup.peers.map { ControlPeer(rawValue: $0.node.rawValue) }
+        // Who votes is in this node's own log, if it is a voter: none of those that it remembers need be one.
+        let known = Set(setup.peers.map(\.node) + server.raft.configuration.voters.map(\.node)).sorted()
+        let voters = known.isEmpty ? [setup.replica.node] : known
         client = ControlClient(
-            registration: setup.registration,
-            voters: peers.isEmpty ? [ControlPeer(rawValue: setup.replica.node.rawValue)] : peers,
+            registration: setup.registration, voters: voters.map { ControlPeer(rawValue: $0.rawValue) },
             seed: setup.seed)
         let back = Back()
         writer = ConsensusWriter(

@@ -283,6 +283,20 @@ struct ReplicationTests {
         await running.stop()
     }
 
+    @Test("The only voter starts again although the nodes that it remembers do not vote")
+    func onlyVoter() async throws {
+        let running = Running(try ClusterLab(members: 2))
+        // Nobody makes the other one a voter.
+        for number in 1...2 { try await running.start(number, decides: false) }
+        let before = try await running.map("both nodes") { $0.nodes.count(where: \.isUp) == 2 }
+        await running.stop()
+        for number in 1...2 { try await running.start(number, decides: false) }
+        _ = try await running.map("both lives") { map in
+            before.nodes.allSatisfy { old in map[old.id].map { $0.life != old.life && $0.isUp } ?? false }
+        }
+        await running.stop()
+    }
+
     @Test("D22: a node that was away for longer than the journal reaches back gets the tables themselves")
     func snapshots() async throws {
         let running = try await cluster(journalBytesMax: 64 << 10)
