@@ -14,8 +14,10 @@ struct SwitchTests {
         "Simulator", "simulate",
     ]
 
+    private static let sources = Result { try Repository.sources() }
+
     private func places(of word: String) throws -> [(source: SourceText, line: Int)] {
-        try Repository.sources().filter { $0.isSwift && ["Sources", "Examples"].contains($0.folder) }
+        try Self.sources.get().filter { $0.isSwift && ["Sources", "Examples"].contains($0.folder) }
             .flatMap { source in source.codeLines(with: word).map { (source, $0) } }
     }
 
@@ -35,12 +37,12 @@ struct SwitchTests {
     }
 
     @Test func theSimulatorIsInNoProduct() throws {
-        let manifest = try #require(try Repository.sources().first { $0.path == "Package.swift" })
+        let manifest = try #require(try Self.sources.get().first { $0.path == "Package.swift" })
         let start = try #require(manifest.lines.firstIndex { $0.hasSuffix("products: [") })
         let end = try #require(manifest.lines[start...].firstIndex { $0.hasSuffix("dependencies: [") })
         let products = manifest.lines[start..<end].joined()
         #expect(products.contains("ApusNode") && !products.contains("imulat"))
-        for source in try Repository.sources() where source.text.contains("import Simulator") {
+        for source in try Self.sources.get() where source.text.contains("import Simulator") {
             #expect(source.target == "simulate" || source.isTest, "\(source.path)")
         }
     }
