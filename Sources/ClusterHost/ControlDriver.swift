@@ -74,10 +74,9 @@ public actor ControlDriver: ControlPlane {
         loop = transport.loop
         controller = setup.controller
         server = try ControlServer(id: setup.replica, state: setup.state, seed: setup.seed)
-        // Those that were configured may not vote, and then know of no map that says who does: this node's own
-        // part of the group may know better, and may be all there is of it.
-        let known = server.raft.configuration.voters.map(\.node) + setup.peers.map(\.node)
-        let voters = Set(known.isEmpty ? [setup.replica.node] : known).sorted()
+        // Who votes is in this node's own log, if it is a voter: none of those that it remembers need be one.
+        let known = Set(setup.peers.map(\.node) + server.raft.configuration.voters.map(\.node)).sorted()
+        let voters = known.isEmpty ? [setup.replica.node] : known
         client = ControlClient(
             registration: setup.registration, voters: voters.map { ControlPeer(rawValue: $0.rawValue) },
             seed: setup.seed)

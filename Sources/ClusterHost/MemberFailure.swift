@@ -25,9 +25,9 @@ public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
                 + "its directory; if there is no other one, start again to go on in the next life"
         case .refused(let refusal): "\(refusal)"
         case .replaced(let reason):
-            "the cluster knows a later start of this node (\(reason)): this data directory is an old copy, or "
-                + "a copy of it runs elsewhere; stop that one if there is one, and start this node with an "
-                + "empty data directory (--data) so that it joins anew"
+            "the cluster knows a later start of this node (\(reason.prefix { $0 != ":" })): this data "
+                + "directory is an old copy, or a copy of it runs elsewhere; stop that one if there is one, "
+                + "and start this node with an empty data directory (--data) so that it joins anew"
         case .contradiction(let reason):
             "the control plane contradicts what this node knows (\(reason)); do not restart it before the "
                 + "voters' disks were checked"

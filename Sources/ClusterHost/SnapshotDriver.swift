@@ -68,6 +68,8 @@ actor SnapshotDriver {
     private var incoming: [PartitionID: Incoming] = [:]
     /// Snapshots that were put in place since the start.
     private(set) var receivedCount = 0
+    /// Snapshots for others that came to an end, well or not, since the start.
+    private(set) var endedCount = 0
     private var pins: [(pin: JournalPin, ticksLeft: Int)] = []
 
     init(_ store: PartitionStore, transport: MeshTransport, limits: Limits = Limits(), logger: Logger) {
@@ -92,13 +94,21 @@ actor SnapshotDriver {
 
     /// - Parameter epochs: where epochs begin, as the owner's replica knows it.
     func send(_ partition: PartitionID, to replica: ReplicaID, in epoch: Epoch, epochs: [EpochStart]) {
+        wishes.removeAll { $0.partition == partition && $0.replica == replica }
         wishes.append(Wish(partition: partition, replica: replica, epoch: epoch, epochs: epochs))
         exportNext()
     }
 
+    /// Whoever is not there waits for its connection, and keeps nobody else waiting.
+    private func isLinked(_ node: NodeID) -> Bool {
+        transport.assumeIsolated { $0.peer(node, on: .bulk) != nil }
+    }
+
     private func exportNext() {
         while outgoing.count + exporting.count < limits.outgoingMax,
-            let place = wishes.firstIndex(where: { exporting[$0.partition] == nil })
+            let place = wishes.firstIndex(where: {
+                exporting[$0.partition] == nil && isLinked($0.replica.node)
+            })
         {
             let wish = wishes.remove(at: place)
             exporting[wish.partition] = wish.replica
@@ -121,8 +131,7 @@ actor SnapshotDriver {
                 metadata: ["bytes": "\(header.byteCount)"])
             outgoing[header.id] = Outgoing(
                 replica: wish.replica, sender: SnapshotSender(header), reader: reader)
-            let isLinked = transport.assumeIsolated { $0.peer(wish.replica.node, on: .bulk) != nil }
-            if isLinked { handle(.linkUp, of: header.id) }
+            if isLinked(wish.replica.node) { handle(.linkUp, of: header.id) }
         case .failure(let error):
             logger.error("no snapshot of partition \(wish.partition.rawValue) for \(wish.replica): \(error)")
             tell(wish.replica, wish.partition, isInstalled: false)
@@ -162,6 +171,7 @@ actor SnapshotDriver {
         let partition = stream.reader.header.partition
         logger.info("partition \(partition.rawValue) for \(stream.replica): \(outcome)")
         stream.reader.end()
+        endedCount += 1
         if outcome == .installed { pins.append((stream.reader.journal, limits.pinTicks)) }
         tell(stream.replica, partition, isInstalled: outcome == .installed)
         exportNext()
@@ -309,7 +319,7 @@ actor SnapshotDriver {
         for id in outgoing.keys.sorted() where outgoing[id]?.replica.node == node {
             handle(isUp ? .linkUp : .linkDown, of: id)
         }
-        guard !isUp else { return }
+        guard !isUp else { return exportNext() }
         for partition in incoming.keys.sorted() where incoming[partition]?.node == node {
             handle(.linkDown, of: partition)
         }

@@ -47,9 +47,9 @@ public enum MembershipError: Error, Sendable, CustomStringConvertible {
             "\(path) is damaged (\(detail)): if the disk is sound restore this one file, else start with an "
                 + "empty data directory and let the node join anew"
         case .otherCertificate(let path, let certificate, let own):
-            "\(path) was issued to node \(certificate.node.rawValue) of cluster \(certificate.cluster), and the "
-                + "directory is that of node \(own.node.rawValue) of cluster \(own.cluster): give it back its "
-                + "own file, or start with an empty data directory and let the node join anew"
+            "\(path) was issued to node \(certificate.node.rawValue) of cluster \(certificate.cluster), and "
+                + "the directory is that of node \(own.node.rawValue) of cluster \(own.cluster): give it "
+                + "back its own file, or start with an empty data directory and let the node join anew"
         case .newerFormat(let path, let found, let newest):
             "\(path) has format \(found), this program reads up to \(newest): start the newer version"
         case .file(let operation, let path, let reason):

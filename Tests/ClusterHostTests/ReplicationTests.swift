@@ -283,6 +283,20 @@ struct ReplicationTests {
         await running.stop()
     }
 
+    @Test("The only voter starts again although the nodes that it remembers do not vote")
+    func onlyVoter() async throws {
+        let running = Running(try ClusterLab(members: 2))
+        // Nobody makes the other one a voter.
+        for number in 1...2 { try await running.start(number, decides: false) }
+        let before = try await running.map("both nodes") { $0.nodes.count(where: \.isUp) == 2 }
+        await running.stop()
+        for number in 1...2 { try await running.start(number, decides: false) }
+        _ = try await running.map("both lives") { map in
+            before.nodes.allSatisfy { old in map[old.id].map { $0.life != old.life && $0.isUp } ?? false }
+        }
+        await running.stop()
+    }
+
     @Test("D22: a node that was away for longer than the journal reaches back gets the tables themselves")
     func snapshots() async throws {
         let running = try await cluster(journalBytesMax: 64 << 10)
@@ -326,6 +340,27 @@ struct ReplicationTests {
         #expect(copies > 0)
         let received = await running.members[3]?.replicas.snapshots.receivedCount
         #expect(received ?? 0 > 0, "the journal reached back far enough, and nothing was shown")
+        await running.stop()
+    }
+
+    @Test("Snapshots for nodes that are away keep nobody else waiting, and begin when they come")
+    func absentReceivers() async throws {
+        let running = try await cluster()
+        let map = try await running.settled(3)
+        let number = try #require(
+            map.partitions.indices.first { map.partitions[$0].owner?.node == ClusterLab.node(1) })
+        let snapshots = try #require(running.members[1]).replicas.snapshots
+        let epoch = map.partitions[number].epoch
+        // More than go at the same time.
+        for other in 10..<14 {
+            await snapshots.send(PartitionID(number), to: ClusterLab.replica(other), in: epoch, epochs: [])
+        }
+        await snapshots.send(PartitionID(number), to: ClusterLab.replica(2), in: epoch, epochs: [])
+        // It needs none and says so.
+        try await within("the end of the one that can be sent", limit: .seconds(15)) {
+            while await snapshots.endedCount == 0 { try await Task.sleep(for: .milliseconds(10)) }
+        }
+        #expect(await snapshots.endedCount == 1)
         await running.stop()
     }
 

@@ -96,6 +96,26 @@ final class ClusterFixture: LoadTarget {
         members.withLock { $0[index].process = process }
     }
 
+    /// Starts a node, and waits until the cluster has its next incarnation.
+    func startAgain(_ index: Int, within limit: Duration = .seconds(60)) async throws {
+        let before = try await incarnation(index) ?? .max
+        try await start(index)
+        let deadline = ContinuousClock.now + limit
+        while ContinuousClock.now < deadline {
+            if let now = try await incarnation(index), now > before { return }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw DeadlineExceeded(what: "the next incarnation of node \(index)", limit: limit)
+    }
+
+    /// As the first node knows it; nil while it is not confirmed.
+    private func incarnation(_ index: Int) async throws -> Int? {
+        let answer = try await HTTPClient().send(.GET, "/cluster/nodes", port: all[0].port)
+        let nodes = answer.json["nodes"] as? [[String: Any]] ?? []
+        let node = nodes.first { $0["node"] as? Int == all[index].node }
+        return node?["state"] as? String == "up" ? node?["incarnation"] as? Int : nil
+    }
+
     /// Starts a process at a node's addresses, and waits for nothing.
     /// - Parameters:
     ///   - data: in place of the node's data directory.
@@ -108,7 +128,7 @@ final class ClusterFixture: LoadTarget {
             [
                 "serve", "--data", data ?? member.data, "--listen", "127.0.0.1:\(port)", "--mesh",
                 "127.0.0.1:\(meshPort)",
-            ], environment: world.environment)
+            ], environment: world.environment.merging(["APUS_LOG": "notice"]) { $1 })
     }
 
     /// A process that was spawned is the node from now on, and ended with it.

@@ -50,7 +50,7 @@ extension ProcessTests {
             try FileManager.default.copyItem(atPath: node, toPath: kept)
             try replace(node, with: fixture.all[1].data + "/cluster/node.pem")
             try await expectEnd(
-                try fixture.spawn(last), ["node.pem was issued to node", "give it back its own file"])
+                try fixture.spawn(last), ["node.pem was issued to node", "back its own file"])
             try replace(node, with: kept)
         }
 
@@ -108,8 +108,7 @@ extension ProcessTests {
             let data = fixture.all[last].data
             let image = fixture.directory + "/image"
             try FileManager.default.copyItem(atPath: data, toPath: image)
-            try await fixture.start(last)
-            try await fixture.waitUntilWhole(HTTPClient())
+            try await fixture.startAgain(last)
             try await fixture.stop(last)
             try await expectEnd(
                 try fixture.spawn(last, data: image),
@@ -118,8 +117,7 @@ extension ProcessTests {
 
         /// The copy is of the same moment, so it gets the next incarnation, and the original's life is over.
         private static func copiedDirectory(_ fixture: ClusterFixture) async throws {
-            try await fixture.start(last)
-            try await fixture.waitUntilWhole(HTTPClient())
+            try await fixture.startAgain(last)
             let original = try #require(fixture.all[last].process)
             let copy = fixture.directory + "/copy"
             original.send(SIGSTOP)
