@@ -71,7 +71,9 @@ extension Sections {
                 kind: "tenSteps", prefix: "\(prefix)\(index)-",
                 count: runs / nodes + (index < runs % nodes ? 1 : 0))
         }
-        while try cluster.figures().runsEnded < before + UInt64(runs) { Thread.sleep(forTimeInterval: 0.002) }
+        while try cluster.figures().runsEnded < before + UInt64(runs) {
+            Thread.sleep(forTimeInterval: 0.002)
+        }
         return (ContinuousClock.now - began).inSeconds
     }
 
