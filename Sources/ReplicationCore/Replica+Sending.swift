@@ -1,7 +1,7 @@
 import Identifiers
 
-/// How the owner feeds its replicas: without records until a replica says something, one append at a time until
-/// it is known where the logs agree, then as many as the window holds.
+/// How the owner feeds its replicas: without records until a replica says something, one append at a time
+/// until it is known where the logs agree, then as many as the window holds.
 extension Replica {
     mutating func flush(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
         // Before its first record, an owner has nothing to say.

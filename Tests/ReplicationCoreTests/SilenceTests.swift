@@ -62,12 +62,16 @@ import Testing
         #expect(Self.reads(pair.effects).isEmpty)
         let probes = Self.appends(pair.effects)
         #expect(!probes.isEmpty && probes.allSatisfy { $0.records.isEmpty })
-        #expect(probes.last?.previous == known)
+        let probe = try #require(probes.last)
+        #expect(probe.previous == pair.end, "what is in memory")
 
         pair.effects = []
-        pair.acknowledge(as: Pair.life(2, 1), known.position)
-        let sent = Self.appends(pair.effects).flatMap(\.records).map(\.mark)
-        #expect(sent == [pair.end] || Self.reads(pair.effects) == [known.position])
+        let start = EpochStart(epoch: probe.epoch, first: LogPosition(rawValue: 1))
+        pair.handle(
+            .received(
+                .mismatch(epoch: probe.epoch, probe: probe.probe, end: known.position, epochs: [start]),
+                from: Pair.life(2, 1)))
+        #expect(Self.reads(pair.effects) == [known.position])
     }
 
     /// A learner whose disk is slow would otherwise get everything twice, and be slower still.

@@ -130,6 +130,15 @@ final class BenchCluster {
             return document["nodesUp"] as? Int == count && document["partitionsWithoutOwner"] as? Int == 0
                 && document["partitionsAtRisk"] as? Int == 0
         }
+        // Requests without an identity are not repeated when their actor moves.
+        try Self.wait("owners where they should be") { [members] in
+            let partitions = try members[0].administer("partitions")["partitions"] as? [[String: Any]]
+            return partitions?.allSatisfy { partition in
+                let targets = partition["targets"] as? [Int]
+                return partition["owner"] as? Int == targets?.first && targets?.isEmpty == false
+                    && (partition["learners"] as? [Int])?.isEmpty == true
+            } ?? false
+        }
     }
 
     static func wait(_ what: String, seconds: Double = 300, until isDone: () throws -> Bool) throws {

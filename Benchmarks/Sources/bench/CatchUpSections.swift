@@ -1,7 +1,8 @@
 import Foundation
 
-/// A node comes back to a cluster of two that has gone on without it: with its disk, so that it is fed from the
-/// other one's log, and without, so that it gets whole partitions. `BENCH_CATCHUP_MB` says how much it lacks.
+/// A node comes back to a cluster of two that has gone on without it: with its disk, so that it is fed from
+/// the other one's log, and without, so that it gets whole partitions. `BENCH_CATCHUP_MB` says how much it
+/// lacks.
 extension Sections {
     @Sendable static func catchUp() async throws -> [Figure] {
         let bytes = (environment("BENCH_CATCHUP_MB") ?? 128) << 20
@@ -57,7 +58,8 @@ extension Sections {
         return figures
     }
 
-    /// Watches what the owner sends until everything is in sync: the time from its first megabyte to its last.
+    /// Watches what the owner sends until everything is in sync: the time from its first megabyte to its
+    /// last.
     private static func watch(
         _ cluster: BenchCluster, _ owner: BenchCluster.Member, from start: UInt64
     ) throws -> (megabytes: Double, seconds: Double) {

@@ -93,7 +93,7 @@ enum ClusterChild {
         case .administer(let name, let body):
             let operations: [String: ClusterOperation] = [
                 "describe": .describe, "init": .initialize, "join": .join, "token": .createToken,
-                "down": .down,
+                "down": .down, "partitions": .partitions,
             ]
             guard let operation = operations[name] else { throw BenchError("no such command: \(name)") }
             return try await node.administrator.perform(operation, Payload(body)).text

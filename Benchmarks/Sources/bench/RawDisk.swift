@@ -3,8 +3,8 @@ import SQLiteDriver
 
 /// What the machine itself can do, measured in the same run: the limits that the node is compared with.
 enum RawDisk {
-    /// Megabytes a second of a file that is written in pieces of 1 MiB and synced after every eight and at its
-    /// end.
+    /// Megabytes a second of a file that is written in pieces of 1 MiB and synced after every eight and at
+    /// its end.
     static func stream(in directory: String, bytes: Int) throws -> Double {
         let path = directory + "/raw"
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
