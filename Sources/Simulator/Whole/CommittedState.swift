@@ -40,8 +40,12 @@ struct CommittedState {
     private(set) var failure: String?
     private(set) var recordCount = 0
 
-    init(_ identity: StoreIdentity) {
+    /// How far wall clocks are off, at the most.
+    private let clockErrorMicros: UInt64
+
+    init(_ identity: StoreIdentity, clockErrorMicros: UInt64) {
         self.identity = identity
+        self.clockErrorMicros = clockErrorMicros
         partitions = Array(repeating: Partition(), count: identity.ring.partitionCount)
     }
 
@@ -50,7 +54,7 @@ struct CommittedState {
     private mutating func fail(_ reason: String) { if failure == nil { failure = reason } }
 
     /// Takes the next record of a partition.
-    /// - Parameter now: the wall clock.
+    /// - Parameter now: what a wall clock shows that is right.
     mutating func commit(_ record: LogRecord, of partition: PartitionID, now: UInt64) {
         let index = Int(partition.rawValue)
         partitions[index].position = record.mark.position
@@ -185,7 +189,7 @@ struct CommittedState {
         case .call(_, let deadline, .timedOut): due = deadline
         default: break
         }
-        if let due, due > time || due > now {
+        if let due, due > time || due > now + clockErrorMicros {
             fail("I14: \(name) ends at \(time), before \(due)")
         }
         if case .sleep(let until, _) = operation, case .sleep(let before, _)? = old, until != before {
