@@ -133,6 +133,15 @@ struct WholeRun {
         let done = states("errand", Errand.State.self).flatMap(\.1.done).sorted()
         let jobs = callers.flatMap(\.jobs).sorted()
         if done != jobs { return "I15: the jobs \(done) are done, \(jobs) were asked for" }
+        let scratches = states("scratch", Scratch.State.self)
+        for caller in callers {
+            let found = scratches.first { $0.address == caller.scratchAddress }
+            if found.map({ UInt64($0.1.count) }) != caller.scratch {
+                return
+                    "I12: \(caller.scratchAddress) is \(found.map { "\($0.1.count)" } ?? "gone"), its client "
+                    + "has \(caller.scratch.map { "\($0)" } ?? "destroyed it")"
+            }
+        }
         return nil
     }
 }
@@ -142,6 +151,8 @@ struct WholeCaller {
     enum Kind {
         case bump, look, transfer
         case order
+        /// Counts on, or destroys, the client's own actor.
+        case scratch, scrap
         case job(Int)
     }
 
@@ -163,6 +174,9 @@ struct WholeCaller {
     var sent: [ActorAddress: Int] = [:]
     var orders = 0
     var jobs: [Int] = []
+    /// What the client's own actor counts; nil: there is none.
+    var scratch: UInt64?
 
+    var scratchAddress: ActorAddress { WholeRun.address("scratch", index) }
     var session: SessionID { SessionID(high: 77, low: UInt64(index)) }
 }
