@@ -47,7 +47,11 @@ public final class Simulation {
             machines.append(SimulatedMachine(index: index, disk: emptyDisk()))
         }
         let ring = try found()
-        if let plan = settings.whole { whole = WholeRun(plan, cluster: cluster, ring: ring) }
+        if let plan = settings.whole {
+            let error = plan.clockErrorMicros
+            let clocks = machines.map { _ in SimulatedClock.start - error + chance(0...2 * error) }
+            whole = WholeRun(plan, cluster: cluster, ring: ring, clocks: clocks)
+        }
         for machine in machines { events.plan(.start(machine: machine.index), at: chance(1...100_000)) }
         for index in 0..<settings.clients {
             clients.append(SimulatedClient(index: index))
@@ -152,7 +156,7 @@ public final class Simulation {
     func run() throws -> SimulationReport {
         while let (time, event) = events.next() {
             now = time
-            whole?.clock.now = now
+            whole?.setClocks(now)
             report.events += 1
             try handle(event)
             if let machine = event.machine {

@@ -90,9 +90,7 @@ struct Simulate: ParsableCommand {
             print(
                 "seed \(seed): \(report.virtualMicros / 1_000) virtual ms, \(report.events) events,",
                 "\(report.acknowledged) answers,",
-                whole
-                    ? "\(report.records) turns, \(report.effects) effects (\(report.lateEffects) by lost owners),"
-                    : "",
+                whole ? "\(report.records) turns, \(report.effects) effects," : "",
                 "trace hash \(String(report.traceHash, radix: 16))")
         } catch {
             for line in error.trace { print(line) }

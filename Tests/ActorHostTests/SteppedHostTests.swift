@@ -28,8 +28,8 @@ import Darwin
         var threadCount: Int { live.withLock { $0.threads.count } }
     }
 
-    private actor Helper {
-        func help(_ diary: Diary, _ line: String) { diary.note(line) }
+    private actor Scribe {
+        func write(_ diary: Diary, _ line: String) { diary.note(line) }
     }
 
     /// Runs a workflow whose steps await tasks and actors of their own.
@@ -37,12 +37,12 @@ import Darwin
         let diary = Diary()
         let script: LabActor.Script = { workflow, _ in
             try await workflow.step("crowd") {
-                let helper = Helper()
+                let scribe = Scribe()
                 await withTaskGroup(of: Void.self) { group in
                     for name in ["a", "b", "c"] {
                         group.addTask {
                             for round in 0..<3 {
-                                await helper.help(diary, "\(name)\(round)")
+                                await scribe.write(diary, "\(name)\(round)")
                                 await Task.yield()
                             }
                         }

@@ -3,7 +3,7 @@ import Testing
 
 /// Real hosts with real actors, workflows and messages in every process of a simulated cluster.
 @Suite("Whole nodes in virtual time") struct WholeTests {
-    private static let seeds = Budget.number("APUS_SIMULATION_WHOLE") ?? 24
+    private static let seeds = Budget.number("APUS_SIMULATION_WHOLE") ?? 16
 
     /// I1 to I20: replies, effects and messages after their commit, each request and message once, timers in
     /// time, each item of a queue until it is done, each result of a step once, and no money made or lost.
@@ -22,11 +22,30 @@ import Testing
 
     /// Everything follows from the seed, user code included: nothing of it runs on other threads, and no
     /// order depends on how dictionaries hash.
-    @Test(arguments: [1, 5, 8] as [UInt64]) func theSameSeedDoesTheSame(seed: UInt64) throws {
-        let settings = SimulationSettings.whole(seed: seed)
-        let first = try Simulation.run(settings)
-        #expect(try Simulation.run(settings) == first)
-        #expect(try Simulation.run(.whole(seed: seed + 100)).traceHash != first.traceHash)
+    @Test func theSameSeedDoesTheSame() throws {
+        var hashes: Set<UInt64> = []
+        for seed: UInt64 in [2, 7] {
+            let settings = SimulationSettings.whole(seed: seed)
+            let first = try Simulation.run(settings)
+            #expect(try Simulation.run(settings) == first)
+            hashes.insert(first.traceHash)
+        }
+        #expect(hashes.count == 2)
+    }
+
+    @Test func aFailingPlanShrinks() throws {
+        var failing = SimulationSettings.whole(seed: 0)
+        failing.leaveOut(rule: "host-remembered-requests")
+        let all = try #require(violation(of: failing)).faults
+        let smallest = Simulation.shrink(failing)
+        #expect(violation(of: smallest) != nil)
+        #expect(try #require(smallest.keptFaults).isSubset(of: all))
+        #expect(smallest.command().contains("--whole --seed 0 --without host-remembered-requests --faults"))
+    }
+
+    private func violation(of settings: SimulationSettings) -> Violation? {
+        do { _ = try Simulation.run(settings) } catch { return error }
+        return nil
     }
 
     struct Case: CustomTestStringConvertible, Sendable {
@@ -35,24 +54,26 @@ import Testing
         var invariant: String
         /// Several times as many as it takes.
         var seeds: UInt64
+        /// Plans that do not show it are left out, to save time.
+        var from: UInt64 = 0
         var testDescription: String { rule }
     }
 
     static let cases = [
         Case(rule: "R17", invariant: "I17", seeds: 5),
-        Case(rule: "host-outbox-after-commit", invariant: "I17", seeds: 30),
-        Case(rule: "host-inbox-positions", invariant: "I13", seeds: 30),
+        Case(rule: "host-outbox-after-commit", invariant: "I17", seeds: 20),
+        Case(rule: "host-inbox-positions", invariant: "I13", seeds: 30, from: 7),
         Case(rule: "host-remembered-requests", invariant: "I12", seeds: 10),
         Case(rule: "host-timers-in-time", invariant: "I14", seeds: 10),
-        Case(rule: "host-wakes-due-actors", invariant: "no progress", seeds: 10),
-        Case(rule: "host-recorded-steps", invariant: "I16", seeds: 10),
+        Case(rule: "host-wakes-due-actors", invariant: "I14", seeds: 30, from: 7),
+        Case(rule: "host-recorded-steps", invariant: "I16", seeds: 30, from: 6),
         Case(rule: "host-taken-with-record", invariant: "I15", seeds: 10),
     ]
 
     /// Each rule of a host taken away must show.
     @Test(arguments: cases) func aMissingRuleIsCaught(example: Case) async {
         #expect(SimulationSettings.ruleNames.contains(example.rule))
-        let found = await Budget.firstFailure(0..<example.seeds) { seed in
+        let found = await Budget.firstFailure(example.from..<example.from + example.seeds) { seed in
             var settings = SimulationSettings.whole(seed: seed)
             settings.leaveOut(rule: example.rule)
             return settings

@@ -82,7 +82,8 @@ extension Shard {
             guard let log = partitions[partition], log.isServing, !log.mail.isDamaged else { continue }
             let shipments = log.mail.outbox.ship(
                 from: partition,
-                committed: settings.rules.contains(.outboxAfterCommit) ? log.committed : log.position, now: reading.monotonic)
+                committed: settings.rules.contains(.outboxAfterCommit) ? log.committed : log.position,
+                now: reading.monotonic)
             for shipment in shipments {
                 carry(shipment.batch) { [self] result in
                     executor.post { self.noteResult(result, of: shipment) }

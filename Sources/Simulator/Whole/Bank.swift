@@ -8,6 +8,7 @@ struct Bank: Registry {
     let account: Account
     let teller = Teller()
     let errand: Errand
+    let scratch = Scratch()
 
     init() { self.init(port: WorldPort(machine: 0, process: 0)) }
 
@@ -113,27 +114,47 @@ struct Errand: DurableActor {
     struct State: DurableState {
         var done: [Int] = []
         var idleRounds = 0
+        /// How often each job was tried.
+        var tries: [Int: Int] = [:]
     }
     struct Job: Codable, Sendable {
         var id: Int
         var restMillis: Int
         /// Whether its second effect may be tried once only.
         var isOnce: Bool
+        /// How often it ends with an error, and is delivered again.
+        var flops: Int
     }
-    struct Queues: Declarations { let jobs = CompletableQueue<Job, Int>(capacity: 20) }
+    struct Queues: Declarations {
+        let jobs = CompletableQueue<Job, Int>(capacity: 20, attempts: 3, visibility: .milliseconds(100))
+    }
+    private struct Flop: Error {}
 
     var options: ActorOptions { ActorOptions(retainedIterations: 2) }
 
     func run(_ workflow: inout Workflow<Self>) async throws {
+        // A job that ends with an error ends the loop, too.
+        var flops = 0
+        while true {
+            do { try await work("jobs \(flops)", &workflow) } catch is Flop { flops += 1 }
+        }
+    }
+
+    private func work(_ name: String, _ workflow: inout Workflow<Self>) async throws {
         let (port, key) = (port, workflow.key)
         let retry = RetryPolicy(
             retries: nil, initial: .milliseconds(20), cap: .milliseconds(400), jitter: 0.5,
             retryOnTimeout: true)
-        try await workflow.loop("jobs") { loop in
+        try await workflow.loop(name) { loop in
             guard let message = try await loop.next("job", from: \.jobs, within: .seconds(3)) else {
                 return try await loop.turn("idle") { $0.state.idleRounds += 1 }
             }
             let job = message.body
+            let tries = try await loop.turn("try") { turn in
+                turn.state.tries[job.id, default: 0] += 1
+                return turn.state.tries[job.id, default: 0]
+            }
+            guard tries > job.flops else { throw Flop() }
             let receipt = try await loop.step("pay", retry: retry, timeout: .milliseconds(400)) {
                 try await port.call(for: key)
             }
@@ -151,6 +172,17 @@ struct Errand: DurableActor {
                 turn.state.done.append(job.id)
                 return result
             }
+        }
+    }
+}
+
+/// A counter that its client destroys now and then, and begins anew.
+struct Scratch: DurableActor {
+    struct State: DurableState { var count = 0 }
+    struct Actions: Declarations {
+        let bump = Action<NoInput, Int> { turn in
+            turn.state.count += 1
+            return turn.state.count
         }
     }
 }

@@ -21,6 +21,8 @@ struct CommittedState {
         var paths: [ActorID: [HistoryPath: UInt64]] = [:]
         /// The last message of each actor.
         var messages: [ActorID: UInt64] = [:]
+        /// Messages that were completed, and not put back.
+        var done: [ActorID: Set<UInt64>] = [:]
     }
 
     /// A step as committed records show it.
@@ -40,8 +42,12 @@ struct CommittedState {
     private(set) var failure: String?
     private(set) var recordCount = 0
 
-    init(_ identity: StoreIdentity) {
+    /// How far wall clocks are off, at the most.
+    private let clockErrorMicros: UInt64
+
+    init(_ identity: StoreIdentity, clockErrorMicros: UInt64) {
         self.identity = identity
+        self.clockErrorMicros = clockErrorMicros
         partitions = Array(repeating: Partition(), count: identity.ring.partitionCount)
     }
 
@@ -50,7 +56,7 @@ struct CommittedState {
     private mutating func fail(_ reason: String) { if failure == nil { failure = reason } }
 
     /// Takes the next record of a partition.
-    /// - Parameter now: the wall clock.
+    /// - Parameter now: what a wall clock shows that is right.
     mutating func commit(_ record: LogRecord, of partition: PartitionID, now: UInt64) {
         let index = Int(partition.rawValue)
         partitions[index].position = record.mark.position
@@ -66,6 +72,8 @@ struct CommittedState {
             guard case .put(.deduplication, let id, let value) = operation, id.first == 1,
                 Self.outcomeTag(value) == 0
             else { continue }
+            // A new actor takes over the memory of the one that it replaces.
+            guard replies[id] == nil else { continue }
             replies[id] = (partition, record.mark.position, record.mark.hash)
         }
     }
@@ -90,10 +98,7 @@ struct CommittedState {
             checkReply(id, value, turn, index)
         case .put(.message, let id, _):
             let number = (try? TurnOperation.itemNumber(id)) ?? 0
-            if number <= partitions[index].messages[turn.subject] ?? 0 {
-                fail("I15: message \(number) of actor \(turn.subject.rawValue) of p\(index) comes again")
-            }
-            partitions[index].messages[turn.subject] = number
+            checkArrival(number, turn, index)
         case .ofPartition(.put(.outbox, let id, _)) where id.count == 13:
             let (stream, number) = (Array(id[..<5]), Self.number(id[5...]))
             guard number > 0 else { return }
@@ -113,8 +118,21 @@ struct CommittedState {
         }
     }
 
+    /// I15: a message comes into a queue once; it is put back only by the record that lets go of it.
+    private mutating func checkArrival(_ number: UInt64, _ turn: DecodedTurn, _ index: Int) {
+        let actor = turn.subject
+        if number > partitions[index].messages[actor] ?? 0 {
+            partitions[index].messages[actor] = number
+        } else if partitions[index].done[actor]?.contains(number) ?? false
+            || !turn.entries.contains(where: { $0.operation == .completion(message: number) })
+        {
+            fail("I15: message \(number) of actor \(actor.rawValue) of p\(index) comes again")
+        }
+    }
+
     /// I12: a request has one effect, and one reply.
     private mutating func checkReply(_ id: [UInt8], _ value: [UInt8], _ turn: DecodedTurn, _ index: Int) {
+        guard !turn.creates else { return }
         let old = partitions[index].rows.items(of: turn.subject, .deduplication)[id]
         if replies[id] != nil || old.map({ Self.outcomeTag($0) == Self.outcomeTag(value) }) ?? false {
             fail("I12: request \(id.suffix(8)) of session \(id[1..<17]) has two effects on p\(index)")
@@ -123,15 +141,24 @@ struct CommittedState {
 
     /// I15: what a run takes was in the queue before, and is not after.
     private mutating func checkTaken(_ turn: DecodedTurn, at index: Int) {
-        for operation in turn.operations {
-            guard case .put(.history, _, let value) = operation,
-                case .next(_, let taken?)? = (try? HistoryEntry.decode(value))?.operation
-            else { continue }
-            for message in taken {
-                let id = TurnOperation.itemID(message.number)
-                if partitions[index].rows.items(of: turn.subject, .message)[id] != nil {
-                    fail("I15: message \(message.number) of p\(index) stays in its queue after it was taken")
+        let actor = turn.subject
+        for entry in turn.entries {
+            switch entry.operation {
+            case .next(_, let taken?):
+                for number in taken.map(\.number) {
+                    if partitions[index].rows.items(of: actor, .message)[TurnOperation.itemID(number)] != nil
+                    {
+                        fail("I15: message \(number) of p\(index) stays in its queue after it was taken")
+                    }
+                    if partitions[index].done[actor]?.contains(number) ?? false {
+                        fail("I15: message \(number) of p\(index) is taken after it was completed")
+                    }
                 }
+            case .completion(let number):
+                if partitions[index].rows.items(of: actor, .message)[TurnOperation.itemID(number)] == nil {
+                    partitions[index].done[actor, default: []].insert(number)
+                }
+            default: break
             }
         }
     }
@@ -185,7 +212,7 @@ struct CommittedState {
         case .call(_, let deadline, .timedOut): due = deadline
         default: break
         }
-        if let due, due > time || due > now {
+        if let due, due > time || due > now + clockErrorMicros {
             fail("I14: \(name) ends at \(time), before \(due)")
         }
         if case .sleep(let until, _) = operation, case .sleep(let before, _)? = old, until != before {

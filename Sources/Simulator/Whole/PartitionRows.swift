@@ -2,6 +2,7 @@ import ByteCoding
 import Identifiers
 import PartitionStore
 import ReplicationCore
+import WorkflowCore
 
 /// The tables of one partition in memory: what a state file has, as values.
 struct PartitionRows: Equatable {
@@ -94,10 +95,17 @@ struct DecodedTurn {
 
     private var made: ActorID { ActorID(rawValue: position.rawValue) }
 
+    var creates: Bool { operations.contains { if case .create = $0 { true } else { false } } }
+
     /// The actor that the record is about in the end.
-    var subject: ActorID {
-        let creates = operations.contains { if case .create = $0 { true } else { false } }
-        return creates ? made : actor ?? made
+    var subject: ActorID { creates ? made : actor ?? made }
+
+    /// What it records in the history of its actor.
+    var entries: [HistoryEntry] {
+        operations.compactMap { operation in
+            guard case .put(.history, _, let value) = operation else { return nil }
+            return try? HistoryEntry.decode(value)
+        }
     }
 
     /// Whom an operation changes: what stands before a `create` belongs to the actor that it replaces.

@@ -136,16 +136,23 @@ final class SimulatedCarrier: PartitionCarrier, @unchecked Sendable {
     }
 }
 
-/// The clock of all machines, which the simulation sets.
+/// A machine's clocks, which the simulation sets.
 ///
 /// Sound to share: a simulation has one thread.
 final class SimulatedClock: HostClock, @unchecked Sendable {
-    /// What the wall clock shows at the beginning.
+    /// What a wall clock that is right shows at the beginning.
     static let start: UInt64 = 1_700_000_000_000_000
+    /// What this machine's wall clock shows at the beginning.
+    let start: UInt64
     var now: UInt64 = 0
     var isReal: Bool { false }
 
+    init(start: UInt64) { self.start = start }
+
     func reading() -> ClockReading {
-        ClockReading(wall: Timestamp(rawValue: Self.start + now), monotonic: now)
+        ClockReading(wall: Timestamp(rawValue: start + now), monotonic: now)
     }
+
+    /// When the wall clock shows that time.
+    func virtualTime(of wall: UInt64) -> UInt64 { wall > start ? wall - start : 0 }
 }

@@ -15,7 +15,11 @@ extension Simulation {
         var (kind, target) = (WholeCaller.Kind.bump, account)
         let operation: ActorRequest.Operation
         switch chance(0...99) {
-        case 0..<30: operation = .action("bump", input: .null)
+        case 0..<20: operation = .action("bump", input: .null)
+        case 20..<27:
+            (kind, target) = (.scratch, whole.callers[index].scratchAddress)
+            operation = .action("bump", input: .null)
+        case 27..<30: (kind, target, operation) = (.scrap, whole.callers[index].scratchAddress, .destroy)
         case 30..<45: (kind, operation) = (.look, .action("look", input: .null))
         case 45..<70:
             kind = .transfer
@@ -31,7 +35,9 @@ extension Simulation {
             self.whole?.nextJob += 1
             (kind, target) = (.job(id), WholeRun.address("errand", number(plan.errands)))
             let rest = happens(50) ? 0 : chance(1...(happens(20) ? 4_000 : 300))
-            let job = Payload(#"{"id":\#(id),"restMillis":\#(rest),"isOnce":\#(happens(30))}"#)
+            let flops = happens(70) ? 0 : number(3)
+            let job = Payload(
+                #"{"id":\#(id),"restMillis":\#(rest),"isOnce":\#(happens(30)),"flops":\#(flops)}"#)
             operation =
                 happens(50)
                 ? .send(queue: "jobs", body: job) : .request(queue: "jobs", body: job, timeoutMillis: nil)
@@ -104,6 +110,13 @@ extension Simulation {
             whole?.callers[index].bumps[call.request.target, default: 0] += 1
             count(reply, call, index)
         case .look: count(reply, call, index)
+        case .scratch:
+            let wanted = (whole?.callers[index].scratch ?? 0) + 1
+            whole?.callers[index].scratch = wanted
+            guard case .output(let output) = reply, output.text == "\(wanted)" else {
+                return checker.fail("I12: \(call.request.target) says \(reply), it has counted \(wanted)")
+            }
+        case .scrap: whole?.callers[index].scratch = nil
         case .transfer:
             guard case .output(let output) = reply, output.text == "true" else { break }
             whole?.callers[index].sent[call.request.target, default: 0] += 1
@@ -134,6 +147,10 @@ extension Simulation {
         _ result: Result<ActorReply, ActorError>, _ call: WholeCaller.Call, _ id: UInt64, _ index: Int
     ) {
         guard case .failure(let error) = result else { return }
+        if case .scrap = call.kind, error.code == "not_found", whole?.callers[index].scratch == nil {
+            whole?.callers[index].call = nil
+            return events.plan(.clientTurn(index), at: now + chance(1_000...60_000))
+        }
         guard error.group == "node" || error.code == "full" else {
             return checker.fail("client \(index) hears \(error) of \(call.request.target)")
         }

@@ -26,7 +26,7 @@ extension Simulation {
         hosting.rules = settings.without?.host ?? .all
         let kinds = (try? RegistryReader.kinds(of: Bank(port: port))) ?? []
         let host = ActorHost(
-            kinds: kinds, store: store, clock: whole.clock, settings: hosting, carrier: carrier,
+            kinds: kinds, store: store, clock: whole.clocks[index], settings: hosting, carrier: carrier,
             logger: logger(index)
         ) { _ in }
         process.node = WholeNode(
@@ -146,8 +146,8 @@ extension Simulation {
             guard !node.isRoundPlanned else { return }
             node.isRoundPlanned = true
             events.plan(round, at: now + chance(1...60))
-        } else if let due = node.host.nextDeadline() {
-            let at = max(now + 1, due > SimulatedClock.start ? due - SimulatedClock.start : 0)
+        } else if let due = node.dueAt {
+            let at = max(now + 1, due)
             guard at < node.wakeAt else { return }
             node.wakeAt = at
             events.plan(round, at: at)
@@ -162,7 +162,11 @@ extension Simulation {
         if node.wakeAt <= now { node.wakeAt = .max }
         var shards = Array(0..<node.host.shardCount)
         if happens(50) { shards.reverse() }
-        for shard in shards where !happens(plan.laggingPercent) { node.host.step([shard]) }
+        let isDue = node.dueAt.map { $0 <= now } ?? false
+        for shard in shards where isDue || node.host.hasWork(shard) {
+            if !happens(plan.laggingPercent) { node.host.step([shard]) }
+        }
+        node.dueAt = node.host.nextDeadline().flatMap { whole?.clocks[index].virtualTime(of: $0) }
         takeEffects(index, process, node)
         takeMail(index, process, node)
         takeReplies(index, process, node)

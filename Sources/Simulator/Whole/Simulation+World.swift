@@ -40,7 +40,7 @@ extension Simulation {
         if fact.isDone {
             checker.fail("I16: m\(index) begins effect \(call.key) again, whose result is recorded")
         }
-        if let retryAt = fact.retryAt, retryAt > time.rawValue {
+        if let retryAt = fact.retryAt, retryAt > time.rawValue + (whole?.plan.clockErrorMicros ?? 0) {
             checker.fail("I14: m\(index) repeats effect \(call.key) before \(retryAt)")
         }
     }

@@ -15,6 +15,8 @@ final class WholeNode {
     /// Its threads are about to get to their work, or when they must.
     var isRoundPlanned = false
     var wakeAt = UInt64.max
+    /// When something becomes due by itself; looked up after each step.
+    var dueAt: UInt64?
     var isApplyPlanned = false
     /// By partition, the latest time of any record that was ever in its log here.
     var times: [UInt64]

@@ -10,6 +10,8 @@ public struct WholePlan: Hashable, Sendable {
     public var idleMicros: UInt64 = 20_000
     /// Tables have committed records after so long, at the most.
     public var applyMicrosMax: UInt64 = 20_000
+    /// How far the wall clocks of machines are off, at the most.
+    public var clockErrorMicros: UInt64 = 0
     /// Of a hundred rounds of a node's threads, so many leave a shard out.
     public var laggingPercent: UInt64 = 10
     /// Of a hundred calls of the outside world, so many fail, and so many are performed without an answer.
@@ -45,6 +47,7 @@ extension SimulationSettings {
         plan.refusedPercent = pick(0, 10, 40)
         plan.unansweredPercent = pick(0, 10, 30)
         plan.answerMicrosMax = pick(5_000, 50_000, 1_500_000)
+        plan.clockErrorMicros = pick(0, 0, 300_000, 3_000_000)
         settings.whole = plan
         return settings
     }

@@ -10,7 +10,8 @@ import WorkflowCore
 struct WholeRun {
     let plan: WholePlan
     let ring: HashRing
-    let clock = SimulatedClock()
+    /// By machine.
+    let clocks: [SimulatedClock]
     var world = OutsideWorld()
     var committed: CommittedState
     var callers: [WholeCaller] = []
@@ -19,14 +20,19 @@ struct WholeRun {
     /// Bounds how often the healed cluster is looked at.
     var looksAgainAt: UInt64 = 0
 
-    init(_ plan: WholePlan, cluster: ClusterID, ring: HashRing) {
+    /// - Parameter clocks: what the wall clock of each machine shows at the beginning.
+    init(_ plan: WholePlan, cluster: ClusterID, ring: HashRing, clocks: [UInt64]) {
         self.plan = plan
         self.ring = ring
+        self.clocks = clocks.map { SimulatedClock(start: $0) }
         committed = CommittedState(
             StoreIdentity(
                 cluster: cluster, node: NodeID(rawValue: 0), store: StoreID(high: 0, low: 0),
-                incarnation: Incarnation(rawValue: 0), ring: ring))
+                incarnation: Incarnation(rawValue: 0), ring: ring),
+            clockErrorMicros: plan.clockErrorMicros)
     }
+
+    func setClocks(_ now: UInt64) { for clock in clocks { clock.now = now } }
 
     static func address(_ kind: String, _ number: Int) -> ActorAddress {
         guard let kind = try? ActorKind(kind), let key = try? ActorKey(["\(number)"]) else {
@@ -38,7 +44,9 @@ struct WholeRun {
 
     // MARK: The end
 
-    private func states<State: Decodable>(_ kind: String, _ type: State.Type) -> [(address: ActorAddress, State)] {
+    private func states<State: Decodable>(
+        _ kind: String, _ type: State.Type
+    ) -> [(address: ActorAddress, State)] {
         committed.partitions.flatMap { partition in
             partition.rows.rows.values.compactMap { row in
                 guard row.stored.address.kind.name == kind else { return nil }
@@ -54,7 +62,9 @@ struct WholeRun {
             if let call = caller.call { return "client \(caller.index) waits for \(call.request.target)" }
         }
         for (number, partition) in committed.partitions.enumerated() {
-            if partition.rows.items(of: .partition, .outbox).keys.contains(where: { $0.suffix(8).contains { $0 != 0 } }) {
+            if partition.rows.items(of: .partition, .outbox).keys.contains(where: {
+                $0.suffix(8).contains { $0 != 0 }
+            }) {
                 return "I13: messages wait in the outbox of p\(number)"
             }
             if !partition.rows.items(of: .partition, .call).isEmpty {
@@ -76,6 +86,7 @@ struct WholeRun {
 
     private func whatIsMissing(of row: PartitionRows.Row, at time: UInt64) -> String? {
         if !(row.items[.message] ?? [:]).isEmpty { return "I15: messages wait" }
+        var overdue: (sequence: UInt64, text: String)?
         for (_, body) in row.items[.history] ?? [:] {
             guard let entry = try? HistoryEntry.decode(body) else { return "an entry cannot be read" }
             var due: UInt64?
@@ -86,8 +97,12 @@ struct WholeRun {
             case .call(_, let deadline, .waiting): due = deadline
             default: break
             }
-            if let due, due + Self.lateMicros < time { return "I14: \(entry.path) was due at \(due)" }
+            guard let due, due + Self.lateMicros + 2 * plan.clockErrorMicros < time,
+                entry.sequence < overdue?.sequence ?? .max
+            else { continue }
+            overdue = (entry.sequence, "I14: \(entry.path) was due at \(due)")
         }
+        if let overdue { return overdue.text }
         if let run = row.stored.run.flatMap({ try? RunRecord.decode($0) }),
             run.status == .failed || run.status == .stalled
         {
@@ -118,6 +133,15 @@ struct WholeRun {
         let done = states("errand", Errand.State.self).flatMap(\.1.done).sorted()
         let jobs = callers.flatMap(\.jobs).sorted()
         if done != jobs { return "I15: the jobs \(done) are done, \(jobs) were asked for" }
+        let scratches = states("scratch", Scratch.State.self)
+        for caller in callers {
+            let found = scratches.first { $0.address == caller.scratchAddress }
+            if found.map({ UInt64($0.1.count) }) != caller.scratch {
+                return
+                    "I12: \(caller.scratchAddress) is \(found.map { "\($0.1.count)" } ?? "gone"), its client "
+                    + "has \(caller.scratch.map { "\($0)" } ?? "destroyed it")"
+            }
+        }
         return nil
     }
 }
@@ -127,6 +151,8 @@ struct WholeCaller {
     enum Kind {
         case bump, look, transfer
         case order
+        /// Counts on, or destroys, the client's own actor.
+        case scratch, scrap
         case job(Int)
     }
 
@@ -148,6 +174,9 @@ struct WholeCaller {
     var sent: [ActorAddress: Int] = [:]
     var orders = 0
     var jobs: [Int] = []
+    /// What the client's own actor counts; nil: there is none.
+    var scratch: UInt64?
 
+    var scratchAddress: ActorAddress { WholeRun.address("scratch", index) }
     var session: SessionID { SessionID(high: 77, low: UInt64(index)) }
 }
