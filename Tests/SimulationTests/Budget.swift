@@ -52,7 +52,7 @@ enum Budget {
                     for seed in seeds where seed % workers == worker {
                         // Those before it may still find an earlier one.
                         guard seed < found.load(ordering: .relaxed) else { return nil }
-                        do { _ = try Simulation.run(plan(seed)) } catch {
+                        do throws(Violation) { _ = try Simulation.run(plan(seed)) } catch {
                             found.min(seed, ordering: .relaxed)
                             return (seed, error)
                         }
