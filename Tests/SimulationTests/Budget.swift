@@ -45,15 +45,15 @@ enum Budget {
         _ seeds: Range<UInt64>, plan: @escaping @Sendable (UInt64) -> SimulationSettings
     ) async -> (seed: UInt64, violation: Violation)? {
         let workers = UInt64(max(1, ProcessInfo.processInfo.activeProcessorCount))
-        let found = Atomic<UInt64>(.max)
+        let found = Earliest()
         return await withTaskGroup(of: (seed: UInt64, violation: Violation)?.self) { group in
             for worker in 0..<workers {
                 group.addTask {
                     for seed in seeds where seed % workers == worker {
                         // Those before it may still find an earlier one.
-                        guard seed < found.load(ordering: .relaxed) else { return nil }
+                        guard seed < found.seed.load(ordering: .relaxed) else { return nil }
                         do throws(Violation) { _ = try Simulation.run(plan(seed)) } catch {
-                            found.min(seed, ordering: .relaxed)
+                            found.seed.min(seed, ordering: .relaxed)
                             return (seed, error)
                         }
                     }
@@ -65,4 +65,9 @@ enum Budget {
             return all.min { $0.seed < $1.seed }
         }
     }
+}
+
+/// The earliest seed that failed so far.
+private final class Earliest: Sendable {
+    let seed = Atomic<UInt64>(.max)
 }
