@@ -1,4 +1,5 @@
 import Apus
+import TimeAndChance
 
 /// Ten steps whose effects cost nothing, so that what is measured is the engine and the journal.
 struct TenSteps: DurableActor {
@@ -57,7 +58,8 @@ struct Blob: DurableActor {
     struct State: DurableState { var text = "" }
     struct Actions: Declarations {
         let fill = Action<Int, Int> { turn, count in
-            var generator = SystemRandomNumberGenerator()
+            // The system's own generator would take longer than everything else.
+            var generator = SplitMix64(seed: UInt64.random(in: 0 ... .max))
             let letters = (0..<count / 8).flatMap { _ in
                 withUnsafeBytes(of: UInt64.random(in: 0...(.max), using: &generator)) { bytes in
                     bytes.map { 0x30 + $0 & 0x3F }
