@@ -192,7 +192,7 @@ let package = Package(
             name: "Simulator",
             dependencies: [
                 "ActorHost", "Apus", "ByteCoding", "ClientProtocol", "ConsensusCore", "ControlCore",
-                "Identifiers", "MailboxCore", "PartitionStore", "PlacementCore", "ReplicationCore",
+                "FaultyDisk", "Identifiers", "MailboxCore", "PartitionStore", "PlacementCore", "ReplicationCore",
                 "TimeAndChance", "WorkflowCore", heap, logging,
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
@@ -234,6 +234,11 @@ let package = Package(
                 "Apus", "ActorHost", "PartitionStore", "ByteCoding", "Identifiers", "ClientProtocol",
                 "TimeAndChance", "WorkflowCore", logging,
             ], path: "Tests/WorkflowTrials", swiftSettings: house),
+        // A disk with faults under the real SQLite, for tests and the simulation.
+        .target(name: "CFaultyDisk", dependencies: ["CSQLite"], path: "Tests/CFaultyDisk"),
+        .target(
+            name: "FaultyDisk", dependencies: ["CFaultyDisk", "DurableFiles"], path: "Tests/FaultyDisk",
+            exclude: ["README.md"], swiftSettings: house),
         // Optimised in debug builds too: its tests visit millions of states. It is in no product, so the flag
         // keeps nobody from depending on this package.
         .target(
@@ -317,14 +322,14 @@ let package = Package(
         .testTarget(
             name: "PartitionStoreTests",
             dependencies: [
-                "PartitionStore", "DurableFiles", "ReplicationCore", "SQLiteDriver", "ByteCoding",
-                "Identifiers", "TimeAndChance",
+                "PartitionStore", "DurableFiles", "FaultyDisk", "ReplicationCore", "SQLiteDriver",
+                "ByteCoding", "Identifiers", "TimeAndChance",
             ],
             swiftSettings: house),
         .testTarget(
             name: "ConsensusStoreTests",
             dependencies: [
-                "ConsensusStore", "ConsensusCore", "SQLiteDriver", "ByteCoding", "Identifiers",
+                "ConsensusStore", "ConsensusCore", "FaultyDisk", "SQLiteDriver", "ByteCoding", "Identifiers",
                 "TimeAndChance",
             ], swiftSettings: house),
         .testTarget(

@@ -9,11 +9,10 @@ final class WitnessFile {
 
     init(path: String) throws(ConsensusStoreError) {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw DurableFile.failure("opening", path) }
+        descriptor = try DurableFile.open(path, O_WRONLY | O_CLOEXEC)
     }
 
-    deinit { close(descriptor) }
+    deinit { DurableFile.close(descriptor) }
 
     /// Overwrites the seal and syncs it.
     func write(_ seal: Seal) throws(ConsensusStoreError) {

@@ -18,7 +18,7 @@ package enum DurableFile<Failure: FileFailure> {
     /// Makes the directory unless it is there.
     /// - Parameter syncName: also syncs its parent; otherwise that is up to the caller.
     package static func createDirectory(_ path: String, syncName: Bool = true) throws(Failure) {
-        if mkdir(path, 0o755) == 0 {
+        if FileCalls.current.makeDirectory(path) == 0 {
             if syncName { try syncDirectory(parent(of: path)) }
             return
         }
@@ -37,20 +37,19 @@ package enum DurableFile<Failure: FileFailure> {
 
     /// Makes renames and new files of a directory survive a power failure.
     package static func syncDirectory(_ path: String) throws(Failure) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("opening the directory", path) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw failure("syncing the directory", path) }
+        guard FileCalls.current.syncDirectory(path) == 0 else {
+            throw failure("syncing the directory", path)
+        }
     }
 
     /// The whole file, or nil if there is none.
     package static func read(_ path: String) throws(Failure) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
             throw failure("opening", path)
         }
-        defer { close(descriptor) }
+        defer { Foundation.close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure("reading", path) }
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
@@ -72,8 +71,8 @@ package enum DurableFile<Failure: FileFailure> {
     /// - Parameter syncName: also makes the name durable; otherwise that is up to the caller.
     package static func replace(_ path: String, with bytes: [UInt8], syncName: Bool = true) throws(Failure) {
         let temporary = path + ".new"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failure("creating", temporary) }
+        let descriptor = try open(
+            temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, operation: "creating")
         do {
             defer { close(descriptor) }
             try writeAll(descriptor, bytes, at: 0, path: temporary)
@@ -84,19 +83,34 @@ package enum DurableFile<Failure: FileFailure> {
     }
 
     /// Brings what was written to an open file onto the disk.
-    package static func sync(_ descriptor: Int32, path: String) throws(Failure) {
-        guard fsync(descriptor) == 0 else { throw failure("syncing", path) }
+    /// - Parameter isWhole: false for no more than what is needed to read it; its length is part of that.
+    package static func sync(_ descriptor: Int32, path: String, isWhole: Bool = true) throws(Failure) {
+        guard FileCalls.current.sync(descriptor, isWhole) == 0 else { throw failure("syncing", path) }
     }
+
+    /// Opens a file that is written to with the functions here.
+    /// - Parameter flags: of open(2).
+    package static func open(
+        _ path: String, _ flags: Int32, operation: String = "opening"
+    ) throws(Failure) -> Int32 {
+        let descriptor = FileCalls.current.open(path, flags)
+        guard descriptor >= 0 else { throw failure(operation, path) }
+        return descriptor
+    }
+
+    /// Closes what `open` opened.
+    package static func close(_ descriptor: Int32) { _ = FileCalls.current.close(descriptor) }
 
     /// Writes over a part of an open file, or behind its end.
     package static func writeAll(
         _ descriptor: Int32, _ bytes: [UInt8], at offset: Int, path: String
     ) throws(Failure) {
+        let calls = FileCalls.current
         var done = 0
         while done < bytes.count {
             // There is an address because the buffer is not empty here.
             let count = bytes.withUnsafeBytes { buffer in
-                pwrite(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
+                calls.write(descriptor, buffer.baseAddress! + done, buffer.count - done, offset + done)
             }
             guard count > 0 else { throw failure("writing", path) }
             done += count
@@ -105,12 +119,12 @@ package enum DurableFile<Failure: FileFailure> {
 
     /// The caller syncs the directory.
     package static func rename(_ path: String, to name: String) throws(Failure) {
-        guard Foundation.rename(path, name) == 0 else { throw failure("renaming", path) }
+        guard FileCalls.current.rename(path, name) == 0 else { throw failure("renaming", path) }
     }
 
     /// Deletes a file, unless there is none. The caller syncs the directory.
     package static func remove(_ path: String) throws(Failure) {
-        guard unlink(path) == 0 || errno == ENOENT else { throw failure("deleting", path) }
+        guard FileCalls.current.unlink(path) == 0 || errno == ENOENT else { throw failure("deleting", path) }
     }
 
     /// The names in a directory; empty if there is none.

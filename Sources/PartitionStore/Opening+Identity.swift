@@ -1,6 +1,12 @@
 import DurableFiles
 import Identifiers
 
+/// Random numbers from where the configuration says.
+private struct Chance: RandomNumberGenerator {
+    let next64: @Sendable () -> UInt64
+    mutating func next() -> UInt64 { next64() }
+}
+
 /// Whose directory it is.
 extension Opening {
     /// The identity to open with: a member's as it is; a node's alone with its next incarnation, made
@@ -14,7 +20,7 @@ extension Opening {
                     detail: "the file identity is missing")
             }
             return try format { (ring) throws(StoreError) in
-                var generator = SystemRandomNumberGenerator()
+                var generator = Chance(next64: configuration.random)
                 return StoreIdentity(
                     cluster: .random(using: &generator), node: NodeID(rawValue: 1),
                     store: .random(using: &generator), incarnation: Incarnation(rawValue: 1), ring: ring)
@@ -97,7 +103,7 @@ extension Opening {
         try JournalDatabase.create(path: lanePath + "/journal.db")
         try DurableFile.replace(lanePath + "/witness", with: Witness(sequence: 0, hash: 0).encoded())
         try DurableFile.syncDirectory(lanePath)
-        var generator = SystemRandomNumberGenerator()
+        var generator = Chance(next64: configuration.random)
         let seed: (UInt64, UInt64) = (generator.next(), generator.next())
         guard let ring = HashRing(partitionCount: configuration.partitionCount, seed: seed) else {
             throw .configuration("\(configuration.partitionCount) partitions are not possible")

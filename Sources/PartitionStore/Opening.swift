@@ -66,15 +66,16 @@ struct Opening {
         return PartitionStore(
             directory: directory, identity: identity, ends: ends, logs: logs, lane: lane, applier: applier,
             snapshots: SnapshotWork(
-                pins: pins, incoming: incoming, chunkBytes: configuration.snapshotChunkBytes),
-            stopping: stopping, lock: lock)
+                queue: SnapshotQueue(isStepped: configuration.isStepped), pins: pins, incoming: incoming,
+                chunkBytes: configuration.snapshotChunkBytes, random: configuration.random),
+            stopping: stopping, lock: lock, isStepped: configuration.isStepped)
     }
 
     /// Opens the tables that exist.
     /// - Returns: how far each partition was applied.
     private func openTables(_ tables: TableSet) throws(StoreError) -> [LogEnd] {
         var applied = [LogEnd](repeating: .empty, count: tables.count)
-        for name in try DurableFile.names(in: partsPath) {
+        for name in try DurableFile.names(in: partsPath).sorted() {
             guard let index = Int(name, radix: 16) else { continue }
             guard 0..<tables.count ~= index else {
                 throw .damaged(what: partsPath, detail: "there is no partition \(name)")

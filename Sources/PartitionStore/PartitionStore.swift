@@ -16,7 +16,8 @@ public final class PartitionStore: Sendable {
     let applier: Applier
     let snapshots: SnapshotWork
     let stopping: Stopping
-    private let lock: DirectoryLock
+    let lock: DirectoryLock
+    let isStepped: Bool
     let life: Mutex<Life>
 
     struct Life {
@@ -28,7 +29,8 @@ public final class PartitionStore: Sendable {
 
     init(
         directory: String, identity: StoreIdentity, ends: [LogEnd], logs: [RecoveredLog], lane: Lane,
-        applier: Applier, snapshots: SnapshotWork, stopping: Stopping, lock: DirectoryLock
+        applier: Applier, snapshots: SnapshotWork, stopping: Stopping, lock: DirectoryLock,
+        isStepped: Bool
     ) {
         self.directory = directory
         currentIdentity = Mutex(identity)
@@ -39,12 +41,13 @@ public final class PartitionStore: Sendable {
         self.snapshots = snapshots
         self.stopping = stopping
         self.lock = lock
+        self.isStepped = isStepped
     }
 
     /// Ends the threads of a store that nobody closed; they finish what was appended, but nobody waits for
     /// them.
     deinit {
-        guard life.withLock({ $0.isStarted && !$0.isClosed }) else { return }
+        guard !isStepped, life.withLock({ $0.isStarted && !$0.isClosed }) else { return }
         lane.requestStop()
         applier.requestStop()
     }
@@ -97,7 +100,9 @@ public final class PartitionStore: Sendable {
         // A second pair of threads would commit the same records twice.
         precondition(isFirst, "the store was started twice or after it was closed")
         stopping.listen(onFailure)
-        lane.start(onCommit: onCommit)
+        lane.listen(onCommit)
+        if isStepped { return }
+        lane.start()
         applier.start()
     }
 
@@ -135,16 +140,16 @@ public final class PartitionStore: Sendable {
     /// Must not be called from the store's callbacks.
     /// - Throws: `.closed` the second time, or the error that stopped the store.
     public func close() throws(StoreError) {
-        let (isFirst, isStarted) = life.withLock { life in
+        let (isFirst, hasThreads) = life.withLock { life in
             defer { life.isClosed = true }
-            return (!life.isClosed, life.isStarted)
+            return (!life.isClosed, life.isStarted && !isStepped)
         }
         guard isFirst else { throw .closed }
         lane.requestStop()
-        if !isStarted { lane.run(onCommit: { _ in }) }
+        if !hasThreads { lane.run() }
         lane.waitForEnd()
         applier.requestStop()
-        if !isStarted { applier.run() }
+        if !hasThreads { applier.run() }
         applier.waitForEnd()
         applier.tables.end()
         snapshots.end()

@@ -44,6 +44,15 @@ public struct StoreConfiguration: Sendable {
     /// Stops the journal's file from growing above this many pages of 4 KiB, as if the disk were full.
     public var journalPagesMax: Int?
 
+    /// The store has no threads: whoever has it calls the steps of `PartitionStore+Steps.swift`.
+    package var isStepped = false
+    /// Time since some moment, by which intervals are measured.
+    package var clock: @Sendable () -> Duration = { [start = ContinuousClock.now] in
+        ContinuousClock.now - start
+    }
+    /// Draws identities and the numbers of snapshots.
+    package var random: @Sendable () -> UInt64 = { .random(in: 0 ... .max) }
+
     /// Whose directory it must be, formatted by `PartitionStore.format`; its incarnation is not looked at.
     /// Nil for a node alone, which formats an empty directory by itself.
     public private(set) var member: StoreIdentity?

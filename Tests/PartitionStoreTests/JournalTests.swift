@@ -52,6 +52,27 @@ import Testing
 }
 
 @Suite struct ChainVerifierTests {
+    /// What a trial on a faulty disk found: the rows before record 25 are deleted, and a cut that goes back
+    /// behind an earlier one must not keep the link at the earlier.
+    @Test func `A cut behind a cut, where the records between are deleted, leaves a sound log`() throws {
+        var log = LogMaker(0)
+        for _ in 0..<23 { _ = log.seal([1]) }
+        let applied = log.end
+        _ = log.seal([1])
+        var verifier = ChainVerifier(applied: [applied])
+        for sealed in [log.seal([1]), log.seal([1])] {
+            let (record, hash) = try record(sealed)
+            _ = try verifier.record(record, hash: hash)
+        }
+        try verifier.truncate(log.partition, after: LogPosition(rawValue: 24))
+        try verifier.truncate(log.partition, after: LogPosition(rawValue: 23))
+        log.end = applied
+        log.epoch = 2
+        let (next, hash) = try record(log.seal([2]))
+        _ = try verifier.record(next, hash: hash)
+        #expect(verifier.end(of: 0) == log.end)
+    }
+
     private func record(_ sealed: SealedRecord) throws -> (JournalRecord, hash: UInt64) {
         var reader = ByteReader(sealed.bytes)
         return try JournalRecord.decode(&reader, from: sealed.bytes)

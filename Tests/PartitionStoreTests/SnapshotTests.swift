@@ -264,7 +264,7 @@ import Testing
             #expect(owner.store.snapshots.pins.floors == [owner.partition: mark.position])
         }
         // The reader goes with the last answer, on the thread that gives it.
-        owner.store.snapshots.queue.sync {}
+        owner.store.snapshots.queue.drain()
         #expect(owner.store.snapshots.pins.floors.isEmpty)
         write(owner)
         #expect(try owner.log(after: mark.position).isEmpty)

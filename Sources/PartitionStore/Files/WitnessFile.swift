@@ -10,11 +10,10 @@ final class WitnessFile {
 
     init(path: String) throws(StoreError) {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw DurableFile.failure("opening", path) }
+        descriptor = try DurableFile.open(path, O_WRONLY | O_CLOEXEC)
     }
 
-    deinit { close(descriptor) }
+    deinit { DurableFile.close(descriptor) }
 
     /// Overwrites the witness in the system's cache: it survives the process, not yet a power failure.
     func write(_ witness: Witness) throws(StoreError) {
@@ -24,12 +23,7 @@ final class WitnessFile {
 
     func sync() throws(StoreError) {
         guard isUnsynced else { return }
-        #if canImport(Darwin)
-        let code = fsync(descriptor)
-        #else
-        let code = fdatasync(descriptor)
-        #endif
-        guard code == 0 else { throw DurableFile.failure("syncing", path) }
+        try DurableFile.sync(descriptor, path: path, isWhole: false)
         isUnsynced = false
     }
 }

@@ -83,6 +83,8 @@ struct ChainVerifier {
                 "partition \(index) is cut after record \(position.rawValue), but ends at \(end.rawValue)")
         }
         if chains[index].end == position { return }
+        // That of a record which goes, or of one that an earlier cut had left at the end.
+        chains[index].hash = nil
         while let last = chains[index].records.last, last.position > position {
             chains[index].records.removeLast()
             // What is left without any record may still show the link at its end.

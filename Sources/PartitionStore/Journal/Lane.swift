@@ -3,7 +3,8 @@ import Identifiers
 import ReplicationCore
 import Synchronization
 
-/// The journal's thread: whatever was appended while it synced the last row goes into the next one.
+/// The journal's thread, or its steps without one: whatever was appended while it synced the last row goes
+/// into the next one.
 final class Lane: Sendable {
     fileprivate struct Inbox {
         var entries: [JournalEntry] = []
@@ -27,8 +28,18 @@ final class Lane: Sendable {
     }
 
     private let inbox: Mutex<Inbox>
-    /// Held by the thread for its whole life; nobody else needs it before the thread has ended.
-    private let writer: Mutex<LaneWriter?>
+    /// What only the thread touches, or whoever steps.
+    private struct Work {
+        var writer: LaneWriter
+        /// What was taken from the inbox; what lies before `next` is committed.
+        var taken: [JournalEntry] = []
+        var next = 0
+        /// Where each batch ends in `taken`.
+        var batches: [(batch: UInt64, end: Int)] = []
+        var durable: UInt64 = 0
+        var onCommit: (@Sendable (GroupCommit) -> Void)?
+    }
+    private let work: Mutex<Work?>
     private let applier: Applier
     private let stopping: Stopping
     private let witnessInterval: Duration
@@ -39,7 +50,7 @@ final class Lane: Sendable {
         writer: sending LaneWriter, ends: [LogPosition], applier: Applier, witnessInterval: Duration,
         stopping: Stopping
     ) {
-        self.writer = Mutex(writer)
+        work = Mutex(Work(writer: writer))
         inbox = Mutex(Inbox(ends: ends))
         self.applier = applier
         self.witnessInterval = witnessInterval
@@ -123,8 +134,13 @@ final class Lane: Sendable {
     /// Group commits since the start.
     let commits = Atomic<UInt64>(0)
 
-    func start(onCommit: @escaping @Sendable (GroupCommit) -> Void) {
-        let thread = Thread { [self] in run(onCommit: onCommit) }
+    /// Sets what is told of each group commit.
+    func listen(_ onCommit: @escaping @Sendable (GroupCommit) -> Void) {
+        work.withLock { $0?.onCommit = onCommit }
+    }
+
+    func start() {
+        let thread = Thread { [self] in run() }
         thread.name = "apus.lane.0"
         thread.start()
     }
@@ -138,56 +154,77 @@ final class Lane: Sendable {
     func waitForEnd() { ended.wait() }
 
     /// The thread's life; `waitForEnd` returns after it.
-    func run(onCommit: @Sendable (GroupCommit) -> Void) {
+    func run() {
         defer { ended.signal() }
-        defer { endReads() }
-        writer.withLock { writer in
-            guard var active = writer.take() else { return }
-            defer { writer = active }
-            do throws(StoreError) {
-                try run(&active, onCommit: onCommit)
-            } catch {
-                stopping.fail(error)
+        while true {
+            switch step() {
+            case .worked: continue
+            case .idle(let wait): bell.wait(atMost: wait)
+            case .ended: return
             }
         }
     }
 
-    private func run(
-        _ writer: inout LaneWriter, onCommit: @Sendable (GroupCommit) -> Void
-    ) throws(StoreError) {
-        var taken: [JournalEntry] = []
-        var batches: [(batch: UInt64, end: Int)] = []
-        var durable: UInt64 = 0
-        while stopping.error == nil {
-            taken.removeAll(keepingCapacity: taken.capacity < 65_536)
-            let (isClosing, read) = inbox.withLock { inbox in
-                swap(&inbox.entries, &taken)
-                batches = inbox.batches
-                inbox.batches.removeAll()
-                let read = inbox.reads.isEmpty ? nil : inbox.reads.removeFirst()
-                inbox.isAsleep = taken.isEmpty && read == nil
-                return (inbox.isClosing, read)
-            }
-            // One at a time, so that commits never wait for many.
-            if let read { try answer(read, writer) }
-            if taken.isEmpty {
-                if read != nil { continue }
-                if isClosing { return }
-                bell.wait(atMost: writer.hasUnsyncedWitness ? witnessInterval : nil)
-                try writer.tidy()
-                continue
-            }
-            var start = 0
-            while start < taken.count, stopping.error == nil {
-                let (end, marks) = try writer.commit(taken, from: start)
-                commits.add(1, ordering: .relaxed)
-                applier.add(taken[start..<end], marks: marks)
-                durable = batches.last { $0.end <= end }?.batch ?? durable
-                onCommit(GroupCommit(marks: marks, batch: durable))
-                start = end
-                try writer.tidy()
+    enum Step {
+        case worked
+        /// Nothing is to be done before something is appended, or so much time is over.
+        case idle(Duration?)
+        case ended
+    }
+
+    /// One read, one group commit with what follows it, or what may wait for a quiet moment.
+    func step() -> Step {
+        let step = work.withLock { work -> Step in
+            guard work != nil, stopping.error == nil else { return .ended }
+            do throws(StoreError) {
+                return try self.step(&work!)
+            } catch {
+                stopping.fail(error)
+                return .ended
             }
         }
+        if case .ended = step { endReads() }
+        return step
+    }
+
+    private func step(_ work: inout Work) throws(StoreError) -> Step {
+        if work.next < work.taken.count {
+            try commit(&work)
+            return .worked
+        }
+        work.taken.removeAll(keepingCapacity: work.taken.capacity < 65_536)
+        work.next = 0
+        let (isClosing, read) = inbox.withLock { inbox in
+            swap(&inbox.entries, &work.taken)
+            work.batches = inbox.batches
+            inbox.batches.removeAll()
+            let read = inbox.reads.isEmpty ? nil : inbox.reads.removeFirst()
+            inbox.isAsleep = work.taken.isEmpty && read == nil
+            return (inbox.isClosing, read)
+        }
+        // One at a time, so that commits never wait for many.
+        if let read {
+            try answer(read, work.writer)
+            return .worked
+        }
+        if !work.taken.isEmpty {
+            try commit(&work)
+            return .worked
+        }
+        if isClosing { return .ended }
+        if try work.writer.tidy() { return .worked }
+        return .idle(work.writer.hasUnsyncedWitness ? witnessInterval : nil)
+    }
+
+    private func commit(_ work: inout Work) throws(StoreError) {
+        let start = work.next
+        let (end, marks) = try work.writer.commit(work.taken, from: start)
+        work.next = end
+        commits.add(1, ordering: .relaxed)
+        applier.add(work.taken[start..<end], marks: marks)
+        work.durable = work.batches.last { $0.end <= end }?.batch ?? work.durable
+        work.onCommit?(GroupCommit(marks: marks, batch: work.durable))
+        try work.writer.tidy()
     }
 
     private func answer(_ read: Read, _ writer: LaneWriter) throws(StoreError) {
@@ -203,9 +240,19 @@ final class Lane: Sendable {
 
     /// Syncs the witness and closes the journal. Call after the thread has ended.
     func close() throws(StoreError) {
-        try writer.withLock { (writer) throws(StoreError) in
-            defer { writer = nil }
-            try writer?.syncWitness()
+        try work.withLock { (work) throws(StoreError) in
+            defer { work = nil }
+            try work?.writer.syncWitness()
+        }
+    }
+
+    /// Lets go of the files as a crash would; nobody is told.
+    func abandon() {
+        work.withLock { $0 = nil }
+        inbox.withLock { inbox in
+            inbox.isEnded = true
+            inbox.reads = []
+            inbox.entries = []
         }
     }
 }

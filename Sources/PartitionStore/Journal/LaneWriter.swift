@@ -14,8 +14,8 @@ struct LaneWriter {
     private var hash: UInt64
     private var oldest: UInt64
     private var isTrimming = false
-    private var nextWitnessSync: ContinuousClock.Instant
-    private var nextSyncRequest = ContinuousClock.now
+    private var nextWitnessSync: Duration
+    private var nextSyncRequest = Duration.zero
 
     init(
         recovered: RecoveredJournal, witness: WitnessFile, applier: Applier, pins: JournalPins,
@@ -34,7 +34,7 @@ struct LaneWriter {
         builder = BatchBuilder(
             partitionCount: applier.tables.count, bytesMax: configuration.batchBytesMax,
             entriesMax: configuration.batchRecordsMax)
-        nextWitnessSync = .now + configuration.witnessInterval
+        nextWitnessSync = configuration.clock() + configuration.witnessInterval
     }
 
     /// Commits entries from `start` on, as many as one row takes.
@@ -62,10 +62,18 @@ struct LaneWriter {
     }
 
     /// What may wait until after the acknowledgement.
-    mutating func tidy() throws(StoreError) {
-        if journal.logBytes > configuration.journalLogBytesMax { try journal.checkpoint() }
-        if journal.isLogShort { try journal.prepareLog() }
-        if witness.isUnsynced, .now >= nextWitnessSync { try syncWitness() }
+    /// - Returns: whether something was done.
+    @discardableResult
+    mutating func tidy() throws(StoreError) -> Bool {
+        let mustCheckpoint = journal.logBytes > configuration.journalLogBytesMax
+        if mustCheckpoint { try journal.checkpoint() }
+        let mustPrepare = journal.isLogShort
+        if mustPrepare { try journal.prepareLog() }
+        let mustSync = witness.isUnsynced && configuration.clock() >= nextWitnessSync
+        if mustSync { try syncWitness() }
+        // A log that could not be copied as a whole is tried again after the next commit, not at once.
+        let isCopied = mustCheckpoint && journal.logBytes <= configuration.journalLogBytesMax
+        return isCopied || mustPrepare || mustSync
     }
 
     /// Whether the thread should call `tidy()` although nothing is appended.
@@ -73,7 +81,7 @@ struct LaneWriter {
 
     mutating func syncWitness() throws(StoreError) {
         try witness.sync()
-        nextWitnessSync = .now + configuration.witnessInterval
+        nextWitnessSync = configuration.clock() + configuration.witnessInterval
     }
 
     /// Chooses rows to delete with the row that is about to be written: once the journal is above its limit,
@@ -90,8 +98,9 @@ struct LaneWriter {
         }
         if retention.bytes <= target { isTrimming = false }
         guard let last = gone.last?.last else {
-            if .now >= nextSyncRequest {
-                nextSyncRequest = .now + .milliseconds(100)
+            let now = configuration.clock()
+            if now >= nextSyncRequest {
+                nextSyncRequest = now + .milliseconds(100)
                 applier.sync(applier.withSynced { retention.pinning(target: target, synced: $0) })
             }
             return nil

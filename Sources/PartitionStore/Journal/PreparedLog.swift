@@ -43,9 +43,8 @@ struct PreparedLog {
     private static func withFile(
         _ path: String, _ body: (_ descriptor: Int32, _ size: Int) throws(StoreError) -> Int
     ) throws(StoreError) -> Int {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw DurableFile.failure("opening", path) }
-        defer { close(descriptor) }
+        let descriptor = try DurableFile.open(path, O_WRONLY | O_CREAT | O_CLOEXEC)
+        defer { DurableFile.close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw DurableFile.failure("reading", path) }
         return try body(descriptor, Int(status.st_size))

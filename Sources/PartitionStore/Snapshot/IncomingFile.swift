@@ -52,14 +52,13 @@ final class IncomingFile: Sendable {
 
     func close() {
         guard let descriptor = state.withLock({ $0.descriptor.take() }) else { return }
-        Foundation.close(descriptor)
+        DurableFile.close(descriptor)
     }
 
     private func write(_ bytes: [UInt8], at offset: Int, _ state: inout State) throws(StoreError) {
         if state.descriptor == nil {
-            let opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-            guard opened >= 0 else { throw DurableFile.failure("creating", path) }
-            state.descriptor = opened
+            state.descriptor = try DurableFile.open(
+                path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, operation: "creating")
         }
         guard let descriptor = state.descriptor else { return }
         try DurableFile.writeAll(descriptor, bytes, at: offset, path: path)

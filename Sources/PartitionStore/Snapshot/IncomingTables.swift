@@ -60,6 +60,16 @@ final class IncomingTables: Sendable {
         for partition in imports.keys.sorted() { imports[partition]??(.failure(.store(.closed))) }
     }
 
+    /// The process crashes: nobody is answered.
+    func abandon() {
+        let forgotten = state.withLock { state in
+            defer { state.imports = [:] }
+            state.isClosed = true
+            return state.imports
+        }
+        withExtendedLifetime(forgotten) {}
+    }
+
     // MARK: Files
 
     func newPath(_ partition: PartitionID) -> String {

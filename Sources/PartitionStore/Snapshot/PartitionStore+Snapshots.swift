@@ -1,4 +1,3 @@
-import Dispatch
 import Identifiers
 import ReplicationCore
 
@@ -32,15 +31,23 @@ extension PartitionStore {
         guard partition.rawValue < applier.tables.count else { throw .unknownPartition }
         let tables = applier.tables[Int(partition.rawValue)]
         defer { applier.tables.closeIdle() }
-        let image: TableImage
+        let held: TableImage?
         do throws(StoreError) {
-            image = try tables.holdImage(template: applier.template, pins: snapshots.pins)
+            held = try tables.holdImage(template: applier.template, pins: snapshots.pins)
         } catch {
+            // A sync that failed may have lost what the next one, which succeeds, would vouch for (D16, R14).
+            if error != .closed { stopping.fail(error) }
             throw .store(error)
+        }
+        guard let image = held else {
+            throw .store(
+                .io(
+                    operation: "copying the write-ahead log", path: tables.path,
+                    reason: "somebody reads the tables"))
         }
         let end = image.end
         let header = SnapshotHeader(
-            id: UInt64.random(in: 1 ... .max), partition: partition, epoch: epoch,
+            id: snapshots.number(), partition: partition, epoch: epoch,
             mark: LogMark(position: end.position, epoch: end.epoch, hash: end.hash), time: end.time,
             epochs: epochs, tableFormat: UInt32(StateFile.version), byteCount: image.byteCount,
             chunkBytes: snapshots.chunkBytes)
@@ -65,7 +72,8 @@ extension PartitionStore {
         guard header.mark.position > applied || isDamaged else { throw .older(than: applied) }
         try snapshots.incoming.begin(header.partition)
         return SnapshotWriter(
-            header: header, incoming: snapshots.incoming, lane: lane, queue: snapshots.queue)
+            header: header, image: snapshots.number(), incoming: snapshots.incoming, lane: lane,
+            queue: snapshots.queue)
     }
 
     /// Keeps what the journal has of a partition behind a position, for a replica that will be fed from it.

@@ -1,6 +1,7 @@
 import Identifiers
 
-/// Why a snapshot cannot be made, read, written or put in place. The store itself goes on.
+/// Why a snapshot cannot be made, read, written or put in place. The store itself goes on, unless its own
+/// files failed.
 public enum SnapshotError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A file could not be read or written.
     case store(StoreError)

@@ -1,4 +1,3 @@
-import Dispatch
 import Identifiers
 import ReplicationCore
 import Synchronization
@@ -11,14 +10,14 @@ public final class SnapshotReader: Sendable {
     public let journal: JournalPin
     private let image: TableImage
     private let tables: PartitionTables
-    private let queue: DispatchQueue
+    private let queue: SnapshotQueue
     /// The hashes of the chunks that were read so far.
     private let hashes = Mutex<[UInt64]>([])
     private let isEnded = Atomic<Bool>(false)
 
     init(
         header: SnapshotHeader, journal: JournalPin, image: TableImage, tables: PartitionTables,
-        queue: DispatchQueue
+        queue: SnapshotQueue
     ) {
         self.header = header
         self.journal = journal

@@ -1,4 +1,3 @@
-import Dispatch
 import DurableFiles
 import Identifiers
 import ReplicationCore
@@ -17,15 +16,18 @@ public final class SnapshotWriter: Sendable {
     private let incoming: IncomingTables
     private let file: IncomingFile
     private let lane: Lane
-    private let queue: DispatchQueue
+    private let queue: SnapshotQueue
     private let phase = Mutex(Phase.writing)
 
-    init(header: SnapshotHeader, incoming: IncomingTables, lane: Lane, queue: DispatchQueue) {
+    /// - Parameter image: the number of the file, once it is whole.
+    init(
+        header: SnapshotHeader, image: UInt64, incoming: IncomingTables, lane: Lane, queue: SnapshotQueue
+    ) {
         self.header = header
         self.incoming = incoming
         self.lane = lane
         self.queue = queue
-        image = UInt64.random(in: 1 ... .max)
+        self.image = image
         file = IncomingFile(header, path: incoming.newPath(header.partition))
     }
 

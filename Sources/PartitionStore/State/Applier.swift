@@ -22,6 +22,9 @@ final class Applier: Sendable {
     private let queue: Mutex<ApplyQueue>
     private let progress: Mutex<Progress>
     private let backlog = Atomic<Int>(0)
+    /// The clock of the tables' uses at the ends of the last rounds.
+    private let uses = Mutex<Deque<UInt64>>([])
+    private let clock: @Sendable () -> Duration
     private let bell = Doorbell()
     private let ended = DispatchSemaphore(value: 0)
     private let stopping: Stopping
@@ -43,6 +46,7 @@ final class Applier: Sendable {
         self.template = template
         self.incoming = incoming
         self.stopping = stopping
+        clock = configuration.clock
         interval = configuration.applyInterval
         recordsMax = configuration.applyRecordsMax
         logBytesMax = configuration.stateLogBytesMax
@@ -130,25 +134,43 @@ final class Applier: Sendable {
     /// The thread's life; `waitForEnd` returns after it.
     func run() {
         defer { ended.signal() }
-        var nextRound = ContinuousClock.now + interval
-        var uses: Deque<UInt64> = []
-        while stopping.error == nil {
-            let now = ContinuousClock.now
+        var nextRound = clock() + interval
+        while true {
+            let now = clock()
             let isRound = now >= nextRound
             if isRound { nextRound = now + interval }
-            let (due, isClosing) = queue.withLock { queue in
-                (queue.due(everything: isRound || queue.isClosing), queue.isClosing)
+            switch step(isRound: isRound) {
+            case .worked: continue
+            case .idle: bell.wait(atMost: nextRound - clock())
+            case .ended: return
             }
-            do {
-                try round(apply: due.apply, sync: due.sync)
-            } catch {
-                return stopping.fail(error)
-            }
-            if isClosing && due.apply.isEmpty { return }
-            // Each has a cache and an index of its log; many of them together are worth giving back.
-            if isRound, tables.closeUnused(&uses) >= Self.closedPerTrim { apus_allocator_trim() }
-            if due.apply.isEmpty { bell.wait(atMost: nextRound - ContinuousClock.now) }
         }
+    }
+
+    enum Step {
+        case worked
+        case idle
+        case ended
+    }
+
+    /// Applies what is urgent, or in a round whatever is committed.
+    func step(isRound: Bool) -> Step {
+        guard stopping.error == nil else { return .ended }
+        let (due, isClosing) = queue.withLock { queue in
+            (queue.due(everything: isRound || queue.isClosing), queue.isClosing)
+        }
+        do {
+            try round(apply: due.apply, sync: due.sync)
+        } catch {
+            stopping.fail(error)
+            return .ended
+        }
+        if isClosing && due.apply.isEmpty { return .ended }
+        // Each has a cache and an index of its log; many of them together are worth giving back.
+        if isRound, uses.withLock({ tables.closeUnused(&$0) }) >= Self.closedPerTrim {
+            apus_allocator_trim()
+        }
+        return due.apply.isEmpty ? .idle : .worked
     }
 
     private func round(apply: [Int], sync: [Int]) throws(StoreError) {

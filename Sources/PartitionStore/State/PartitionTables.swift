@@ -24,7 +24,7 @@ final class PartitionTables: Sendable {
     /// When the tables were last used, on `use.clock`; 0 while they are closed.
     private let lastUse = Atomic<UInt64>(0)
 
-    private var path: String { directory + "/state.db" }
+    var path: String { directory + "/state.db" }
 
     init(partition: PartitionID, parts: String, use: TableUse) {
         self.partition = partition
@@ -101,15 +101,13 @@ final class PartitionTables: Sendable {
     // MARK: Snapshots
 
     /// Keeps the file as it is now, with everything applied so far in it, or as somebody keeps it already.
-    func holdImage(template: [UInt8], pins: JournalPins) throws(StoreError) -> TableImage {
+    /// - Returns: nil if not everything could be copied into the file.
+    func holdImage(template: [UInt8], pins: JournalPins) throws(StoreError) -> TableImage? {
         try contents.withLock { (contents) throws(StoreError) in
             guard !contents.isEnded else { throw .closed }
             if let image = contents.image, image.addUser() { return image }
             try create(template, &contents)
-            guard let file = try opened(&contents), try settle(file, &contents) else {
-                throw .io(
-                    operation: "copying the write-ahead log", path: path, reason: "somebody reads the tables")
-            }
+            guard let file = try opened(&contents), try settle(file, &contents) else { return nil }
             let image = TableImage(
                 end: file.applied, byteCount: try file.fileBytes(),
                 pin: pins.pin(partition, after: file.applied.position))
