@@ -11,13 +11,15 @@ package struct BrokenRule: Hashable, Sendable {
     var consensus: Mutations = []
     /// Shows in whole nodes only.
     var host = HostRules.all
+    /// Disks of whole nodes say that they have synced, and have not.
+    var disksLie = false
     /// Replicas begin before their process has seen a map that shows its registration: the first line of
     /// defence of rules that the replicas keep on their own besides.
     var startsEarly = false
 
     init(
         _ name: String, replication: ReplicationRules = [], placement: DisabledRules = [],
-        consensus: Mutations = [], host: HostRules = [], startsEarly: Bool = false
+        consensus: Mutations = [], host: HostRules = [], startsEarly: Bool = false, disksLie: Bool = false
     ) {
         self.name = name
         self.replication = .all.subtracting(replication)
@@ -25,6 +27,7 @@ package struct BrokenRule: Hashable, Sendable {
         self.consensus = consensus
         self.host = .all.subtracting(host)
         self.startsEarly = startsEarly
+        self.disksLie = disksLie
     }
 
     package static func named(_ name: String) -> BrokenRule? {
@@ -56,6 +59,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("raft-ignores-stores", consensus: .ignoresStores),
         BrokenRule("raft-truncates-matching", consensus: .truncatesMatching),
         BrokenRule("raft-commits-unproven", consensus: .commitsUnproven),
+        BrokenRule("disk-syncs", disksLie: true),
         BrokenRule("host-outbox-after-commit", host: .outboxAfterCommit),
         BrokenRule("host-inbox-positions", host: .inboxPositions),
         BrokenRule("host-remembered-requests", host: .rememberedRequests),

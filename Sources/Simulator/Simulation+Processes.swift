@@ -1,6 +1,7 @@
 import ConsensusCore
 import ControlCore
 import Identifiers
+import PartitionStore
 import PlacementCore
 import ReplicationCore
 import TimeAndChance

@@ -45,7 +45,7 @@ public final class Simulation {
         report = SimulationReport(seed: settings.seed)
         for index in 0..<settings.machines {
             machines.append(SimulatedMachine(index: index, disk: emptyDisk()))
-            if settings.whole?.hasFiles ?? false { machines[index].files = MachineFiles() }
+            machines[index].files = emptyFiles()
         }
         let ring = try found()
         if let plan = settings.whole {

@@ -22,6 +22,8 @@ final class MachineFiles {
     /// How far the tables of each partition were when they were opened.
     var applied: [LogPosition] = []
 
+    init(isLying: Bool) { disk.setLying(isLying) }
+
     func keep(_ batches: [(batch: UInt64, writes: [(partition: PartitionID, write: LogWrite)])]) {
         unheard = batches.flatMap(\.writes).flatMap { partition, write in
             guard case .append(let records) = write else { return [(partition: partition, write: write)] }

@@ -9,6 +9,12 @@ import TimeAndChance
 /// Real stores under the processes. The machine's `SimulatedDisk` stays, as what the store was heard to have
 /// made durable, and the store must have exactly that after each crash, or more of what was on its way.
 extension Simulation {
+    /// The files of a new disk, in plans that have such.
+    func emptyFiles() -> MachineFiles? {
+        guard settings.whole?.hasFiles ?? false else { return nil }
+        return MachineFiles(isLying: settings.without?.disksLie ?? false)
+    }
+
     /// Opens the store of a process that begins.
     /// - Returns: false if it cannot be opened.
     func openFiles(_ index: Int) -> Bool {
@@ -77,6 +83,7 @@ extension Simulation {
             files.disk.crash(seed: chance(0...UInt64(UInt32.max)))
         }
         files.disk.heal()
+        files.disk.setLying(settings.without?.disksLie ?? false)
     }
 
     /// The journal writes what has gathered.
@@ -91,8 +98,11 @@ extension Simulation {
     /// I6: what stands in the tables is what is committed.
     func checkTables(of number: Int, at index: Int, _ wanted: PartitionRows) throws {
         guard let store = machines[index].files?.store else { return }
-        while store.stepTables(isRound: true) {}
         let partition = PartitionID(number)
+        // A follower may not have heard yet that the end of its log is committed.
+        let end = machines[index].disk.partitions[number].end.position
+        store.commit([DurableMark(partition: partition, position: end)])
+        while store.stepTables(isRound: true) {}
         let actors = try store.actors(in: partition, kind: nil, limit: 10_000, after: nil)
         guard actors.count == wanted.rows.count else {
             throw Violation(
