@@ -192,8 +192,8 @@ let package = Package(
             name: "Simulator",
             dependencies: [
                 "ActorHost", "Apus", "ByteCoding", "ClientProtocol", "ConsensusCore", "ControlCore",
-                "Identifiers", "MailboxCore", "PartitionStore", "PlacementCore", "ReplicationCore",
-                "TimeAndChance", "WorkflowCore", heap, logging,
+                "FaultyDisk", "Identifiers", "MailboxCore", "PartitionStore", "PlacementCore",
+                "ReplicationCore", "TimeAndChance", "WorkflowCore", heap, logging,
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),

@@ -11,6 +11,8 @@ package struct BrokenRule: Hashable, Sendable {
     var consensus: Mutations = []
     /// Shows in whole nodes only.
     var host = HostRules.all
+    /// Disks of whole nodes say that they have synced, and have not.
+    var disksLie = false
     /// Replicas begin before their process has seen a map that shows its registration: the first line of
     /// defence of rules that the replicas keep on their own besides.
     var startsEarly = false
@@ -20,7 +22,7 @@ package struct BrokenRule: Hashable, Sendable {
     init(
         _ name: String, replication: ReplicationRules = [], placement: DisabledRules = [],
         consensus: Mutations = [], host: HostRules = [], startsEarly: Bool = false,
-        hasOwnConstants: Bool = false
+        hasOwnConstants: Bool = false, disksLie: Bool = false
     ) {
         self.name = name
         self.replication = .all.subtracting(replication)
@@ -29,6 +31,7 @@ package struct BrokenRule: Hashable, Sendable {
         self.host = .all.subtracting(host)
         self.startsEarly = startsEarly
         self.hasOwnConstants = hasOwnConstants
+        self.disksLie = disksLie
     }
 
     package static func named(_ name: String) -> BrokenRule? {
@@ -61,6 +64,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("raft-ignores-stores", consensus: .ignoresStores),
         BrokenRule("raft-truncates-matching", consensus: .truncatesMatching),
         BrokenRule("raft-commits-unproven", consensus: .commitsUnproven),
+        BrokenRule("disk-syncs", disksLie: true),
         BrokenRule("host-outbox-after-commit", host: .outboxAfterCommit),
         BrokenRule("host-inbox-positions", host: .inboxPositions),
         BrokenRule("host-remembered-requests", host: .rememberedRequests),

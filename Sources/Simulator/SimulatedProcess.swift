@@ -42,6 +42,8 @@ final class SimulatedMachine {
     let index: Int
     var disk: SimulatedDisk
     var process: SimulatedProcess?
+    /// The real files under the disk, in plans that have such.
+    var files: MachineFiles?
     /// Syncs take so many times longer.
     var slowness: UInt64 = 1
     /// An earlier state of the disk, for the fault that brings it back.

@@ -73,6 +73,7 @@ extension Simulation {
 
     func replaceDisk(_ index: Int) {
         machines[index].disk = emptyDisk()
+        machines[index].files = emptyFiles()
         machines[index].image = nil
         machines[index].refusal = nil
         events.plan(.start(machine: index), at: now + chance(1_000...2_000_000))

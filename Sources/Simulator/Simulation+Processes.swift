@@ -1,6 +1,7 @@
 import ConsensusCore
 import ControlCore
 import Identifiers
+import PartitionStore
 import PlacementCore
 import ReplicationCore
 import TimeAndChance
@@ -84,7 +85,11 @@ extension Simulation {
         machines[index].process = nil
         endHost(index, process)
         // A sync under way may have reached the disk, as a whole or not at all.
-        if process.isLaneSyncing, happens(50) { storeLane(index, process, process.laneWrites.count / 2 + 1) }
+        if machines[index].files != nil {
+            closeFiles(index, process)
+        } else if process.isLaneSyncing, happens(50) {
+            storeLane(index, process, process.laneWrites.count / 2 + 1)
+        }
         if process.isRaftSyncing, happens(50), let write = process.raftWrites.first {
             machines[index].disk.raft.apply(write)
         }
@@ -187,12 +192,14 @@ extension Simulation {
     func begin(_ life: NodeLife, _ index: Int, _ process: SimulatedProcess) {
         note("m\(index) is \(life)")
         guard process.replication == nil else { return configure(index, process) }
+        guard openFiles(index) else { return }
         process.life = life
         var replication = NodeReplication(me: life)
         for (number, stored) in machines[index].disk.partitions.enumerated() {
             var replica = Replica(
                 partition: PartitionID(number), me: life, log: stored.tail,
-                promised: max(stored.promised, stored.end.epoch), committed: stored.applied,
+                promised: max(stored.promised, stored.end.epoch),
+                committed: machines[index].files?.applied[number] ?? stored.applied,
                 settings: replicationSettings)
             replica.rules = settings.without?.replication ?? .all
             replication.add(replica)
@@ -249,6 +256,9 @@ extension Simulation {
         {
             if !round.writes.isEmpty { process.laneWrites.append((round.batch, round.writes)) }
             process.node?.noteTimes(of: round.writes)
+            if !round.writes.isEmpty {
+                machines[index].files?.store?.append(round.writes, batch: round.batch)
+            }
             syncLane(index, process)
             for (node, frame) in round.frames {
                 send(
@@ -277,7 +287,7 @@ extension Simulation {
 
     func laneSynced(_ index: Int, _ number: Int, _ count: Int, _ event: EventQueue.Event) {
         guard let process = running(index, number, event) else { return }
-        let last = storeLane(index, process, count)
+        let last = storeLane(index, process, writeJournal(index, process, through: count))
         process.isLaneSyncing = false
         process.replication?.persisted(batch: last, now: now)
         finishRound(index)

@@ -45,6 +45,7 @@ public final class Simulation {
         report = SimulationReport(seed: settings.seed)
         for index in 0..<settings.machines {
             machines.append(SimulatedMachine(index: index, disk: emptyDisk()))
+            machines[index].files = emptyFiles()
         }
         let ring = try found()
         if let plan = settings.whole {
@@ -150,6 +151,7 @@ public final class Simulation {
         for machine in machines {
             guard let process = machine.process else { continue }
             endHost(machine.index, process)
+            closeFiles(machine.index, process)
         }
     }
 

@@ -24,7 +24,8 @@ import Testing
     /// order depends on how dictionaries hash.
     @Test func theSameSeedDoesTheSame() throws {
         var hashes: Set<UInt64> = []
-        for seed: UInt64 in [2, 7] {
+        // The second one has real files.
+        for seed: UInt64 in [2, 4] {
             let settings = SimulationSettings.whole(seed: seed)
             let first = try Simulation.run(settings)
             #expect(try Simulation.run(settings) == first)
@@ -61,6 +62,7 @@ import Testing
 
     static let cases = [
         Case(rule: "R17", invariant: "I17", seeds: 5),
+        Case(rule: "disk-syncs", invariant: "I17", seeds: 30, from: 3),
         Case(rule: "host-outbox-after-commit", invariant: "I17", seeds: 20),
         Case(rule: "host-inbox-positions", invariant: "I13", seeds: 30, from: 7),
         Case(rule: "host-remembered-requests", invariant: "I12", seeds: 10),

@@ -12,6 +12,8 @@ import TimeAndChance
 final class SimulatedStore: HostStore, @unchecked Sendable {
     let identity: StoreIdentity
     private unowned let machine: SimulatedMachine
+    /// The real store, in plans that have one; then the tables are its.
+    private var base: PartitionStore?
     private(set) var records: [SealedRecord] = []
     private(set) var reads: [(partition: PartitionID, reply: @Sendable (Bool) -> Void)] = []
     /// Somebody waits for the tables.
@@ -24,6 +26,7 @@ final class SimulatedStore: HostStore, @unchecked Sendable {
     init(_ identity: StoreIdentity, on machine: SimulatedMachine) {
         self.identity = identity
         self.machine = machine
+        base = machine.files?.store
     }
 
     var hasNews: Bool { !records.isEmpty || !reads.isEmpty }
@@ -40,13 +43,14 @@ final class SimulatedStore: HostStore, @unchecked Sendable {
 
     func end() {
         isDead = true
+        base = nil
         (records, reads) = ([], [])
         (onEvents, onApplied) = (nil, nil)
     }
 
     // MARK: HostStore
 
-    var backlogBytes: Int { 0 }
+    var backlogBytes: Int { base?.backlogBytes ?? 0 }
     var startsEmptyLogs: Bool { true }
 
     func start(
@@ -60,34 +64,51 @@ final class SimulatedStore: HostStore, @unchecked Sendable {
         if isDead { reply(false) } else { reads.append((partition, reply)) }
     }
 
-    func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void) { onApplied = handler }
-    func requestApply(_ partitions: [PartitionID]) { wantsApply = true }
+    func setOnApplied(_ handler: @escaping @Sendable ([DurableMark]) -> Void) {
+        if let base { base.setOnApplied(handler) } else { onApplied = handler }
+    }
+
+    func requestApply(_ partitions: [PartitionID]) {
+        base?.requestApply(partitions)
+        wantsApply = true
+    }
+
+    /// Everything up to there is committed.
+    func commit(_ position: LogPosition, of partition: PartitionID) {
+        base?.commit([DurableMark(partition: partition, position: position)])
+    }
     func close() {}
 
     private func tables(_ partition: PartitionID) -> PartitionRows {
-        machine.disk.partitions[Int(partition.rawValue)].rows ?? PartitionRows()
+        isDead ? PartitionRows() : machine.disk.partitions[Int(partition.rawValue)].rows ?? PartitionRows()
     }
 
     func appliedPosition(of partition: PartitionID) -> LogPosition {
-        machine.disk.partitions[Int(partition.rawValue)].applied
+        base?.appliedPosition(of: partition) ?? machine.disk.partitions[Int(partition.rawValue)].applied
     }
 
-    func actor(at address: ActorAddress, in partition: PartitionID) -> StoredActor? {
-        tables(partition).row(at: address)?.stored
+    func actor(at address: ActorAddress, in partition: PartitionID) throws(StoreError) -> StoredActor? {
+        if let base { return try base.actor(at: address, in: partition) }
+        return tables(partition).row(at: address)?.stored
     }
 
-    func actor(_ id: ActorID, in partition: PartitionID) -> StoredActor? {
-        tables(partition).rows[id]?.stored
+    func actor(_ id: ActorID, in partition: PartitionID) throws(StoreError) -> StoredActor? {
+        if let base { return try base.actor(id, in: partition) }
+        return tables(partition).rows[id]?.stored
     }
 
-    func items(of actor: ActorID, in partition: PartitionID, space: ItemSpace) -> [StoredItem] {
-        tables(partition).items(of: actor, space).map { StoredItem(id: $0.key, body: $0.value) }
+    func items(
+        of actor: ActorID, in partition: PartitionID, space: ItemSpace
+    ) throws(StoreError) -> [StoredItem] {
+        if let base { return try base.items(of: actor, in: partition, space: space) }
+        return tables(partition).items(of: actor, space).map { StoredItem(id: $0.key, body: $0.value) }
             .sorted { $0.id.lexicographicallyPrecedes($1.id) }
     }
 
     func dueActors(
         in partition: PartitionID, through time: UInt64, limit: Int
-    ) -> [(id: ActorID, address: ActorAddress, wakeAt: UInt64)] {
+    ) throws(StoreError) -> [(id: ActorID, address: ActorAddress, wakeAt: UInt64)] {
+        if let base { return try base.dueActors(in: partition, through: time, limit: limit) }
         let due = tables(partition).rows.values.compactMap { row in
             row.stored.wakeAt.map { (id: row.stored.id, address: row.stored.address, wakeAt: $0) }
         }
@@ -98,7 +119,8 @@ final class SimulatedStore: HostStore, @unchecked Sendable {
 
     func actors(
         in partition: PartitionID, kind: String?, limit: Int, after: ActorAddress?
-    ) -> [StoredActor] {
+    ) throws(StoreError) -> [StoredActor] {
+        if let base { return try base.actors(in: partition, kind: kind, limit: limit, after: after) }
         let all = tables(partition).rows.values.map(\.stored).sorted { $0.address < $1.address }
         let fitting = all.filter { stored in
             (kind.map { stored.address.kind.name == $0 } ?? true)

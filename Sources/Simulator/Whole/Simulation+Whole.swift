@@ -95,6 +95,7 @@ extension Simulation {
             whole?.committed.commit(record, of: partition, now: time.rawValue)
         }
         if let failure = whole?.committed.failure { checker.fail(failure) }
+        node.store.commit(position, of: partition)
         if replica.owner != nil { node.events.append(.committed(partition, position)) }
         planApply(index, process, node, isUrgent: false)
     }
@@ -120,6 +121,7 @@ extension Simulation {
         guard let process = running(index, number, event), let node = process.node else { return }
         node.isApplyPlanned = false
         node.store.wantsApply = false
+        if let store = machines[index].files?.store { while store.stepTables(isRound: true) {} }
         var marks: [DurableMark] = []
         for number in 0..<settings.partitions {
             let partition = PartitionID(number)

@@ -70,6 +70,7 @@ extension Simulation {
                     throw Violation(
                         "I6: p\(number) on m\(Self.machine(member.node)) differs from what is committed")
                 }
+                try checkTables(of: number, at: Self.machine(member.node), wanted.rows)
             }
             mark(wanted.position.rawValue)
         }

@@ -28,7 +28,7 @@ final class WholeNode {
     var epochs: [PartitionID: Epoch] = [:]
     /// Requests that are not answered.
     var asks: [UInt64: RoutedAsk] = [:]
-    var nextAsk: UInt64 = 1
+    var nextAsk: UInt64
     /// Who owned each partition by the last map.
     var owners: [PartitionID: NodeID] = [:]
 
@@ -38,6 +38,8 @@ final class WholeNode {
         self.store = store
         self.carrier = carrier
         self.port = port
+        // An answer to an earlier process of the machine must not be taken for one to this.
+        nextAsk = UInt64(port.process) << 32
         self.times = times
     }
 

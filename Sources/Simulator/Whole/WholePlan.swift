@@ -10,6 +10,8 @@ public struct WholePlan: Hashable, Sendable {
     public var idleMicros: UInt64 = 20_000
     /// Tables have committed records after so long, at the most.
     public var applyMicrosMax: UInt64 = 20_000
+    /// Journals and tables are real files of the real store, on disks that lose power.
+    public var hasFiles = false
     /// How far the wall clocks of machines are off, at the most.
     public var clockErrorMicros: UInt64 = 0
     /// Of a hundred rounds of a node's threads, so many leave a shard out.
@@ -48,6 +50,11 @@ extension SimulationSettings {
         plan.unansweredPercent = pick(0, 10, 30)
         plan.answerMicrosMax = pick(5_000, 50_000, 1_500_000)
         plan.clockErrorMicros = pick(0, 0, 300_000, 3_000_000)
+        plan.hasFiles = pick(false, false, true)
+        if plan.hasFiles {
+            // Disks that go back in time, and snapshots, are in the other plans.
+            (settings.faults.image, settings.faults.rollback, settings.faults.trim) = (0, 0, 0)
+        }
         settings.whole = plan
         return settings
     }
