@@ -78,10 +78,16 @@ final class ActorCluster {
     }
 
     func settled(_ count: Int) async throws -> ClusterMap {
-        let board = try #require(members.values.first).control.maps
-        return try await within("\(count) nodes with all copies in place") {
-            await board.first { ClusterLab.isSettled($0, nodes: count) }
+        var settled: [ClusterMap] = []
+        // On all of them: one that comes back begins with the map that it left with.
+        for member in members.values {
+            let board = member.control.maps
+            settled.append(
+                try await within("\(count) nodes with all copies in place") {
+                    await board.first { ClusterLab.isSettled($0, nodes: count) }
+                })
         }
+        return try #require(settled.max { $0.version < $1.version })
     }
 
     func service(_ number: Int) throws -> ClusterService { try #require(members[number]).service }
