@@ -14,7 +14,9 @@ extension Simulation {
         guard process.pausedUntil <= now else { return events.plan(event, at: process.pausedUntil) }
         mark(now, UInt64(line.from), UInt64(line.to))
         switch packet {
-        case .raft(let message): take(process.server.handle(.raft(message), time: time), at: line.to)
+        case .raft(let message):
+            guard !isTurnedAway(line.from, by: line.to), !isTurnedAway(line.to, by: line.from) else { return }
+            take(process.server.handle(.raft(message), time: time), at: line.to)
         case .request(let request):
             take(
                 process.server.handle(.request(request, from: Self.peer(line.from)), time: time), at: line.to)
@@ -36,6 +38,16 @@ extension Simulation {
         case .told(let id, let result): answered(id, result, line.to, process)
         }
         finishRound(line.to)
+    }
+
+    /// As in the handshake of the mesh, nobody talks to a process whose disk says less than its node's last
+    /// confirmed start. Requests get through, so that the process is told why.
+    private func isTurnedAway(_ index: Int, by other: Int) -> Bool {
+        guard settings.without?.placement.contains(.noGoingBack) != true,
+            let node = machines[other].process?.client.map?[Self.node(index)]
+        else { return false }
+        let disk = machines[index].disk
+        return node.store == disk.store && disk.incarnation < node.disk.persisted
     }
 
     /// Nobody is there: whoever asked for a connection is told so.
