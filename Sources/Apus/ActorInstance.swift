@@ -35,6 +35,8 @@ package protocol ActorKindDefinition: Sendable {
     var actions: [String] { get }
     /// The actions that await.
     var asyncActions: Set<String> { get }
+    /// Those of the actions that only read.
+    var queries: Set<String> { get }
     var queues: [String: any QueueDeclaration] { get }
     var events: Set<String> { get }
     /// How many events are kept for later subscribers, of those names of which any are.
@@ -111,6 +113,7 @@ struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
     let options: ActorOptions
     let performers: [String: Performer]
     let asyncPerformers: [String: AsyncPerformer]
+    let queries: Set<String>
     let queues: [String: any QueueDeclaration]
     let events: Set<String>
     let retainedEvents: [String: Int]
@@ -121,15 +124,18 @@ struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
         options = definition.options
         var performers: [String: Performer] = [:]
         var asyncPerformers: [String: AsyncPerformer] = [:]
+        var queries: Set<String> = []
         for member in DeclarationTable<Definition.Actions>.shared.members {
             if let action = member.declared as? any ErasedAction<Definition> {
                 performers[member.name] = action.performer
+                if action.isQuery { queries.insert(member.name) }
             } else if let action = member.declared as? any ErasedAsyncAction<Definition> {
                 asyncPerformers[member.name] = action.performer
             }
         }
         self.performers = performers
         self.asyncPerformers = asyncPerformers
+        self.queries = queries
         var queues: [String: any QueueDeclaration] = [:]
         for member in DeclarationTable<Definition.Queues>.shared.members {
             if let queue = member.declared as? any QueueDeclaration { queues[member.name] = queue }
@@ -159,10 +165,12 @@ struct KindDefinition<Definition: DurableActor>: ActorKindDefinition {
 /// A member of `Actions` that can be performed by name.
 protocol ErasedAction<Definition>: Sendable {
     associatedtype Definition: DurableActor
+    var isQuery: Bool { get }
     var performer: KindDefinition<Definition>.Performer { get }
 }
 
 extension ActorAction: ErasedAction {
+    var isQuery: Bool { false }
     var performer: KindDefinition<Definition>.Performer {
         { instance, bytes, now in
             let input = try PayloadCoding.decodeInput(Input.self, from: bytes)
@@ -173,6 +181,7 @@ extension ActorAction: ErasedAction {
 }
 
 extension ActorQuery: ErasedAction {
+    var isQuery: Bool { true }
     var performer: KindDefinition<Definition>.Performer {
         { instance, _, now in
             let view = ActorView<Definition>(state: instance.state, key: instance.key, now: now)

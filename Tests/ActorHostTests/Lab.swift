@@ -59,6 +59,11 @@ struct LabActor: DurableActor {
             turn.send("never", to: \.jobs)
             throw ActorError("too_late", "the door is closed", metadata: ["hour": "23"])
         }
+        let spend = Action<Int, Int> { turn, amount in
+            guard amount <= turn.state.count else { throw ActorError("overdrawn", "there is too little") }
+            turn.state.count -= amount
+            return turn.state.count
+        }
         let breakDown = Action<Int, NoOutput> { (turn, amount) -> NoOutput in
             turn.state.count += amount
             throw Oops("secret")

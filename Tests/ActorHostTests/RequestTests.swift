@@ -64,6 +64,31 @@ struct RequestTests {
         #expect(outputs == ["1", "1", "1", "2", "2", "2", "3", "3", "3", "true", "3"])
     }
 
+    @Test("A13: what an actor has refused stays refused for a copy of the request that comes later")
+    func refusalsStay() async throws {
+        let (seen, _) = try await inAllWays(Self.idle) { node in
+            let spend = ActorRequest.Operation.action("spend", input: Payload("5"))
+            var seen = [try await node.refusal("lab", "a", spend, as: .key("s")) ?? "spent"]
+            _ = try await node.call("lab", "a", "add", "9")
+            node.crash()
+            seen.append(try await node.refusal("lab", "a", spend, as: .key("s")) ?? "spent")
+            seen.append(try await node.call("lab", "a", "count"))
+            seen.append(try await node.refusal("lab", "a", spend, as: .key("t")) ?? "spent")
+            seen.append(try await node.refusal("lab", "a", spend, as: .key("t")) ?? "spent")
+            seen.append(try await node.call("lab", "a", "count"))
+            // What does not come from the actor's own code is looked at again.
+            let bad = ActorRequest.Operation.action("spend", input: Payload("true"))
+            seen.append(try await node.refusal("lab", "a", bad, as: .key("u")) ?? "spent")
+            let good = ActorRequest.Operation.action("spend", input: Payload("1"))
+            seen.append(try await node.refusal("lab", "a", good, as: .key("u")) ?? "spent")
+            return seen
+        }
+        #expect(
+            seen == [
+                "user.overdrawn", "user.overdrawn", "9", "spent", "spent", "4", "actor.validation_error", "spent",
+            ])
+    }
+
     @Test("A13: below what the session has acknowledged, a request is refused, never executed again")
     func expired() async throws {
         let seen = try await withoutCrashes(Self.idle) { node in

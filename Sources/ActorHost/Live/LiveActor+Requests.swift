@@ -121,9 +121,24 @@ extension LiveActor {
             let memory = remember(request.request.identity, .reply(ReplyRecord.encode(reply)))
             record(turn, also: memory) { request.reply(.success(reply)) }
         } catch {
-            // It says how the actor stands, and changes nothing, like a query.
-            shard.answerRead(request, with: .failure(publicError(error, of: what())))
+            refuse(request, publicError(error, of: what()))
         }
+    }
+
+    /// Answers with an error of a turn that changed nothing. What the actor's own code has refused stays
+    /// refused: a copy of the request that comes later must not do what its sender knows as not done (A13).
+    /// Everything else says how things stand, like a query, and may be asked again.
+    private func refuse(_ request: ShardRequest, _ error: ActorError) {
+        let memory = ReplyRecord.encode(.failure(error))
+        guard error.isOfUserCode, let identity = request.request.identity, !isQuery(request),
+            memory.count <= RecordedValue.bytesMax
+        else { return shard.answerRead(request, with: .failure(error)) }
+        record(remember(identity, .reply(memory))) { request.reply(.failure(error)) }
+    }
+
+    private func isQuery(_ request: ShardRequest) -> Bool {
+        guard case .action(let name, _) = request.request.operation else { return false }
+        return kind.queries.contains(name)
     }
 
     /// What a caller may know of an error of user code; the log has all of it (A14).
@@ -261,6 +276,13 @@ extension LiveActor {
         forgetParked(token)
         for waiter in waiters where waiter.request.token == token { waiter.request.abandon() }
         waiters.removeAll { $0.request.token == token }
+    }
+}
+
+extension ActorError {
+    /// Whether the actor's own code has thrown it.
+    fileprivate var isOfUserCode: Bool {
+        group == "user" || group == ActorError.internalError.group && code == ActorError.internalError.code
     }
 }
 
