@@ -85,7 +85,8 @@ struct RequestTests {
         }
         #expect(
             seen == [
-                "user.overdrawn", "user.overdrawn", "9", "spent", "spent", "4", "actor.validation_error", "spent",
+                "user.overdrawn", "user.overdrawn", "9", "spent", "spent", "4", "actor.validation_error",
+                "spent",
             ])
     }
 
