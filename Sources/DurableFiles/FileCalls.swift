@@ -31,7 +31,15 @@ package struct FileCalls: Sendable {
         (self.makeDirectory, self.rename, self.unlink) = (makeDirectory, rename, unlink)
     }
 
-    private static let inUse = Mutex(
+    /// In an object of its own: a lock around closures that is itself a global is laid out before the program
+    /// starts by optimised builds of Swift 6.3, and is empty then.
+    private final class InUse: Sendable {
+        let calls = Mutex(FileCalls.system)
+    }
+
+    private static let inUse = InUse()
+
+    private static var system: FileCalls {
         FileCalls(
             open: { Foundation.open($0, $1, 0o644) },
             close: { Foundation.close($0) },
@@ -51,11 +59,12 @@ package struct FileCalls: Sendable {
             },
             makeDirectory: { mkdir($0, 0o755) },
             rename: { Foundation.rename($0, $1) },
-            unlink: { Foundation.unlink($0) }))
+            unlink: { Foundation.unlink($0) })
+    }
 
     /// What all stores of the process use; to be set before the first of them is opened.
     package static var current: FileCalls {
-        get { inUse.withLock { $0 } }
-        set { inUse.withLock { $0 = newValue } }
+        get { inUse.calls.withLock { $0 } }
+        set { inUse.calls.withLock { $0 = newValue } }
     }
 }
