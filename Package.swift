@@ -376,7 +376,8 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "Announced", "OutsideWorld", "TimeAndChance", "ClusterMembership", "MeshTransport",
+                "Announced", "OutsideWorld", "TimeAndChance", "Linearizability", "ClusterMembership",
+                "MeshTransport",
                 "MeshProtocol", "Identifiers", "PartitionStore", "PlacementCore",
             ] + nio,
             swiftSettings: house),

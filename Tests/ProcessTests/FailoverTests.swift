@@ -31,6 +31,7 @@ extension ProcessTests {
                     """)
                 for fault in verdict.faults.prefix(20) { Issue.record("\(fault.sentence); again: \(again)") }
                 #expect(verdict.faults.isEmpty, "again: \(again)")
+                #expect(verdict.contradictions.isEmpty, "again: \(again)")
                 #expect(verdict.changes > rounds)
                 #expect(verdict.runs > rounds / 2)
             } catch {

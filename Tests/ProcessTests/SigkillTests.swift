@@ -33,6 +33,7 @@ extension ProcessTests {
                     """)
                 for fault in verdict.faults.prefix(20) { Issue.record("\(fault.sentence); again: \(again)") }
                 #expect(verdict.faults.isEmpty, "again: \(again)")
+                #expect(verdict.contradictions.isEmpty, "again: \(again)")
                 #expect(verdict.changes > kills)
                 #expect(verdict.runs > kills / 2)
                 #expect(verdict.repeated > 0 || kills < 50, "no kill met an effect in flight")

@@ -21,6 +21,8 @@ struct Verdict: Sendable {
     }
 
     private(set) var faults: [Fault] = []
+    /// Counters whose history is not linearizable, by the checker that knows nothing of what is judged here.
+    private(set) var contradictions: [String] = []
     private(set) var changes = 0
     private(set) var runs = 0
     /// Runs that failed because a step had used up its attempts, which kills count towards (W13).
@@ -51,6 +53,9 @@ struct Verdict: Sendable {
         for (counter, replies) in byCounter.sorted(by: { $0.key < $1.key }) {
             judgeChain(counter, replies, final: evidence.finalCounts[counter])
             judgeRealTime(counter, replies)
+            if let contradiction = CounterHistory.contradiction(in: replies) {
+                contradictions.append(contradiction)
+            }
         }
     }
 

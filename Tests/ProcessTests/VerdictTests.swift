@@ -48,6 +48,7 @@ extension ProcessTests {
         @Test func aRightHistoryIsClean() {
             let verdict = Verdict(Self.right())
             #expect(verdict.faults.isEmpty)
+            #expect(verdict.contradictions.isEmpty)
             #expect(verdict.changes == 3)
             #expect(verdict.runs == 3)
             #expect(verdict.exhausted == 1)
@@ -77,9 +78,24 @@ extension ProcessTests {
                 } == ["doubled: c: +1 answered 7 after 5, nobody added the rest"])
         }
 
+        @Test func theCheckerOfLinearizabilitySeesTheSame() {
+            // A look that began after a later total was told; a change that was lost; one that was doubled.
+            let wrongs: [@Sendable (inout Evidence) -> Void] = [
+                { ($0.replies[2].began, $0.replies[2].ended) = (6, 8) }, { $0.replies[3].total = 5 },
+                { $0.replies[3].total = 7 },
+            ]
+            for wrong in wrongs {
+                var evidence = Self.right()
+                wrong(&evidence)
+                #expect(Verdict(evidence).contradictions.count == 1)
+            }
+        }
+
         @Test func aReplyThatGoesBackInTime() {
             #expect(
-                faults { $0.replies[2].began = 6 } == ["disordered: c: answered 2 after 5 had been answered"])
+                faults { ($0.replies[2].began, $0.replies[2].ended) = (6, 8) } == [
+                    "disordered: c: answered 2 after 5 had been answered"
+                ])
         }
 
         @Test func aStepCalledAfterItsCompletion() {
