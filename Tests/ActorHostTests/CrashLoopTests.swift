@@ -1,5 +1,7 @@
 import ActorHost
 import Apus
+import Identifiers
+import PartitionStore
 import Testing
 import WorkflowCore
 import WorkflowTrials
@@ -94,6 +96,25 @@ struct CrashLoopTests {
             return [end.status, "\(node.effects.entries.count - tried)", try await node.end()]
         }
         #expect(seen == ["stalled", "0", "stalled"])
+    }
+
+    @Test("W13: no start of a node and no change of owner wakes a quarantined run", arguments: [false, true])
+    func quarantineSleeps(asksIt: Bool) async throws {
+        let (seen, _, _) = try await Trial { Lab($0, Self.deadly(.forever)) }.run(.hibernatedAtEveryWait) {
+            node in
+            node.effects.when("deadly") { [weak node] in node?.crash() }
+            try await node.create()
+            let end = try await node.settle("lab", "a")
+            if asksIt {
+                for _ in 0..<3 { _ = try await node.call("lab", "a", "add", "1") }
+            }
+            try await node.restart()
+            let address = ActorAddress(kind: try ActorKind("lab"), key: try ActorKey(["a"]))
+            let partition = node.store.identity.ring.partition(of: address)
+            let wakes = node.store.dueActors(in: partition, through: .max, limit: 9).map { "\($0.wakeAt)" }
+            return [end.status] + wakes
+        }
+        #expect(seen == ["stalled"])
     }
 
     @Test("W13: a `never` step is not failed by a crash before it began")

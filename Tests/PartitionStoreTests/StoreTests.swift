@@ -39,6 +39,26 @@ import Testing
         try store.close()
     }
 
+    @Test func `An actor that is to wake at the next start is found so (W7)`() throws {
+        let scratch = Scratch()
+        let store = try PartitionStore.open(StoreConfiguration.test(scratch.sub("data")))
+        let listener = Listener()
+        listener.start(store)
+        var log = LogMaker(1)
+        let home = address("Account", "eve", "1")
+        let create = log.turn(nil, .create(home, time: 77), .wake(at: .max))
+        store.append([create])
+        listener.waitUntilDurable(create)
+        store.commit([create.mark])
+        store.requestApply([PartitionID(1)])
+        listener.waitUntilApplied(create)
+        #expect(try store.actor(at: home, in: PartitionID(1))?.wakeAt == .max)
+        #expect(try store.nextWake(in: PartitionID(1)) == .max)
+        let due = try store.dueActors(in: PartitionID(1), through: .max, limit: 9)
+        #expect(due.map(\.wakeAt) == [.max])
+        try store.close()
+    }
+
     @Test func `Reopening shows the log ends, the tables and the next incarnation (R15)`() throws {
         let scratch = Scratch()
         var configuration = StoreConfiguration.test(scratch.sub("data"))

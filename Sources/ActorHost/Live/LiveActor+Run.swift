@@ -75,16 +75,19 @@ extension LiveActor {
         "run_ended", "the run that takes the queue's messages has ended", group: "actor")
 
     /// The run is parked: the code does not fit its history (W7). Fixed code continues it at the next start.
-    func stall(_ reason: String) {
+    /// - Parameter isQuarantined: it ends processes (W13), so no start and no change of owner wakes it; what
+    ///   is asked of its actor in a later process does.
+    func stall(_ reason: String, isQuarantined: Bool = false) {
         let isNew = run.detail != reason
         run = RunRecord(
             status: .stalled, since: isNew ? now.rawValue : run.since, detail: reason,
             startedAt: run.startedAt)
         shard.logger.error("the run of \(address) is stalled: \(reason)")
         isRunRecordDirty = true
-        storedWake = Self.wakeOnStart
+        wakeOfStalled = isQuarantined ? nil : Self.wakeOnStart
+        storedWake = wakeOfStalled
         shard.parkedRuns.insert(timerKey)
-        record([.wake(at: Self.wakeOnStart)]) {}
+        record([.wake(at: wakeOfStalled)]) {}
         closeRun()
         touch()
         arm()

@@ -58,7 +58,7 @@ extension LiveActor {
             step.resume(.failure(RunClosed()))
             return stall(
                 "quarantined: step \"\(core.path(of: step.node))\" took the process with it "
-                    + "\(run.crashWakes) times in a row")
+                    + "\(run.crashWakes) times in a row", isQuarantined: true)
         }
         startAttempt(step)
     }

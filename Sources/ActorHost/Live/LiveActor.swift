@@ -62,6 +62,8 @@ final class LiveActor: @unchecked Sendable {
     var run: RunRecord
     private var storedRun: RunRecord
     var storedWake: UInt64?
+    /// When a stalled run is to be woken: at the next start, or never.
+    var wakeOfStalled: UInt64? = LiveActor.wakeOnStart
     var isRunRecordDirty = false
     /// Whether the code of the run may go on in this life.
     var isRunClosed = false
@@ -125,6 +127,7 @@ final class LiveActor: @unchecked Sendable {
         createdAt = stored.createdAt
         input = stored.input
         storedWake = stored.wakeAt
+        wakeOfStalled = stored.wakeAt.map { _ in Self.wakeOnStart }
         instance = kind.makeInstance(key: stored.address.key)
         lastActivity = shard.reading.wall.rawValue
         run =
@@ -333,7 +336,7 @@ final class LiveActor: @unchecked Sendable {
             if steps.isEmpty { run.crashWakes = 0 }
             if run != storedRun { isRunRecordDirty = true }
             if run.status == .stalled {
-                wake = Self.wakeOnStart
+                wake = wakeOfStalled
             } else if !steps.isEmpty || waits.isEmpty {
                 wake = Self.wakeAtOnce
             } else {

@@ -69,17 +69,21 @@ extension StateFile {
         var due: [(id: ActorID, address: ActorAddress, wakeAt: UInt64)] = []
         while try attempt({ () throws(SQLiteError) in try rows.step() }) {
             let id = ActorID(rawValue: UInt64(bitPattern: rows.integer(at: 0)))
-            due.append((id, try address(rows, of: id), UInt64(clamping: rows.integer(at: 3))))
+            due.append((id, try address(rows, of: id), Self.wake(rows.integer(at: 3))))
         }
         return due
     }
+
+    /// SQLite's integers end before the times do; the last one stands for the last time, which means "at the
+    /// next start".
+    private static func wake(_ stored: Int64) -> UInt64 { stored == .max ? .max : UInt64(clamping: stored) }
 
     func nextWake() throws(StoreError) -> UInt64? {
         try attempt { () throws(SQLiteError) in
             let row = try connection.statement("SELECT min(wake) FROM actor WHERE wake IS NOT NULL")
             defer { row.reset() }
             guard try row.step() else { return nil }
-            return row.optionalInteger(at: 0).map { UInt64(clamping: $0) }
+            return row.optionalInteger(at: 0).map(Self.wake)
         }
     }
 
@@ -94,7 +98,7 @@ extension StateFile {
                     createdAt: UInt64(clamping: rows.integer(at: 3)),
                     state: rows.optionalBlob(at: 6), run: rows.optionalBlob(at: 5),
                     input: rows.optionalBlob(at: 7),
-                    wakeAt: rows.optionalInteger(at: 4).map { UInt64(clamping: $0) }))
+                    wakeAt: rows.optionalInteger(at: 4).map(Self.wake)))
         }
         return actors
     }
