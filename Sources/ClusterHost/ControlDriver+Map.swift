@@ -53,7 +53,8 @@ extension ControlDriver {
     func decide() {
         guard let map = server.state.map else { return }
         let decisions = controller?.tick(
-            map, group: server.group, isLeader: server.isLeader && client.life != nil)
+            map, group: server.group, isLeader: server.isLeader && client.life != nil,
+            evidence: server.isLeader ? server.evidence() : [:])
         for decision in decisions ?? [] {
             setup.logger.info("the control plane's leader decides: \(decision)")
             switch decision {
@@ -61,6 +62,10 @@ extension ControlDriver {
             case .propose(let commands): propose(commands) { _ in }
             case .changeVoters(let change): changeVoters(Raft.Change(change)) { _ in }
             case .handOver(let voter): handOver(to: voter)
+            case .spare(let nodes):
+                let names = nodes.map { "\($0.rawValue)" }.joined(separator: ", ")
+                setup.logger.error(
+                    "so many nodes seem to be down that \(names) are not declared so: is this node cut off?")
             }
         }
     }

@@ -64,6 +64,10 @@ public actor ControlDriver: ControlPlane {
     /// Peers that could not be sent something since the last tick.
     private var unreachable: Set<ControlPeer> = []
     var addresses: [NodeID: String] = [:]
+    /// Nodes that can be reached now, and since which tick others cannot.
+    var links: Set<NodeID> = []
+    var lost: [NodeID: UInt64] = [:]
+    var ticks: UInt64 = 0
     private var timer: MeshTimer?
     private var hasEnded = false
 
@@ -176,6 +180,7 @@ public actor ControlDriver: ControlPlane {
         // Whoever could not be sent something does not answer it.
         for peer in unreachable.sorted() { take(client.handle(.gone(peer))) }
         unreachable.removeAll()
+        observe()
         take(client.handle(.tick))
         take(server.handle(.tick, time: time))
         settle()
@@ -206,9 +211,16 @@ public actor ControlDriver: ControlPlane {
         settle()
     }
 
+    /// There is a connection to a node for the control plane's frames.
+    func connected(_ node: NodeID) {
+        links.insert(node)
+        lost[node] = nil
+    }
+
     /// The connection to a node for the control plane's frames is gone.
     func disconnected(_ node: NodeID) {
         guard !hasEnded else { return }
+        links.remove(node)
         let peer = ControlPeer(rawValue: node.rawValue)
         take(client.handle(.gone(peer)))
         take(server.handle(.gone(peer), time: time))

@@ -55,6 +55,7 @@ final class Switchboard: Sendable {
         case .frame(let frame, let peer): handle(frame, from: peer, lines)
         case .connected(let peer):
             logger.debug("connected to node \(peer.node.rawValue) on lane \(peer.lane)")
+            if peer.lane == .control { lines.control.assumeIsolated { $0.connected(peer.node) } }
             if peer.lane == .bulk { lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: true) } }
             guard peer.lane == .data else { return }
             lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }

@@ -53,6 +53,10 @@ public struct ControlClient: Sendable {
     /// Ticks after which an unanswered request is given up, and asked of another voter.
     static let answerTicks = 30
     static let mapTicks = 60
+    /// Between two heartbeats; more of them in clusters so large that voters would drown in them.
+    static let heartbeatTicks: UInt64 = 5
+    static let heartbeatTicksOfMany: UInt64 = 20
+    static let manyNodes = 64
     /// Requests that wait for their turn, at the most.
     static let queueMax = 4_096
 
@@ -64,6 +68,12 @@ public struct ControlClient: Sendable {
     package private(set) var phase = Phase.registering
     private var nextID: UInt64
     private var waiting: [UInt64: Waiting] = [:]
+
+    /// What the node sees of others, for its heartbeats.
+    public var complaints: [Heartbeat.Complaint] = []
+    /// What the node's part of the consensus group waits for, for its heartbeats.
+    public var silences: [Heartbeat.Silence] = []
+    private var ticks: UInt64 = 0
 
     private struct Waiting {
         var purpose: Purpose
@@ -115,6 +125,7 @@ public struct ControlClient: Sendable {
     }
 
     private mutating func tick(_ effects: inout [Effect]) {
+        beat(&effects)
         for id in waiting.keys.sorted() {
             waiting[id]?.ticksLeft -= 1
             guard let request = waiting[id] else { continue }
@@ -133,6 +144,17 @@ public struct ControlClient: Sendable {
         if !isWaiting(for: .map), phase != .stopped {
             ask(.map, .map(after: follower.version), &effects)
         }
+    }
+
+    private mutating func beat(_ effects: inout [Effect]) {
+        guard case .up(let life) = phase, let map = follower.map else { return }
+        ticks += 1
+        let isLarge = map.nodes.count > Self.manyNodes
+        guard ticks.isMultiple(of: isLarge ? Self.heartbeatTicksOfMany : Self.heartbeatTicks) else { return }
+        let heartbeat = Heartbeat(
+            life: life, complaints: complaints.sorted { $0.node < $1.node }, silences: silences)
+        let request = ControlRequest(id: 0, body: .heartbeat(heartbeat))
+        for voter in voters { effects.append(.send(request, to: voter)) }
     }
 
     private func isWaiting(for purpose: Purpose) -> Bool { waiting.values.contains { $0.purpose == purpose } }

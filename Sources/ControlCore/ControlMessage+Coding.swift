@@ -22,6 +22,9 @@ extension ControlRequest {
         case .voters(let change):
             writer.byte(3)
             writer.change(change)
+        case .heartbeat(let heartbeat):
+            writer.byte(4)
+            writer.heartbeat(heartbeat)
         }
         return writer.bytes
     }
@@ -35,6 +38,7 @@ extension ControlRequest {
         case 1: body = .commands(try reader.commands())
         case 2: body = .map(after: MapVersion(rawValue: try reader.varint()))
         case 3: body = .voters(try reader.change())
+        case 4: body = .heartbeat(try reader.heartbeat())
         case let kind: throw .unknown(what: "control request", value: UInt64(kind))
         }
         try reader.finish()

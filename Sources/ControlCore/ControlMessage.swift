@@ -18,6 +18,7 @@ public struct ControlRequest: Hashable, Sendable {
         case map(after: MapVersion)
         /// A change of the consensus group itself.
         case voters(Raft.Change)
+        case heartbeat(Heartbeat)
     }
 
     /// Named in the reply; chosen by the asker, never twice.

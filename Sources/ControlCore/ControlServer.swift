@@ -35,6 +35,8 @@ public struct ControlServer: Sendable {
     static let watchersMax = ClusterMap.nodesMax
     /// Ticks after which a watcher gets an answer although nothing has changed.
     static let watchTicks = 20
+    /// What a heartbeat said of others counts for so long.
+    static let freshTicks: UInt64 = 30
 
     public private(set) var raft: Raft
     public private(set) var state: ClusterState
@@ -43,6 +45,7 @@ public struct ControlServer: Sendable {
     private var pending: [UInt64: (peer: ControlPeer, id: UInt64)] = [:]
     /// Where in the log the pending ones stand.
     private var places: [Raft.Index: (term: Raft.Term, token: UInt64)] = [:]
+    private var sessions = SessionTable()
     private var watchers: [ControlPeer: (id: UInt64, after: MapVersion, ticksLeft: Int)] = [:]
 
     /// - Parameter state: what is on disk.
@@ -56,6 +59,17 @@ public struct ControlServer: Sendable {
     }
 
     public var isLeader: Bool { raft.role == .leader }
+
+    /// Who has been silent here for a while; nobody on a node that does not vote, as it is told nothing.
+    public var silences: [Heartbeat.Silence] { isVoter ? sessions.silences : [] }
+
+    private var isVoter: Bool { raft.configuration.voters.contains(raft.id) }
+
+    /// What speaks for nodes being down, as far as this voter knows.
+    public func evidence() -> [NodeID: Evidence] {
+        sessions.evidence(
+            me: raft.id.node, voters: raft.configuration.voters.map(\.node), freshTicks: Self.freshTicks)
+    }
 
     /// Whether what is new will be known here soon. Somebody who follows the map must not wait at a node that
     /// is no voter, or is cut off from the others.
@@ -74,6 +88,7 @@ public struct ControlServer: Sendable {
         case .tick:
             advance(raft.handle(.tick), &output)
             tickWatchers(&output)
+            sessions.tick(state.map)
         case .raft(let message): advance(raft.handle(.message(message)), &output)
         case .persisted(let number): advance(raft.handle(.persisted(number)), &output)
         case .request(let request, let peer): ask(request, peer, time, &output)
@@ -106,6 +121,9 @@ public struct ControlServer: Sendable {
         case .voters(let change):
             guard let token = accept(request, peer, &output) else { return }
             advance(raft.handle(.change(token: token, change)), &output)
+        case .heartbeat(let heartbeat):
+            // Nobody speaks for another.
+            if heartbeat.life.node.rawValue == peer.rawValue { sessions.hear(heartbeat) }
         }
     }
 

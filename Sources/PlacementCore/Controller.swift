@@ -19,6 +19,8 @@ public struct Controller: Sendable {
         public var stableTicks: UInt64 = 600
         /// Clusters of at least so many nodes have five voters.
         public var fiveVotersNodesMin = 10
+        /// When nodes are declared down; nil if only an operator does that.
+        public var failures: FailureSettings? = FailureSettings()
 
         public init() {}
     }
@@ -31,6 +33,8 @@ public struct Controller: Sendable {
         case changeVoters(VoterChange)
         /// Another voter should lead, so that this one can leave.
         case handOver(to: ReplicaID)
+        /// So many nodes seem to be down that these are not declared so for now.
+        case spare([NodeID])
     }
 
     /// The members of the consensus group, as the leader's log has them.
@@ -58,6 +62,9 @@ public struct Controller: Sendable {
     private var nextPlanAt: UInt64 = 0
     var pendingRecord: (revision: Revision, until: UInt64)?
     var pendingChange: (group: Group, until: UInt64)?
+    /// Who was declared down and has not come back: when, and until when it is not proposed again.
+    var declared: [NodeID: (at: UInt64, until: UInt64)] = [:]
+    private var spared: [NodeID] = []
 
     /// - Parameter me: the voter that it runs on.
     public init(me: ReplicaID, settings: Settings = Settings(), planner: Planner = Planner()) {
@@ -68,11 +75,12 @@ public struct Controller: Sendable {
 
     /// - Parameters:
     ///   - map: what the leader has applied.
+    ///   - evidence: what speaks for nodes being down.
     ///   - reports: what is known of the logs of a partition's members; without any, the promotion is safe
     ///     all the same (R1, R4).
     /// - Returns: nothing on a voter that does not lead, which also forgets what it knew.
     public mutating func tick(
-        _ map: ClusterMap, group: Group, isLeader: Bool,
+        _ map: ClusterMap, group: Group, isLeader: Bool, evidence: [NodeID: Evidence] = [:],
         reports: (PartitionID) -> [LogReport] = { _ in [] }
     ) -> [Decision] {
         guard isLeader else {
@@ -83,6 +91,10 @@ public struct Controller: Sendable {
         watch(map)
         pending = pending.filter { isPending($0.key, in: map) }
         var decisions: [Decision] = []
+        let (down, spared) = failures(map, group, evidence)
+        if !down.isEmpty { decisions.append(.propose(down)) }
+        if spared != self.spared, !spared.isEmpty { decisions.append(.spare(spared)) }
+        self.spared = spared
         let (grants, isOrphaned) = grants(map, reports)
         if !grants.isEmpty { decisions.append(.propose(grants)) }
         // What is moved while a partition has no owner yet would be moved by what is about to change.

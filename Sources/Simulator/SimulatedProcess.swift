@@ -23,6 +23,8 @@ final class SimulatedProcess {
     /// What replicas asked for, by the token of the entry that it went into.
     var proposals: [UInt64: [MembershipRequest]] = [:]
     var nextToken: UInt64 = 1
+    /// Machines that it does not reach, and for how many ticks.
+    var outOfReach: [Int: UInt64] = [:]
     /// Stands still until then.
     var pausedUntil: UInt64 = 0
     var configured: [PartitionID: PartitionConfiguration] = [:]

@@ -12,17 +12,20 @@ extension Simulation {
         guard let map = process.server.state.map else { return }
         let decisions = process.controller.tick(
             map, group: process.server.group, isLeader: process.server.isLeader,
+            evidence: process.server.isLeader ? process.server.evidence() : [:],
             reports: { settings.extremes.reportsLogs ? reports($0) : [] })
         for decision in decisions {
             note("controller at m\(index): \(decision)")
             switch decision {
             case .propose(let commands):
                 report.promotions += commands.count { if case .promote = $0 { true } else { false } }
+                report.declaredDown += commands.count { if case .nodeDown = $0 { true } else { false } }
                 propose(commands, index, process)
             case .changeVoters(let change):
                 let token = process.nextToken
                 process.nextToken += 1
                 take(process.client.handle(.changeVoters(token: token, Raft.Change(change))), at: index)
+            case .spare: break
             case .handOver(let voter):
                 take(process.server.handle(.handOver(to: voter), time: time), at: index)
             }
@@ -30,7 +33,9 @@ extension Simulation {
     }
 
     func operate() {
-        guard let leader = machines.first(where: { $0.process?.server.isLeader == true && isFine($0) }),
+        replaceRefused()
+        guard settings.hasOperator || settings.without != nil,
+            let leader = machines.first(where: { $0.process?.server.isLeader == true && isFine($0) }),
             let process = leader.process, let map = process.server.state.map
         else { return }
         var commands: [Command] = []
@@ -43,7 +48,6 @@ extension Simulation {
         if settings.without?.placement.contains(.promoteFromInSyncOnly) ?? false {
             commands += carelessPromotions(map)
         }
-        replaceRefused()
         guard !commands.isEmpty else { return }
         note("operator at m\(leader.index): \(commands.count) commands, first \(commands[0])")
         propose(commands, leader.index, process)

@@ -223,6 +223,12 @@ extension Simulation {
         controller.planTicks = 8
         controller.awaitTicks = settings.extremes.awaitTicks
         controller.stableTicks = settings.extremes.stableTicks
+        var failures = Controller.FailureSettings()
+        failures.unreachableTicks = settings.extremes.unreachableTicks
+        failures.silentTicks = settings.extremes.silentTicks
+        failures.breakerPercent = settings.extremes.breakerPercent
+        failures.breakerTicks = 200
+        controller.failures = failures
         return controller
     }
 

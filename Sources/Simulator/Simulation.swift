@@ -186,6 +186,7 @@ public final class Simulation {
         case .tick(let machine, let number):
             guard let process = running(machine, number, event) else { return }
             events.plan(event, at: now + Self.tickMicros)
+            observe(machine, process)
             take(process.client.handle(.tick), at: machine)
             take(process.server.handle(.tick, time: time), at: machine)
             retryAsks(machine, process)

@@ -14,6 +14,8 @@ public struct SimulationSettings: Hashable, Sendable {
     public var healMicros: UInt64 = 60_000_000
     public var faults = FaultRates()
     public var extremes = Extremes()
+    /// Whether somebody declares nodes down besides the controller, quickly and not always rightly.
+    public var hasOperator = true
     /// Real hosts with real actors, in place of counters; nil for counters.
     public var whole: WholePlan?
     /// The faults that may happen, by their numbers; nil for all of them.
@@ -69,6 +71,10 @@ public struct Extremes: Hashable, Sendable {
     /// How long the controller waits for nodes that are away, and before it trusts those that are back.
     public var awaitTicks: UInt64 = 40
     public var stableTicks: UInt64 = 40
+    /// When the controller declares nodes down: silent and out of reach for so long, or silent for so long.
+    public var unreachableTicks: UInt64 = 40
+    public var silentTicks: UInt64 = 120
+    public var breakerPercent = 20
     /// Whether the controller knows how far the logs of a partition go.
     public var reportsLogs = true
 
@@ -104,6 +110,8 @@ public struct SimulationReport: Hashable, Sendable {
     public var acknowledged = 0
     public var commits = 0
     public var promotions = 0
+    /// Nodes that the controller declared down.
+    public var declaredDown = 0
     public var faults: [String: Int] = [:]
     /// Of whole nodes: calls of the outside world, those of processes that had lost their partition without
     /// knowing it, and committed turns.

@@ -5,6 +5,7 @@ public struct Totals: Sendable {
     public private(set) var events = 0
     public private(set) var acknowledged = 0
     public private(set) var promotions = 0
+    public private(set) var declaredDown = 0
     public private(set) var effects = 0
     public private(set) var records = 0
     public private(set) var faults: [String: Int] = [:]
@@ -17,6 +18,7 @@ public struct Totals: Sendable {
         events += report.events
         acknowledged += report.acknowledged
         promotions += report.promotions
+        declaredDown += report.declaredDown
         effects += report.effects
         records += report.records
         faults.merge(report.faults, uniquingKeysWith: +)

@@ -27,6 +27,7 @@ struct Progress {
         clear()
         print("\(totals.runs) seeds, \(virtualHours) virtual hours, \(speed)")
         print("\(totals.events) events, \(totals.acknowledged) answers, \(totals.promotions) promotions")
+        print("\(totals.declaredDown) nodes declared down by the controller")
         print("faults: \(totals.faultsByKind)")
     }
 

@@ -60,13 +60,18 @@ final class ActorCluster {
     static let keys = (0..<24).map { "k\($0)" }
 
     let lab: ClusterLab
+    /// Whether the cluster finds out by itself who is down.
+    let detects: Bool
     var members: [Int: ClusterMember] = [:]
 
-    init() throws { lab = try ClusterLab(partitions: 8) }
+    init(detects: Bool = false) throws {
+        lab = try ClusterLab(partitions: 8)
+        self.detects = detects
+    }
 
     func start(_ number: Int) async throws {
         let kinds = try RegistryReader.kinds(of: World())
-        members[number] = try await lab.start(number) { store, carrier in
+        members[number] = try await lab.start(number, detects: detects) { store, carrier in
             ActorHost(
                 kinds: kinds, store: store, carrier: carrier, logger: ClusterLab.logger, onFailure: { _ in })
         }
@@ -96,9 +101,10 @@ final class ActorCluster {
         for number in members.keys.sorted() { await members[number]?.stop() }
     }
 
-    /// The process ends without a word, and an operator says so.
+    /// The process ends without a word, and an operator says so, or nobody.
     func lose(_ number: Int) async throws {
         await members.removeValue(forKey: number)?.abandon()
+        guard !detects else { return }
         let survivor = try #require(members.values.first)
         let life = try #require(survivor.control.maps.map?[ClusterLab.node(number)]?.life)
         try await within("the operator's command") {

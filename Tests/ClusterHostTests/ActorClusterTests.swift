@@ -55,9 +55,11 @@ struct ActorClusterTests {
         await running.stop()
     }
 
-    @Test("A13 W2 W60: a node dies in the middle, and requests, messages and steps are performed once")
-    func failover() async throws {
-        let running = try Cluster()
+    @Test(
+        "A13 W2 W60: a node dies in the middle, and requests, messages and steps are performed once",
+        arguments: ["an operator says so", "the cluster finds out"])
+    func failover(who: String) async throws {
+        let running = try Cluster(detects: who == "the cluster finds out")
         let map = try await running.startAll()
         let client = try running.service(1)
         // Another node than the one that is asked.

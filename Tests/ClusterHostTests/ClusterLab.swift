@@ -113,10 +113,13 @@ final class ClusterLab: Sendable {
     }()
 
     /// Starts a process on a node's directory.
-    /// - Parameter decides: whether it grants and plans when it leads; else nobody does but the test.
+    /// - Parameters:
+    ///   - decides: whether it grants and plans when it leads; else nobody does but the test.
+    ///   - detects: whether it declares nodes down when it leads.
     func start(
         _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
         rules: ReplicationRules = .all, journalBytesMax: Int? = nil, decides: Bool = true,
+        detects: Bool = false,
         onFailure: @escaping @Sendable (MemberFailure) -> Void = { _ in },
         host: (ReplicationDriver, any PartitionCarrier) -> any PartitionHost
     ) async throws -> ClusterMember {
@@ -128,6 +131,7 @@ final class ClusterLab: Sendable {
             peers: seeds.withLock { $0 }.filter { $0.node != node },
             consensusDirectory: path(number) + "/control")
         if !decides { configuration.controller = nil }
+        if !detects { configuration.controller?.failures = nil }
         configuration.controller?.planTicks = 2
         configuration.controller?.awaitTicks = 20
         configuration.controller?.stableTicks = 5

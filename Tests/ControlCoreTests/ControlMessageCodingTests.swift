@@ -27,6 +27,14 @@ struct ControlMessageCodingTests {
         (.voters(.addLearner(member)), [3, 1] + memberBytes),
         (.voters(.promote(member)), [3, 2] + memberBytes),
         (.voters(.remove(member)), [3, 3] + memberBytes),
+        (.heartbeat(Heartbeat(life: life)), [4] + lifeBytes + [0, 0]),
+        (
+            .heartbeat(
+                Heartbeat(
+                    life: life, complaints: [.init(node: NodeID(rawValue: 9), incarnation: life.incarnation)],
+                    silences: [.init(node: node, incarnation: Incarnation(rawValue: 1), ticks: 300)])),
+            [4] + lifeBytes + [1, 9, 0xAC, 2, 1, 5, 1, 0xAC, 2]
+        ),
     ]
 
     private static let refusals: [(Refusal, [UInt8])] = [
@@ -111,8 +119,8 @@ struct ControlMessageCodingTests {
         #expect(throws: WireError.version(what: "control reply", found: 0, newest: 1)) {
             try ControlReply.decode([0, 1, 3])
         }
-        #expect(throws: WireError.unknown(what: "control request", value: 4)) {
-            try ControlRequest.decode([1, 1, 4])
+        #expect(throws: WireError.unknown(what: "control request", value: 5)) {
+            try ControlRequest.decode([1, 1, 5])
         }
         #expect(throws: WireError.unknown(what: "control reply", value: 6)) {
             try ControlReply.decode([1, 1, 6])

@@ -49,6 +49,7 @@ struct ControllerTests {
                 #expect(member != controller.me, "a leader cannot be removed")
                 group.learners.removeAll { $0 == member }
                 group.voters.removeAll { $0 == member }
+            case .spare(let nodes): Issue.record("nobody is suspected, and \(nodes) are spared")
             case .handOver(let voter):
                 #expect(group.voters.contains(voter))
                 controller = Controller(me: voter, settings: controller.settings)

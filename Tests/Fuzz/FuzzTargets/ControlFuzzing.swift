@@ -26,6 +26,12 @@ extension FuzzTarget {
     private static let requests: [ControlRequest] = [
         .init(id: 1, body: .map(after: MapVersion(rawValue: 2))),
         .init(id: .max, body: .voters(.promote(life.replica))),
+        .init(
+            id: 0,
+            body: .heartbeat(
+                Heartbeat(
+                    life: life, complaints: [.init(node: life.node, incarnation: life.incarnation)],
+                    silences: [.init(node: life.node, incarnation: life.incarnation, ticks: 300)]))),
         .init(id: 3, body: .commands([.confirm(life), .drain(life.node, life.incarnation, true)])),
     ]
 

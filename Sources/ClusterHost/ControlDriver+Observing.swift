@@ -1,0 +1,24 @@
+import ControlCore
+import Identifiers
+import PlacementCore
+
+/// What this node sees of the others, for its heartbeats.
+extension ControlDriver {
+    /// A node without a connection is complained of after so many ticks: a restart of a link takes less.
+    static let lostTicks: UInt64 = 10
+
+    func observe() {
+        ticks += 1
+        client.silences = server.silences
+        client.complaints = []
+        guard let map = client.map else { return }
+        var lost: [NodeID: UInt64] = [:]
+        for node in map.nodes where node.isUp && node.id != me && !links.contains(node.id) {
+            let since = self.lost[node.id] ?? ticks
+            lost[node.id] = since
+            guard ticks - since >= Self.lostTicks else { continue }
+            client.complaints.append(.init(node: node.id, incarnation: node.incarnation))
+        }
+        self.lost = lost
+    }
+}

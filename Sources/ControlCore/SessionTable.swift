@@ -1,0 +1,84 @@
+import Identifiers
+import PlacementCore
+
+/// One voter's view of who lives: when each node's heartbeat came last, and what it said of the others.
+///
+/// Time is counted in ticks of the process: one that stood still has not heard of anybody for no longer than
+/// it ran, so it accuses nobody after its own pause.
+struct SessionTable: Sendable {
+    /// A voter tells the others of silences from so many ticks on.
+    static let toldTicks: UInt64 = 10
+
+    private struct Session: Sendable {
+        var incarnation: Incarnation
+        var heardAt: UInt64
+        /// Not the same as `heardAt` for somebody who was never heard.
+        var saidAt: UInt64?
+        var complaints: [NodeID: Incarnation] = [:]
+        var silences: [NodeID: Heartbeat.Silence] = [:]
+    }
+
+    private var now: UInt64 = 0
+    /// Of the nodes that are up in the map. Whoever has just appeared counts as heard.
+    private var sessions: [NodeID: Session] = [:]
+    private var version: MapVersion?
+
+    mutating func tick(_ map: ClusterMap?) {
+        now += 1
+        guard let map, map.version != version else { return }
+        version = map.version
+        var kept: [NodeID: Session] = [:]
+        for node in map.nodes where node.isUp {
+            if let known = sessions[node.id], known.incarnation == node.incarnation {
+                kept[node.id] = known
+            } else {
+                kept[node.id] = Session(incarnation: node.incarnation, heardAt: now)
+            }
+        }
+        sessions = kept
+    }
+
+    /// What a life says that is not the node's present one counts for nothing.
+    mutating func hear(_ heartbeat: Heartbeat) {
+        guard var session = sessions[heartbeat.life.node],
+            session.incarnation == heartbeat.life.incarnation
+        else { return }
+        (session.heardAt, session.saidAt) = (now, now)
+        session.complaints = Dictionary(
+            heartbeat.complaints.map { ($0.node, $0.incarnation) }, uniquingKeysWith: { $1 })
+        session.silences = Dictionary(
+            heartbeat.silences.map { ($0.node, $0) }, uniquingKeysWith: { $1 })
+        sessions[heartbeat.life.node] = session
+    }
+
+    /// For this voter's own heartbeats.
+    var silences: [Heartbeat.Silence] {
+        sessions.compactMap { node, session in
+            let ticks = now - session.heardAt
+            guard ticks >= Self.toldTicks else { return nil }
+            return Heartbeat.Silence(node: node, incarnation: session.incarnation, ticks: ticks)
+        }.sorted { $0.node < $1.node }
+    }
+
+    /// What is known about the nodes of whom this voter has not heard for a while.
+    /// - Parameter voters: the nodes that vote, this one too.
+    /// - Parameter freshTicks: what a node said longer ago is not counted any more.
+    func evidence(me: NodeID, voters: [NodeID], freshTicks: UInt64) -> [NodeID: Evidence] {
+        var evidence: [NodeID: Evidence] = [:]
+        for silence in silences where silence.node != me {
+            var found = Evidence(incarnation: silence.incarnation, silentTicks: [silence.ticks])
+            for (node, session) in sessions where node != silence.node {
+                guard let saidAt = session.saidAt, now - saidAt <= freshTicks else { continue }
+                if session.complaints[silence.node] == silence.incarnation { found.reporters.append(node) }
+                guard node != me, voters.contains(node), let told = session.silences[silence.node],
+                    told.incarnation == silence.incarnation
+                else { continue }
+                found.silentTicks.append(told.ticks)
+            }
+            found.reporters.sort()
+            found.silentTicks.sort(by: >)
+            evidence[silence.node] = found
+        }
+        return evidence
+    }
+}

@@ -1,0 +1,88 @@
+import ControlCore
+import Identifiers
+import PlacementCore
+import Testing
+
+/// 2.3.4: what voters know of who lives.
+@Suite("Heartbeats") struct HeartbeatTests {
+    private var electorate: Electorate
+    private var clients: [ControlClient] = []
+    private let leader: Int
+
+    init() throws {
+        var electorate = try Electorate()
+        for index in 0..<3 {
+            clients.append(
+                try RegistrationTests.bringUp(
+                    &electorate, Electorate.registration(node: index, store: index + 1),
+                    at: Electorate.peer(index)))
+        }
+        leader = electorate.elect()
+        self.electorate = electorate
+        run(ticks: 30)
+    }
+
+    private mutating func run(ticks: Int, silent: Set<Int> = [], paused: Set<Int> = []) {
+        for _ in 0..<ticks {
+            for index in 0..<3 where !paused.contains(index) {
+                electorate.handle(.tick, at: index)
+                guard !silent.contains(index) else { continue }
+                clients[index].silences = electorate.servers[index].silences
+                _ = electorate.run(
+                    clients[index].handle(.tick), of: &clients[index], at: Electorate.peer(index))
+            }
+        }
+    }
+
+    private var evidence: [NodeID: Evidence] { electorate.servers[leader].evidence() }
+
+    @Test func whoIsHeardIsNoSuspect() { #expect(evidence.isEmpty) }
+
+    @Test mutating func aSilentNodeIsSilentAtEveryVoter() {
+        let victim = (leader + 1) % 3
+        run(ticks: 40, silent: [victim])
+        let found = evidence[Electorate.node(victim)]
+        #expect(evidence.count == 1)
+        // The leader has waited, and so has the other voter, which says so with its own heartbeats.
+        #expect(found?.silentTicks.count == 2)
+        #expect(found?.silentTicks.allSatisfy { 30...45 ~= $0 } == true)
+        run(ticks: 10)
+        #expect(evidence.isEmpty)
+    }
+
+    @Test mutating func complaintsAreOfALifeAndCountWhileTheyAreFresh() throws {
+        let (victim, other) = ((leader + 1) % 3, (leader + 2) % 3)
+        let map = try #require(electorate.servers[leader].state.map)
+        let incarnation = try #require(map[Electorate.node(victim)]).incarnation
+        clients[other].complaints = [.init(node: Electorate.node(victim), incarnation: incarnation)]
+        run(ticks: 20, silent: [victim])
+        #expect(evidence[Electorate.node(victim)]?.reporters == [Electorate.node(other)])
+        clients[other].complaints[0].incarnation = Incarnation(rawValue: incarnation.rawValue - 1)
+        run(ticks: 10, silent: [victim])
+        #expect(evidence[Electorate.node(victim)]?.reporters == [])
+        clients[other].complaints[0].incarnation = incarnation
+        run(ticks: 10, silent: [victim])
+        // Both are gone: what the other said is old.
+        run(ticks: 60, silent: [victim, other])
+        #expect(evidence[Electorate.node(victim)]?.reporters == [])
+        #expect(evidence[Electorate.node(victim)]?.silentTicks.count == 1)
+    }
+
+    @Test("D33: a voter that stood still has not waited, and accuses nobody")
+    mutating func ownPause() {
+        run(ticks: 200, paused: [leader])
+        run(ticks: 3, silent: [(leader + 1) % 3])
+        #expect(evidence.isEmpty)
+    }
+
+    @Test mutating func nobodySpeaksForAnother() throws {
+        let (victim, liar) = ((leader + 1) % 3, (leader + 2) % 3)
+        run(ticks: 40, silent: [victim])
+        let life = try #require(clients[victim].life)
+        let forged = ControlRequest(id: 0, body: .heartbeat(Heartbeat(life: life)))
+        electorate.handle(.request(forged, from: Electorate.peer(liar)), at: leader)
+        #expect(evidence[Electorate.node(victim)] != nil)
+        electorate.handle(.request(forged, from: Electorate.peer(victim)), at: leader)
+        #expect(evidence[Electorate.node(victim)] == nil)
+    }
+}
