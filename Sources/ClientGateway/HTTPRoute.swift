@@ -219,6 +219,8 @@ extension ClusterOperation {
         case "down": .down
         case "promote": .promote
         case "move": .move
+        case "drain": .drain
+        case "leave": .leave
         default: nil
         }
     }

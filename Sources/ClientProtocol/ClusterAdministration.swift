@@ -14,6 +14,7 @@ public enum ClusterOperation: Hashable, Sendable {
     /// A new node asks to be let in. The only command that needs no trust: it proves itself by a token.
     case admit
     case down, promote, move
+    case drain, leave
 }
 
 /// The membership of a node that was started alone: there is none.

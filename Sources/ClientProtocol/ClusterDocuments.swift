@@ -196,6 +196,25 @@ public enum ClusterRequest {
         public init(node: UInt64) { self.node = node }
     }
 
+    /// `POST /cluster/drain`.
+    public struct Drain: Hashable, Sendable, Codable {
+        public var node: UInt64
+        /// Whether it is to take part again.
+        public var undo: Bool?
+
+        public init(node: UInt64, undo: Bool? = nil) {
+            self.node = node
+            self.undo = undo
+        }
+    }
+
+    /// `POST /cluster/leave`.
+    public struct Leave: Hashable, Sendable, Codable {
+        public var node: UInt64
+
+        public init(node: UInt64) { self.node = node }
+    }
+
     /// `POST /cluster/promote`.
     public struct Promote: Hashable, Sendable, Codable {
         public var partition: UInt32

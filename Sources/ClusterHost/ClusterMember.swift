@@ -218,10 +218,13 @@ public final class ClusterMember: Sendable {
 
     // MARK: The end
 
-    /// Answers what is under way, as long as that does not take too long, and leaves the mesh.
+    /// Answers what is under way, as long as that does not take too long, says that it ends, and leaves the
+    /// mesh.
     public func stop() async {
+        _ = await control.leave()
         let isStopped = await host.stopped(within: stopTimeout)
         if !isStopped { host.abandon() }
+        await sayFarewell()
         await leave()
         if !isStopped { try? store.close() }
     }

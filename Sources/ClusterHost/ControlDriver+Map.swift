@@ -54,7 +54,7 @@ extension ControlDriver {
         guard let map = server.state.map else { return }
         let decisions = controller?.tick(
             map, group: server.group, isLeader: server.isLeader && client.life != nil,
-            evidence: server.isLeader ? server.evidence() : [:])
+            evidence: server.isLeader ? server.evidence() : [:], unfit: server.isLeader ? server.unfit : [])
         for decision in decisions ?? [] {
             setup.logger.info("the control plane's leader decides: \(decision)")
             switch decision {

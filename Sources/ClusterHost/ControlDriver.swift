@@ -69,7 +69,9 @@ public actor ControlDriver: ControlPlane {
     var lost: [NodeID: UInt64] = [:]
     var ticks: UInt64 = 0
     private var timer: MeshTimer?
-    private var hasEnded = false
+    private(set) var hasEnded = false
+    /// The process is about to end: being declared down is what it asks for.
+    var isLeaving = false
 
     /// - Parameter store: what `setup.state` was read from.
     init(_ setup: Setup, store: sending ConsensusStore, transport: MeshTransport) throws {
@@ -128,8 +130,9 @@ public actor ControlDriver: ControlPlane {
 
     func fail(_ failure: MemberFailure) {
         guard !hasEnded else { return }
-        setup.logger.critical("this node stops: \(failure)")
         end()
+        if isLeaving, case .refused = failure { return }
+        setup.logger.critical("this node stops: \(failure)")
         setup.onFailure(failure)
     }
 

@@ -119,6 +119,8 @@ public final class ClusterAdministrator: ClusterAdministration {
         case .down: return try Self.json(try await commands.down(try Self.read(body)))
         case .promote: return try Self.json(try await commands.promote(try Self.read(body)))
         case .move: return try Self.json(try await commands.move(try Self.read(body)))
+        case .drain: return try Self.json(try await commands.drain(try Self.read(body)))
+        case .leave: return try Self.json(try await commands.leave(try Self.read(body)))
         case .admit: return try Self.json(try await admit(try Self.read(body), admission))
         case .tokens: return try Self.json(try await tokens(admission))
         case .createToken: return try Self.json(try await createToken(try Self.read(body), admission))

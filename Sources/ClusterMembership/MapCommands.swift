@@ -101,13 +101,13 @@ struct MapCommands: Sendable {
 
     // MARK: Proposing
 
-    private enum Step {
+    enum Step {
         case propose(Command, String)
         case done(String)
     }
 
     /// Makes a command from the newest map, again if the map has changed in the meantime.
-    private func change(
+    func change(
         _ make: (ClusterMap) throws(ActorError) -> Step
     ) async throws(ActorError) -> DoneDocument {
         for attempt in 1... {
@@ -132,7 +132,7 @@ struct MapCommands: Sendable {
         throw .unknownOutcome
     }
 
-    private static func unknown(_ node: NodeID) -> ActorError {
+    static func unknown(_ node: NodeID) -> ActorError {
         ActorError(
             "unknown_node", "the cluster has no node \(node.rawValue): see `apus cluster nodes`",
             group: "cluster")

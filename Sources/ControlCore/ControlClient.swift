@@ -69,6 +69,10 @@ public struct ControlClient: Sendable {
     private var nextID: UInt64
     private var waiting: [UInt64: Waiting] = [:]
 
+    /// How the process is, for its heartbeats. Whoever is leaving says so at once.
+    public var condition = Heartbeat.Condition() {
+        didSet { if condition.isLeaving, !oldValue.isLeaving { ticks = 0 } }
+    }
     /// What the node sees of others, for its heartbeats.
     public var complaints: [Heartbeat.Complaint] = []
     /// What the node's part of the consensus group waits for, for its heartbeats.
@@ -148,11 +152,12 @@ public struct ControlClient: Sendable {
 
     private mutating func beat(_ effects: inout [Effect]) {
         guard case .up(let life) = phase, let map = follower.map else { return }
-        ticks += 1
+        defer { ticks += 1 }
         let isLarge = map.nodes.count > Self.manyNodes
         guard ticks.isMultiple(of: isLarge ? Self.heartbeatTicksOfMany : Self.heartbeatTicks) else { return }
         let heartbeat = Heartbeat(
-            life: life, complaints: complaints.sorted { $0.node < $1.node }, silences: silences)
+            life: life, condition: condition, complaints: complaints.sorted { $0.node < $1.node },
+            silences: silences)
         let request = ControlRequest(id: 0, body: .heartbeat(heartbeat))
         for voter in voters { effects.append(.send(request, to: voter)) }
     }
@@ -291,9 +296,12 @@ public struct ControlClient: Sendable {
     /// The process was declared down, or another one has taken its place: it is over (I19).
     @discardableResult
     private mutating func stopIfOver(_ life: NodeLife, _ effects: inout [Effect]) -> Bool {
-        guard let node = follower.map?[life.node], node.life != life || !node.isUp else { return false }
+        guard let map = follower.map else { return false }
+        // Forgotten by an operator, it is nobody's node any more.
+        let node = map[life.node]
+        if let node, node.life == life, node.isUp { return false }
         phase = .stopped
-        effects.append(.refused(.staleLife(node.life)))
+        effects.append(.refused(node.map { .staleLife($0.life) } ?? .unknownNode))
         return true
     }
 }

@@ -65,6 +65,9 @@ public struct ControlServer: Sendable {
 
     private var isVoter: Bool { raft.configuration.voters.contains(raft.id) }
 
+    /// Nodes that should own nothing for now, by what they say themselves: about to end, or sick.
+    public var unfit: Set<NodeID> { sessions.unfit }
+
     /// What speaks for nodes being down, as far as this voter knows.
     public func evidence() -> [NodeID: Evidence] {
         sessions.evidence(

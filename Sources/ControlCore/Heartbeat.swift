@@ -33,13 +33,33 @@ public struct Heartbeat: Hashable, Sendable {
         }
     }
 
+    /// How a process is, by its own measure (`cluster.md` 2.2.4).
+    public struct Condition: Hashable, Sendable {
+        public static let healthMax: UInt8 = 8
+
+        /// From 0, all well, to 8.
+        public var health: UInt8
+        /// It is about to end, and should own nothing any more.
+        public var isLeaving: Bool
+
+        public init(health: UInt8 = 0, isLeaving: Bool = false) {
+            self.health = min(health, Self.healthMax)
+            self.isLeaving = isLeaving
+        }
+    }
+
     public var life: NodeLife
+    public var condition: Condition
     public var complaints: [Complaint]
     /// Told by voters only.
     public var silences: [Silence]
 
-    public init(life: NodeLife, complaints: [Complaint] = [], silences: [Silence] = []) {
+    public init(
+        life: NodeLife, condition: Condition = Condition(), complaints: [Complaint] = [],
+        silences: [Silence] = []
+    ) {
         self.life = life
+        self.condition = condition
         self.complaints = complaints
         self.silences = silences
     }
@@ -51,6 +71,8 @@ extension ByteWriter {
         varint(UInt64(heartbeat.life.incarnation.rawValue))
         fixed(heartbeat.life.store.high)
         fixed(heartbeat.life.store.low)
+        byte(heartbeat.condition.health)
+        bool(heartbeat.condition.isLeaving)
         varint(heartbeat.complaints.count)
         for complaint in heartbeat.complaints {
             varint(complaint.node.rawValue)
@@ -70,6 +92,11 @@ extension ByteReader {
         let (node, incarnation) = try process()
         let store = StoreID(high: try fixed(), low: try fixed())
         var heartbeat = Heartbeat(life: NodeLife(node: node, incarnation: incarnation, store: store))
+        let health = try byte()
+        guard health <= Heartbeat.Condition.healthMax else {
+            throw .unknown(what: "health", value: UInt64(health))
+        }
+        heartbeat.condition = Heartbeat.Condition(health: health, isLeaving: try bool())
         for _ in 0..<(try count("complaints", limit: Heartbeat.namesMax)) {
             let (node, incarnation) = try process()
             heartbeat.complaints.append(.init(node: node, incarnation: incarnation))

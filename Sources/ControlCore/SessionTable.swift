@@ -9,11 +9,18 @@ struct SessionTable: Sendable {
     /// A voter tells the others of silences from so many ticks on.
     static let toldTicks: UInt64 = 10
 
+    /// Whoever is so sick for so long should not own anything (D34).
+    static let sickHealth: UInt8 = 6
+    static let sickTicks: UInt64 = 200
+
     private struct Session: Sendable {
         var incarnation: Incarnation
         var heardAt: UInt64
         /// Not the same as `heardAt` for somebody who was never heard.
         var saidAt: UInt64?
+        var isLeaving = false
+        /// Since when it says that it is sick; nil while it is not.
+        var sickSince: UInt64?
         var complaints: [NodeID: Incarnation] = [:]
         var silences: [NodeID: Heartbeat.Silence] = [:]
     }
@@ -44,11 +51,23 @@ struct SessionTable: Sendable {
             session.incarnation == heartbeat.life.incarnation
         else { return }
         (session.heardAt, session.saidAt) = (now, now)
+        session.isLeaving = heartbeat.condition.isLeaving
+        let isSick = heartbeat.condition.health >= Self.sickHealth
+        session.sickSince = isSick ? session.sickSince ?? now : nil
         session.complaints = Dictionary(
             heartbeat.complaints.map { ($0.node, $0.incarnation) }, uniquingKeysWith: { $1 })
         session.silences = Dictionary(
             heartbeat.silences.map { ($0.node, $0) }, uniquingKeysWith: { $1 })
         sessions[heartbeat.life.node] = session
+    }
+
+    /// Nodes that should own nothing: about to end, or sick.
+    var unfit: Set<NodeID> {
+        Set(
+            sessions.compactMap { node, session in
+                let isSick = session.sickSince.map { now - $0 >= Self.sickTicks } ?? false
+                return session.isLeaving || isSick ? node : nil
+            })
     }
 
     /// For this voter's own heartbeats.

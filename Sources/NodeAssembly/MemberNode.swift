@@ -162,8 +162,15 @@ public final class MemberNode: Sendable {
 
     // MARK: The end
 
-    /// Takes no more work, answers what is under way, settles every actor, and leaves the mesh.
+    /// Gives what it owns to other nodes, takes no more work, answers what is under way, settles every actor,
+    /// and leaves the mesh.
     public func stop() async {
+        if case .member(let member) = phase.withLock({ $0 }) {
+            let left = await member.handOff(within: settings.configuration.stopTimeout)
+            if left > 0 {
+                settings.say("no other node could take over \(left) partitions: they wait for a next start")
+            }
+        }
         await gateway.stop(within: settings.configuration.stopTimeout)
         keepsPeers.withLock { $0 }?.cancel()
         let last = phase.withLock { phase in

@@ -64,7 +64,7 @@ public struct VoterList: Hashable, Sendable {
     /// Ascending; they follow the log and do not vote.
     public internal(set) var learners: [ReplicaID] = []
 
-    func holds(_ node: NodeID) -> Bool { voters.holds(node) || learners.holds(node) }
+    package func holds(_ node: NodeID) -> Bool { voters.holds(node) || learners.holds(node) }
 }
 
 extension ClusterConstants: WireValue {

@@ -60,6 +60,7 @@ public struct Controller: Sendable {
     private var pending: [PartitionID: (revision: Revision, until: UInt64)] = [:]
     private var pendingTargets: (version: MapVersion, until: UInt64)?
     private var nextPlanAt: UInt64 = 0
+    private var knownUnfit: Set<NodeID> = []
     var pendingRecord: (revision: Revision, until: UInt64)?
     var pendingChange: (group: Group, until: UInt64)?
     /// Who was declared down and has not come back: when, and until when it is not proposed again.
@@ -76,11 +77,13 @@ public struct Controller: Sendable {
     /// - Parameters:
     ///   - map: what the leader has applied.
     ///   - evidence: what speaks for nodes being down.
+    ///   - unfit: nodes that should own nothing for now.
     ///   - reports: what is known of the logs of a partition's members; without any, the promotion is safe
     ///     all the same (R1, R4).
     /// - Returns: nothing on a voter that does not lead, which also forgets what it knew.
     public mutating func tick(
         _ map: ClusterMap, group: Group, isLeader: Bool, evidence: [NodeID: Evidence] = [:],
+        unfit: Set<NodeID> = [],
         reports: (PartitionID) -> [LogReport] = { _ in [] }
     ) -> [Decision] {
         guard isLeader else {
@@ -98,7 +101,7 @@ public struct Controller: Sendable {
         let (grants, isOrphaned) = grants(map, reports)
         if !grants.isEmpty { decisions.append(.propose(grants)) }
         // What is moved while a partition has no owner yet would be moved by what is about to change.
-        if !isOrphaned, let plan = plan(map) { decisions.append(.propose(plan)) }
+        if !isOrphaned, let plan = plan(map, unfit) { decisions.append(.propose(plan)) }
         if let decision = keepVoters(map, group) { decisions.append(decision) }
         return decisions
     }
@@ -139,10 +142,15 @@ public struct Controller: Sendable {
 
     // MARK: Moves
 
-    private mutating func plan(_ map: ClusterMap) -> [Command]? {
-        guard now >= nextPlanAt else { return nil }
+    private mutating func plan(_ map: ClusterMap, _ unfit: Set<NodeID>) -> [Command]? {
+        // Somebody who wants to end waits for it.
+        let isUrgent = !unfit.isSubset(of: knownUnfit)
+        knownUnfit = unfit
+        guard now >= nextPlanAt || isUrgent else { return nil }
         nextPlanAt = now + settings.planTicks
-        let plan = planner.plan(map, hints: hints(map))
+        var hints = hints(map)
+        hints.withoutOwnership.formUnion(unfit)
+        let plan = planner.plan(map, hints: hints)
         var commands: [Command] = []
         let waits = pendingTargets.map { $0.version == map.version && now < $0.until } ?? false
         if !plan.assignments.isEmpty, !waits {

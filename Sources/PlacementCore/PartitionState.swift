@@ -22,7 +22,7 @@ public struct PartitionState: Hashable, Sendable {
     /// How often an operator accepted the loss of records to bring the partition back.
     public internal(set) var dataLossGeneration: UInt32 = 0
 
-    func holds(_ node: NodeID) -> Bool { inSync.holds(node) || learners.holds(node) }
+    package func holds(_ node: NodeID) -> Bool { inSync.holds(node) || learners.holds(node) }
 
     /// Whether `other` is older: entries of a partition are ordered by epoch and revision.
     public func isNewer(than other: Self) -> Bool {

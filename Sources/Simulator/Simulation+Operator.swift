@@ -13,6 +13,7 @@ extension Simulation {
         let decisions = process.controller.tick(
             map, group: process.server.group, isLeader: process.server.isLeader,
             evidence: process.server.isLeader ? process.server.evidence() : [:],
+            unfit: process.server.isLeader ? process.server.unfit : [],
             reports: { settings.extremes.reportsLogs ? reports($0) : [] })
         for decision in decisions {
             note("controller at m\(index): \(decision)")

@@ -97,6 +97,31 @@ struct ActorClusterTests {
         await running.stop()
     }
 
+    @Test("2.8: a node that stops gives what it owns away first; nobody notices, and nobody has to find out")
+    func stopsInGoodOrder() async throws {
+        let running = try Cluster()
+        let map = try await running.startAll()
+        let client = try running.service(1)
+        let victim = try #require(map.partitions.compactMap(\.owner?.node).first { $0 != ClusterLab.node(1) })
+        for (number, key) in Cluster.keys.enumerated() {
+            #expect(try await Cluster.add(client, key, 5, UInt64(number + 1)) == 5)
+        }
+        let busy = Self.begin(at: client)
+        let removed = running.members.removeValue(forKey: Int(victim.rawValue))
+        let member = try #require(removed)
+        #expect(await member.handOff(within: .seconds(30)) == 0)
+        #expect(member.control.maps.map?.partitions.contains { $0.owner?.node == victim } == false)
+        // It serves on, as anybody does who owns nothing.
+        for key in Cluster.keys { #expect(try await Cluster.count(member.service, key) >= 5) }
+        await member.stop()
+        try await busy.value
+        let last = try await within("a map without it") {
+            await client.maps.first { $0[victim]?.isUp == false }
+        }
+        #expect(last.partitions.allSatisfy { $0.owner != nil && $0.owner?.node != victim })
+        await running.stop()
+    }
+
     /// Requests to all counters, which go on while something happens to their owners.
     private static func begin(at client: ClusterService) -> Task<Void, any Error> {
         Task {

@@ -27,13 +27,14 @@ struct ControlMessageCodingTests {
         (.voters(.addLearner(member)), [3, 1] + memberBytes),
         (.voters(.promote(member)), [3, 2] + memberBytes),
         (.voters(.remove(member)), [3, 3] + memberBytes),
-        (.heartbeat(Heartbeat(life: life)), [4] + lifeBytes + [0, 0]),
+        (.heartbeat(Heartbeat(life: life)), [4] + lifeBytes + [0, 0, 0, 0]),
         (
             .heartbeat(
                 Heartbeat(
-                    life: life, complaints: [.init(node: NodeID(rawValue: 9), incarnation: life.incarnation)],
+                    life: life, condition: .init(health: 7, isLeaving: true),
+                    complaints: [.init(node: NodeID(rawValue: 9), incarnation: life.incarnation)],
                     silences: [.init(node: node, incarnation: Incarnation(rawValue: 1), ticks: 300)])),
-            [4] + lifeBytes + [1, 9, 0xAC, 2, 1, 5, 1, 0xAC, 2]
+            [4] + lifeBytes + [7, 1, 1, 9, 0xAC, 2, 1, 5, 1, 0xAC, 2]
         ),
     ]
 

@@ -19,7 +19,7 @@ struct ClusterCommand: AsyncParsableCommand {
             """,
         subcommands: [
             Show.self, Init.self, Join.self, TokenCommand.self, Nodes.self, Partitions.self, Promote.self,
-            Move.self,
+            Move.self, Drain.self, Leave.self,
         ])
 
     struct Show: AsyncParsableCommand {

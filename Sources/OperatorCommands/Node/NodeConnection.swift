@@ -11,12 +11,15 @@ package enum OperatorFailure: Error, Sendable, CustomStringConvertible {
     case refused(ActorError)
     /// The answer is none of a node's.
     case foreign(NodeLocation, String)
+    /// What was waited for has not come.
+    case ended(String)
 
     package var description: String {
         switch self {
         case .unreachable(let node, .unreachable(let reason)):
             "there is no node at \(node) (\(reason)); start one, or name another with --node URL or APUS_NODE"
         case .unreachable(let node, let failure): "the node at \(node) did not answer: \(failure)"
+        case .ended(let sentence): sentence
         case .refused(let error):
             error.metadata["known"].map { "\(error.message); known are: \($0)" } ?? error.message
         case .foreign(let node, let detail): "what answers at \(node) is no Apus node: \(detail)"
@@ -26,7 +29,7 @@ package enum OperatorFailure: Error, Sendable, CustomStringConvertible {
     /// As `--help` documents them.
     package var exitCode: Int32 {
         switch self {
-        case .refused: 1
+        case .refused, .ended: 1
         case .unreachable, .foreign: 69
         }
     }
