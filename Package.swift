@@ -86,6 +86,9 @@ let package = Package(
             exclude: ["README.md"], swiftSettings: house),
 
         .target(
+            name: "MembershipCore", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
+            exclude: ["README.md"], swiftSettings: house),
+        .target(
             name: "MeshProtocol", dependencies: ["ByteCoding", "Identifiers"], exclude: ["README.md"],
             swiftSettings: house),
 
@@ -223,7 +226,7 @@ let package = Package(
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
                 "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "ConsensusStore",
-                "MeshProtocol", "MeshTransport", "ClusterMembership", "ClusterHost",
+                "MembershipCore", "MeshProtocol", "MeshTransport", "ClusterMembership", "ClusterHost",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -281,6 +284,9 @@ let package = Package(
                 "ControlCore", "ConsensusCore", "PlacementCore", "ByteCoding", "Identifiers", "TimeAndChance",
             ],
             swiftSettings: house),
+        .testTarget(
+            name: "MembershipCoreTests",
+            dependencies: ["MembershipCore", "ByteCoding", "Identifiers"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulator", "Linearizability"], swiftSettings: house),
         .testTarget(
