@@ -138,15 +138,16 @@ let package = Package(
             name: "ClusterMembership",
             dependencies: [
                 "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore", "ConsensusStore",
-                "PartitionStore", "DurableFiles", "ClientProtocol", "ByteCoding", "Identifiers",
-                "TimeAndChance",
+                "PartitionStore", "DurableFiles", "ClientProtocol", "MembershipCore", "ByteCoding",
+                "Identifiers", "TimeAndChance",
             ], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ClusterHost",
             dependencies: [
                 "ActorHost", "ConsensusCore", "ConsensusStore", "ControlCore", "PlacementCore",
                 "ReplicationCore", "PartitionStore", "MeshProtocol", "MeshTransport", "ClusterMembership",
-                "ClientProtocol", "MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance", logging, deque,
+                "ClientProtocol", "MailboxCore", "MembershipCore", "ByteCoding", "Identifiers",
+                "TimeAndChance", logging, deque,
             ], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "HTTPCalls", dependencies: nio, exclude: ["README.md"], swiftSettings: house),
@@ -154,7 +155,7 @@ let package = Package(
             name: "NodeAssembly",
             dependencies: [
                 "ActorHost", "Apus", "ClientGateway", "ClientProtocol", "ClusterHost", "ClusterMembership",
-                "HTTPCalls", "MeshProtocol",
+                "HTTPCalls", "MembershipCore", "MeshProtocol",
                 "PartitionStore", "PlacementCore", "Identifiers", logging,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
@@ -195,8 +196,8 @@ let package = Package(
             name: "Simulator",
             dependencies: [
                 "ActorHost", "Apus", "ByteCoding", "ClientProtocol", "ConsensusCore", "ControlCore",
-                "FaultyDisk", "Identifiers", "MailboxCore", "PartitionStore", "PlacementCore",
-                "ReplicationCore", "TimeAndChance", "WorkflowCore", heap, logging,
+                "FaultyDisk", "Identifiers", "MailboxCore", "MembershipCore", "PartitionStore",
+                "PlacementCore", "ReplicationCore", "TimeAndChance", "WorkflowCore", heap, logging,
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),
@@ -288,7 +289,8 @@ let package = Package(
             name: "MembershipCoreTests",
             dependencies: ["MembershipCore", "ByteCoding", "Identifiers"], swiftSettings: house),
         .testTarget(
-            name: "SimulationTests", dependencies: ["Simulator", "Linearizability"], swiftSettings: house),
+            name: "SimulationTests", dependencies: ["Simulator", "Linearizability", "MembershipCore"],
+            swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(
@@ -314,16 +316,16 @@ let package = Package(
             name: "ClusterMembershipTests",
             dependencies: [
                 "ClusterMembership", "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore",
-                "ConsensusStore", "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers",
-                "TimeAndChance",
+                "ConsensusStore", "PartitionStore", "ClientProtocol", "MembershipCore", "ByteCoding",
+                "Identifiers", "TimeAndChance",
             ], swiftSettings: house),
         .testTarget(
             name: "ClusterHostTests",
             dependencies: [
                 "ClusterHost", "ClusterMembership", "ActorHost", "Apus", "ClientProtocol", "ControlCore",
                 "ConsensusCore", "ConsensusStore", "PlacementCore", "ReplicationCore", "MailboxCore",
-                "PartitionStore", "MeshProtocol", "MeshTransport", "ByteCoding", "Identifiers",
-                "TimeAndChance", logging,
+                "MembershipCore", "PartitionStore", "MeshProtocol", "MeshTransport", "ByteCoding",
+                "Identifiers", "TimeAndChance", logging,
             ], swiftSettings: house),
         .testTarget(
             name: "PartitionStoreTests",

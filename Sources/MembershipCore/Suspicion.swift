@@ -10,6 +10,8 @@ struct Suspicion: Hashable, Sendable {
     /// Confirmations that make it the shortest.
     let confirmationsWanted: Int
     private(set) var confirmations = 0
+    /// Whether this node has asked the suspect itself before it believes.
+    var hasAsked = false
 
     init(start: Duration, clusterSize: Int, settings: SwimSettings) {
         self.start = start

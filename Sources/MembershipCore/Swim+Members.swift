@@ -12,6 +12,7 @@ extension Swim {
             follow(entry)
         }
         roster = nodes.sorted()
+        for node in newcomers where members[node]?.isThere == true { offerToActiveView(node) }
         for node in newcomers {
             round.insert(node, at: Int.random(in: 0...round.count, using: &random))
         }
@@ -57,7 +58,7 @@ extension Swim {
             activeView = roster
             return
         }
-        let size = Int(Logarithm.binary(clusterSize).rounded(.up)) + 3
+        let size = activeViewSize
         activeView.removeAll { members[$0]?.isThere != true }
         activeView = Array(activeView.prefix(size))
         guard activeView.count < size else { return }
@@ -65,4 +66,15 @@ extension Swim {
         let candidates = roster.filter { !present.contains($0) }
         activeView += pick(size - activeView.count, from: candidates)
     }
+
+    /// Whoever comes, or comes back, gets into as many active views as if all were drawn anew; else nobody
+    /// would pass rumours to it.
+    mutating func offerToActiveView(_ node: NodeID) {
+        guard clusterSize > settings.fullViewMax, !activeView.contains(node) else { return }
+        let draw = Int.random(in: 0..<clusterSize, using: &random)
+        guard activeView.count >= activeViewSize else { return refreshActiveView() }
+        if draw < activeView.count { activeView[draw] = node }
+    }
+
+    private var activeViewSize: Int { Int(Logarithm.binary(clusterSize).rounded(.up)) + 3 }
 }

@@ -1,6 +1,17 @@
 import Identifiers
 
 extension Swim {
+    /// Why a node is probed.
+    enum Purpose: Hashable, Sendable {
+        /// It is its turn; the next one waits for the end of it.
+        case turn
+        /// A connection to it has changed.
+        case link
+        /// It is doubted, and asked once more by whoever is about to believe it, or lost, and may be back.
+        /// No helpers are asked.
+        case doubt
+    }
+
     /// A question to one node whether it is there.
     struct Probe: Hashable, Sendable {
         var target: NodeID
@@ -9,8 +20,7 @@ extension Swim {
         /// When others are asked.
         var directDeadline: Duration
         var deadline: Duration
-        /// Whether it is the one of the period; the next one waits for it.
-        var isOfPeriod: Bool
+        var purpose: Purpose
         var helpers: [NodeID]?
         /// Helpers that got no answer either.
         var nacks: [NodeID] = []
@@ -40,7 +50,7 @@ extension Swim {
             place += 1
             tries -= 1
             guard members[node]?.isThere == true else { continue }
-            return probe(node, isOfPeriod: true)
+            return probe(node, .turn)
         }
     }
 
@@ -50,7 +60,7 @@ extension Swim {
         guard let node = gone.first else { return }
         gone.removeFirst()
         gone.append(node)
-        if members[node]?.state == .unreachable { probe(node, isOfPeriod: false) }
+        if members[node]?.state == .unreachable { probe(node, .doubt) }
     }
 
     /// A connection has changed. Only a probe says what that means: a process may lose its connections and
@@ -60,17 +70,19 @@ extension Swim {
         if let sequence = probes.keys.sorted().first(where: { probes[$0]?.target == node }) {
             return send(.ping(sequence), to: node)
         }
-        probe(node, isOfPeriod: false)
+        probe(node, member.isThere ? .link : .doubt)
     }
 
-    private mutating func probe(_ node: NodeID, isOfPeriod: Bool) {
-        guard let member = members[node], isOfPeriod || probes.count < settings.probesMax else { return }
+    mutating func probe(_ node: NodeID, _ purpose: Purpose) {
+        guard let member = members[node], purpose == .turn || probes.count < settings.probesMax else {
+            return
+        }
         let stretch = localHealth + 1
         let sequence = takeSequence()
         probes[sequence] = Probe(
             target: node, incarnation: member.incarnation,
             directDeadline: now + settings.directTimeout * stretch,
-            deadline: now + settings.probePeriod * stretch, isOfPeriod: isOfPeriod)
+            deadline: now + settings.probePeriod * stretch, purpose: purpose)
         send(.ping(sequence), to: node)
     }
 
@@ -92,8 +104,7 @@ extension Swim {
     }
 
     private mutating func askHelpers(_ sequence: UInt64, _ probe: Probe) {
-        // Who is unreachable already gets no more than a look.
-        let count = members[probe.target]?.isThere == true ? settings.helpers : 0
+        let count = probe.purpose == .doubt ? 0 : settings.helpers
         let helpers = pick(count, from: roster, besides: probe.target)
         probes[sequence]?.helpers = helpers
         for helper in helpers { send(.pingRequest(sequence, target: probe.target), to: helper) }
@@ -102,10 +113,12 @@ extension Swim {
     private mutating func fail(_ probe: Probe) {
         guard let member = members[probe.target], member.isThere, member.incarnation == probe.incarnation
         else { return }
-        failuresSinceAnswer += 1
-        // Helpers that say nothing at all say something about this node.
-        let helpers = probe.helpers ?? []
-        changeLocalHealth(by: helpers.isEmpty ? 1 : helpers.count - probe.nacks.count)
+        if probe.purpose != .doubt {
+            failuresSinceAnswer += 1
+            // Helpers that say nothing at all say something about this node.
+            let helpers = probe.helpers ?? []
+            changeLocalHealth(by: helpers.isEmpty ? 1 : helpers.count - probe.nacks.count)
+        }
         accuse(probe.target)
     }
 

@@ -106,8 +106,13 @@ extension Swim {
         members[node] = member
         suspicions[node] = nil
         if member.isListed, wasThere != member.isThere {
-            if member.isThere { gone.removeAll { $0 == node } } else { gone.append(node) }
-            refreshActiveView()
+            if member.isThere {
+                gone.removeAll { $0 == node }
+                offerToActiveView(node)
+            } else {
+                gone.append(node)
+                refreshActiveView()
+            }
         }
         effects.append(.changed(node, standing))
     }
@@ -146,8 +151,13 @@ extension Swim {
     mutating func expireSuspicions() {
         let accuser = me
         for node in suspicions.keys.sorted() {
-            guard let suspicion = suspicions[node], now >= suspicion.deadline, let member = members[node]
-            else { continue }
+            guard let suspicion = suspicions[node], let member = members[node] else { continue }
+            if !suspicion.hasAsked, now >= suspicion.deadline - settings.probePeriod * 2 {
+                // The objection may have been lost on its way here.
+                suspicions[node]?.hasAsked = true
+                probe(node, .doubt)
+            }
+            guard now >= suspicion.deadline else { continue }
             var standing = member.standing
             standing.state = .unreachable
             enter(standing, node)

@@ -111,7 +111,7 @@ public struct Swim: Sendable {
         expireSuspicions()
         expireStrangers()
         noticeLoneliness()
-        if now >= nextProbe, !probes.values.contains(where: { $0.isOfPeriod }) { probeNext() }
+        if now >= nextProbe, !probes.values.contains(where: { $0.purpose == .turn }) { probeNext() }
         if now >= nextGossip { gossip() }
         if now >= nextPushPull { pushPull() }
     }
