@@ -10,8 +10,8 @@ struct Suspicion: Hashable, Sendable {
     /// Confirmations that make it the shortest.
     let confirmationsWanted: Int
     private(set) var confirmations = 0
-    /// Whether this node has asked the suspect itself before it believes.
-    var hasAsked = false
+    /// When this node has asked the suspect itself, which it does before it believes.
+    var asked: Duration?
 
     init(start: Duration, clusterSize: Int, settings: SwimSettings) {
         self.start = start

@@ -24,8 +24,9 @@ extension Swim {
         let standing = Standing(entry.isUp ? .alive : .unreachable, entry.incarnation, 0)
         guard let member = members[entry.node] else {
             members[entry.node] = Member(standing: standing, since: now, isListed: true)
+            // How this node begins to think of it is no news.
             if !entry.isUp { gone.append(entry.node) }
-            return effects.append(.changed(entry.node, standing))
+            return
         }
         if !member.isListed {
             strangers.removeAll { $0 == entry.node }

@@ -113,7 +113,10 @@ extension Swim {
     private mutating func fail(_ probe: Probe) {
         guard let member = members[probe.target], member.isThere, member.incarnation == probe.incarnation
         else { return }
-        if probe.purpose != .doubt {
+        if probe.purpose == .doubt {
+            // Whoever objected meanwhile is not doubted for the question that was asked before.
+            guard member.state == .suspect else { return }
+        } else {
             failuresSinceAnswer += 1
             // Helpers that say nothing at all say something about this node.
             let helpers = probe.helpers ?? []

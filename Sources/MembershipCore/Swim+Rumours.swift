@@ -152,12 +152,16 @@ extension Swim {
         let accuser = me
         for node in suspicions.keys.sorted() {
             guard let suspicion = suspicions[node], let member = members[node] else { continue }
-            if !suspicion.hasAsked, now >= suspicion.deadline - settings.probePeriod * 2 {
+            guard let asked = suspicion.asked else {
                 // The objection may have been lost on its way here.
-                suspicions[node]?.hasAsked = true
-                probe(node, .doubt)
+                if now >= suspicion.deadline - settings.probePeriod * 2 {
+                    suspicions[node]?.asked = now
+                    probe(node, .doubt)
+                }
+                continue
             }
-            guard now >= suspicion.deadline else { continue }
+            // Confirmations can end the time at once, but not the wait for that answer.
+            guard now >= max(suspicion.deadline, asked + settings.probePeriod) else { continue }
             var standing = member.standing
             standing.state = .unreachable
             enter(standing, node)

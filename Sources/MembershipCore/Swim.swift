@@ -97,7 +97,10 @@ public struct Swim: Sendable {
         relays = [:]
         // A period to hear the objections that came meanwhile.
         let grace = silence + settings.probePeriod
-        for node in suspicions.keys { suspicions[node]?.start += grace }
+        for node in suspicions.keys {
+            suspicions[node]?.start += grace
+            suspicions[node]?.asked = nil
+        }
         lastAnswer += grace
         nextProbe = now + settings.directTimeout
         changeLocalHealth(by: 1)

@@ -58,6 +58,33 @@ struct RumourTests {
         }
     }
 
+    @Test("Nobody believes a suspicion of others without having asked the suspect")
+    func askingBeforeBelieving() {
+        var bench = Bench(10)
+        bench.swim.nextProbe = bench.now + .seconds(60)
+        bench.hear(3, .gossip, [Bench.suspect(2, by: 3)])
+        let sent = Bench.sent(bench.tick(for: .seconds(23))).filter { sent in
+            if case .ping = sent.body { sent.to == Bench.node(2) } else { false }
+        }
+        #expect(sent.count == 1)
+        #expect(sent.first?.rumours.first?.standing.state == .suspect)
+        bench.tick(for: .seconds(2))
+        #expect(bench.state(2) == .unreachable)
+        // Nor if confirmations come so late that the time would be over at once.
+        bench = Bench(10)
+        bench.swim.nextProbe = bench.now + .seconds(60)
+        bench.hear(3, .gossip, [Bench.suspect(2, by: 3)])
+        bench.tick(for: .seconds(15))
+        for accuser in 4...5 as ClosedRange<UInt64> {
+            bench.hear(accuser, .gossip, [Bench.suspect(2, by: accuser)])
+        }
+        let asked = Bench.sent(bench.tick(for: .milliseconds(100)))
+        #expect(asked.contains { $0.to == Bench.node(2) } && bench.state(2) == .suspect)
+        bench.hear(2, .gossip, swim: 1)
+        bench.tick(for: .seconds(5))
+        #expect(bench.state(2) == .alive)
+    }
+
     @Test("One accuser counts once, however often it accuses, and its word is passed on once")
     func independence() {
         var bench = Bench(10)
