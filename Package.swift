@@ -86,6 +86,9 @@ let package = Package(
             exclude: ["README.md"], swiftSettings: house),
 
         .target(
+            name: "MembershipCore", dependencies: ["ByteCoding", "Identifiers", "TimeAndChance"],
+            exclude: ["README.md"], swiftSettings: house),
+        .target(
             name: "MeshProtocol", dependencies: ["ByteCoding", "Identifiers"], exclude: ["README.md"],
             swiftSettings: house),
 
@@ -135,15 +138,16 @@ let package = Package(
             name: "ClusterMembership",
             dependencies: [
                 "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore", "ConsensusStore",
-                "PartitionStore", "DurableFiles", "ClientProtocol", "ByteCoding", "Identifiers",
-                "TimeAndChance",
+                "PartitionStore", "DurableFiles", "ClientProtocol", "MembershipCore", "ByteCoding",
+                "Identifiers", "TimeAndChance",
             ], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "ClusterHost",
             dependencies: [
                 "ActorHost", "ConsensusCore", "ConsensusStore", "ControlCore", "PlacementCore",
                 "ReplicationCore", "PartitionStore", "MeshProtocol", "MeshTransport", "ClusterMembership",
-                "ClientProtocol", "MailboxCore", "ByteCoding", "Identifiers", "TimeAndChance", logging, deque,
+                "ClientProtocol", "MailboxCore", "MembershipCore", "ByteCoding", "Identifiers",
+                "TimeAndChance", logging, deque,
             ], exclude: ["README.md"], swiftSettings: house),
         .target(
             name: "HTTPCalls", dependencies: nio, exclude: ["README.md"], swiftSettings: house),
@@ -151,7 +155,7 @@ let package = Package(
             name: "NodeAssembly",
             dependencies: [
                 "ActorHost", "Apus", "ClientGateway", "ClientProtocol", "ClusterHost", "ClusterMembership",
-                "HTTPCalls", "MeshProtocol",
+                "HTTPCalls", "MembershipCore", "MeshProtocol",
                 "PartitionStore", "PlacementCore", "Identifiers", logging,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
@@ -192,8 +196,8 @@ let package = Package(
             name: "Simulator",
             dependencies: [
                 "ActorHost", "Apus", "ByteCoding", "ClientProtocol", "ConsensusCore", "ControlCore",
-                "FaultyDisk", "Identifiers", "MailboxCore", "PartitionStore", "PlacementCore",
-                "ReplicationCore", "TimeAndChance", "WorkflowCore", heap, logging,
+                "FaultyDisk", "Identifiers", "MailboxCore", "MembershipCore", "PartitionStore",
+                "PlacementCore", "ReplicationCore", "TimeAndChance", "WorkflowCore", heap, logging,
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),
@@ -223,7 +227,7 @@ let package = Package(
                 "Identifiers", "ByteCoding", "TimeAndChance", "WorkflowCore", "ClientProtocol", "SessionCore",
                 "MailboxCore", "PartitionStore", "ActorHost", "ClientGateway", "OperatorCommands",
                 "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "ConsensusStore",
-                "MeshProtocol", "MeshTransport", "ClusterMembership", "ClusterHost",
+                "MembershipCore", "MeshProtocol", "MeshTransport", "ClusterMembership", "ClusterHost",
             ], path: "Tests/Fuzz/FuzzTargets", swiftSettings: house),
         .target(
             name: "FakeActors", dependencies: ["ClientProtocol", "Identifiers"], path: "Tests/FakeActors",
@@ -282,7 +286,11 @@ let package = Package(
             ],
             swiftSettings: house),
         .testTarget(
-            name: "SimulationTests", dependencies: ["Simulator", "Linearizability"], swiftSettings: house),
+            name: "MembershipCoreTests",
+            dependencies: ["MembershipCore", "ByteCoding", "Identifiers"], swiftSettings: house),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulator", "Linearizability", "MembershipCore"],
+            swiftSettings: house),
         .testTarget(
             name: "IdentifiersTests", dependencies: ["Identifiers", "TimeAndChance"], swiftSettings: house),
         .testTarget(
@@ -308,16 +316,16 @@ let package = Package(
             name: "ClusterMembershipTests",
             dependencies: [
                 "ClusterMembership", "MeshTransport", "MeshProtocol", "PlacementCore", "ConsensusCore",
-                "ConsensusStore", "PartitionStore", "ClientProtocol", "ByteCoding", "Identifiers",
-                "TimeAndChance",
+                "ConsensusStore", "PartitionStore", "ClientProtocol", "MembershipCore", "ByteCoding",
+                "Identifiers", "TimeAndChance",
             ], swiftSettings: house),
         .testTarget(
             name: "ClusterHostTests",
             dependencies: [
                 "ClusterHost", "ClusterMembership", "ActorHost", "Apus", "ClientProtocol", "ControlCore",
                 "ConsensusCore", "ConsensusStore", "PlacementCore", "ReplicationCore", "MailboxCore",
-                "PartitionStore", "MeshProtocol", "MeshTransport", "ByteCoding", "Identifiers",
-                "TimeAndChance", logging,
+                "MembershipCore", "PartitionStore", "MeshProtocol", "MeshTransport", "ByteCoding",
+                "Identifiers", "TimeAndChance", logging,
             ], swiftSettings: house),
         .testTarget(
             name: "PartitionStoreTests",

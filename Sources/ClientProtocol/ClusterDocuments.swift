@@ -51,11 +51,18 @@ public struct NodesDocument: Hashable, Sendable, Codable {
         public var owns: Int
         public var inSync: Int
         public var learns: Int
+        /// How the node seems to the one that answers: `alive`, `suspect`, `unreachable` or `left`; `self`
+        /// for the one that answers; absent while it does not know. A hint: what counts is `state`.
+        public var gossip: String?
+        public var gossipSince: String?
+        /// What the node says of its health: 0 is well, 8 is the worst; absent while it is not known.
+        public var health: UInt8?
 
         public init(
             node: UInt64, state: String, draining: Bool, since: String, zone: String, weight: Int,
             meshAddress: String, clientAddress: String, store: String, incarnation: UInt32,
-            consensus: String?, owns: Int, inSync: Int, learns: Int
+            consensus: String?, owns: Int, inSync: Int, learns: Int, gossip: String? = nil,
+            gossipSince: String? = nil, health: UInt8? = nil
         ) {
             self.node = node
             self.state = state
@@ -71,6 +78,9 @@ public struct NodesDocument: Hashable, Sendable, Codable {
             self.owns = owns
             self.inSync = inSync
             self.learns = learns
+            self.gossip = gossip
+            self.gossipSince = gossipSince
+            self.health = health
         }
     }
 

@@ -5,6 +5,7 @@ import ConsensusStore
 import Identifiers
 import Logging
 import MailboxCore
+import MembershipCore
 import MeshProtocol
 import MeshTransport
 import PartitionStore
@@ -35,6 +36,8 @@ public struct MemberConfiguration: Sendable {
     }()
     public var replication = ReplicationSettings()
     public var mesh = MeshSettings()
+    /// How others are watched.
+    public var gossip = SwimSettings()
     public var service = ClusterService.Limits()
     /// How long a stop waits for what is under way.
     public var stopTimeout: Duration = .seconds(10)
@@ -89,6 +92,8 @@ extension ActorHost: PartitionHost {
 /// together.
 public final class ClusterMember: Sendable {
     public let control: ControlDriver
+    /// What this process thinks of the others.
+    public let gossip: GossipDriver
     /// Takes requests for any actor of the cluster.
     public let service: ClusterService
     /// Where the mesh listens.
@@ -104,9 +109,11 @@ public final class ClusterMember: Sendable {
     private init(
         control: ControlDriver, service: ClusterService, meshAddress: MeshAddress, replicas: ReplicaLoop,
         store: ReplicationDriver,
-        host: any PartitionHost, carrier: MeshCarrier, switchboard: Switchboard, stopTimeout: Duration
+        host: any PartitionHost, carrier: MeshCarrier, gossip: GossipDriver, switchboard: Switchboard,
+        stopTimeout: Duration
     ) {
         self.carrier = carrier
+        self.gossip = gossip
         self.control = control
         self.service = service
         self.meshAddress = meshAddress
@@ -175,7 +182,10 @@ public final class ClusterMember: Sendable {
                 exchange: exchange, limits: configuration.service,
                 logger: logger)
             host.setRouter(service)
-            switchboard.connect(control, replicas, service, carrier)
+            let gossip = GossipDriver(
+                transport, settings: configuration.gossip, seed: generator.next(), logger: logger)
+            await control.listen(to: gossip)
+            switchboard.connect(control, replicas, service, carrier, gossip)
             await transport.schedule(after: ClusterService.tick, every: ClusterService.tick) { _ in
                 switchboard.ticked()
             }
@@ -184,7 +194,8 @@ public final class ClusterMember: Sendable {
             return ClusterMember(
                 control: control, service: service, meshAddress: address, replicas: replicas, store: driver,
                 host: host,
-                carrier: carrier, switchboard: switchboard, stopTimeout: configuration.stopTimeout)
+                carrier: carrier, gossip: gossip, switchboard: switchboard,
+                stopTimeout: configuration.stopTimeout)
         } catch {
             await transport.close()
             throw error
@@ -225,6 +236,7 @@ public final class ClusterMember: Sendable {
         let isStopped = await host.stopped(within: stopTimeout)
         if !isStopped { host.abandon() }
         await sayFarewell()
+        await gossip.stop(sayingFarewell: true)
         await leave()
         if !isStopped { try? store.close() }
     }
@@ -232,6 +244,7 @@ public final class ClusterMember: Sendable {
     /// Ends without a word to anybody, like a crash; for tests.
     package func abandon() async {
         switchboard.disconnect()
+        await gossip.stop(sayingFarewell: false)
         host.abandon()
         await leave()
         try? store.close()

@@ -1,5 +1,6 @@
 import ControlCore
 import Identifiers
+import MembershipCore
 import PlacementCore
 
 /// What this node sees of the others, for its heartbeats.
@@ -12,11 +13,20 @@ extension ControlDriver {
         client.silences = server.silences
         client.complaints = []
         guard let map = client.map else { return }
+        let opinions = opinions()
         var lost: [NodeID: UInt64] = [:]
-        for node in map.nodes where node.isUp && node.id != me && !links.contains(node.id) {
-            let since = self.lost[node.id] ?? ticks
-            lost[node.id] = since
-            guard ticks - since >= Self.lostTicks else { continue }
+        for node in map.nodes where node.isUp && node.id != me {
+            var isLost = false
+            if !links.contains(node.id) {
+                let since = self.lost[node.id] ?? ticks
+                lost[node.id] = since
+                isLost = ticks - since >= Self.lostTicks
+            }
+            // A process that stands still keeps its connections, and answers no probe.
+            let seemsDown = opinions[node.id].map {
+                $0.incarnation == node.incarnation && $0.state != .alive
+            }
+            guard isLost || seemsDown ?? false else { continue }
             client.complaints.append(.init(node: node.id, incarnation: node.incarnation))
         }
         self.lost = lost

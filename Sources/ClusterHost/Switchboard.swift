@@ -15,6 +15,7 @@ final class Switchboard: Sendable {
         var exchange: PeerExchange
         var service: ClusterService
         var carrier: MeshCarrier
+        var gossip: GossipDriver
     }
 
     private let lines = Mutex<Lines?>(nil)
@@ -36,11 +37,12 @@ final class Switchboard: Sendable {
     }
 
     func connect(
-        _ control: ControlDriver, _ replicas: ReplicaLoop, _ service: ClusterService, _ carrier: MeshCarrier
+        _ control: ControlDriver, _ replicas: ReplicaLoop, _ service: ClusterService, _ carrier: MeshCarrier,
+        _ gossip: GossipDriver
     ) {
         let connected = Lines(
             control: control, replicas: replicas, exchange: service.exchange, service: service,
-            carrier: carrier)
+            carrier: carrier, gossip: gossip)
         lines.withLock { $0 = connected }
     }
 
@@ -55,7 +57,10 @@ final class Switchboard: Sendable {
         case .frame(let frame, let peer): handle(frame, from: peer, lines)
         case .connected(let peer):
             logger.debug("connected to node \(peer.node.rawValue) on lane \(peer.lane)")
-            if peer.lane == .control { lines.control.assumeIsolated { $0.connected(peer.node) } }
+            if peer.lane == .control {
+                lines.control.assumeIsolated { $0.connected(peer.node) }
+                lines.gossip.assumeIsolated { $0.linkChanged(peer.node) }
+            }
             if peer.lane == .bulk { lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: true) } }
             guard peer.lane == .data else { return }
             lines.replicas.assumeIsolated { $0.linkChanged(peer.node) }
@@ -63,7 +68,10 @@ final class Switchboard: Sendable {
         case .disconnected(let peer, let reason):
             logger.info("lane \(peer.lane) to node \(peer.node.rawValue) ended: \(reason)")
             note(reason)
-            if peer.lane == .control { lines.control.assumeIsolated { $0.disconnected(peer.node) } }
+            if peer.lane == .control {
+                lines.control.assumeIsolated { $0.disconnected(peer.node) }
+                lines.gossip.assumeIsolated { $0.linkChanged(peer.node) }
+            }
             if peer.lane == .bulk {
                 lines.snapshots.assumeIsolated { $0.linkChanged(peer.node, isUp: false) }
             }
@@ -89,6 +97,8 @@ final class Switchboard: Sendable {
         switch frame.kind {
         case ClusterFrames.controlRequest, ClusterFrames.controlReply, ClusterFrames.raft:
             lines.control.assumeIsolated { $0.received(frame, from: peer) }
+        case ClusterFrames.gossip:
+            lines.gossip.assumeIsolated { $0.received(frame, from: peer) }
         case ClusterFrames.replication:
             lines.replicas.assumeIsolated { $0.received(frame, from: peer) }
         case ClusterFrames.snapshot, ClusterFrames.snapshotAnswer:
@@ -115,12 +125,14 @@ final class Switchboard: Sendable {
 
     func registered(_ life: NodeLife, _ map: ClusterMap) {
         connected?.replicas.assumeIsolated { $0.registered(life, map) }
+        connected?.gossip.assumeIsolated { $0.registered(life, map) }
     }
 
     func mapChanged(_ map: ClusterMap) {
         guard let lines = connected else { return }
         lines.replicas.assumeIsolated { $0.follow(map) }
         lines.carrier.assumeIsolated { $0.follow(map) }
+        lines.gossip.assumeIsolated { $0.follow(map) }
         lines.service.retry()
     }
 }

@@ -103,15 +103,15 @@ public final class ClusterAdministrator: ClusterAdministration {
             return try Self.json(await describe())
         default: break
         }
-        guard directory.membership != nil else { throw .notMember }
+        guard let membership = directory.membership else { throw .notMember }
         guard let control = state.withLock({ $0.control }) else { throw .noMap }
-        return try await perform(operation, body, control)
+        return try await perform(operation, body, control, at: membership.record.node)
     }
 
     private func perform(
-        _ operation: ClusterOperation, _ body: Payload, _ control: any ControlPlane
+        _ operation: ClusterOperation, _ body: Payload, _ control: any ControlPlane, at me: NodeID
     ) async throws(ActorError) -> Payload {
-        let commands = MapCommands(control: control)
+        let commands = MapCommands(control: control, me: me)
         let admission = Admission(directory: directory, control: control)
         switch operation {
         case .nodes: return try Self.json(try await commands.nodes())

@@ -1,5 +1,6 @@
 import ClientProtocol
 import Identifiers
+import MembershipCore
 import PlacementCore
 
 extension ClusterDocument {
@@ -19,7 +20,10 @@ extension ClusterDocument {
 }
 
 extension NodesDocument {
-    init(_ map: ClusterMap) {
+    /// - Parameters:
+    ///   - me: the node that answers.
+    ///   - opinions: what it thinks of the others.
+    init(_ map: ClusterMap, me: NodeID, opinions: [NodeID: Opinion]) {
         var (owned, inSync, learned): ([NodeID: Int], [NodeID: Int], [NodeID: Int]) = ([:], [:], [:])
         for partition in map.partitions {
             if let owner = partition.owner { owned[owner.node, default: 0] += 1 }
@@ -28,13 +32,17 @@ extension NodesDocument {
         }
         self.init(
             nodes: map.nodes.map { node in
-                Node(
+                let opinion = opinions[node.id]
+                return Node(
                     node: node.id.rawValue, state: Self.word(node.liveness), draining: node.isDraining,
                     since: ClusterAdministrator.text(node.since), zone: node.profile.zone,
                     weight: node.profile.weight, meshAddress: node.profile.meshAddress,
                     clientAddress: node.profile.clientAddress, store: "\(node.store)",
                     incarnation: node.incarnation.rawValue, consensus: Self.part(of: node.id, in: map.voters),
-                    owns: owned[node.id] ?? 0, inSync: inSync[node.id] ?? 0, learns: learned[node.id] ?? 0)
+                    owns: owned[node.id] ?? 0, inSync: inSync[node.id] ?? 0, learns: learned[node.id] ?? 0,
+                    gossip: node.id == me ? "self" : opinion.map { "\($0.state)" },
+                    gossipSince: opinion.map { ClusterAdministrator.text($0.since) },
+                    health: opinion.map(\.meta.health))
             })
     }
 

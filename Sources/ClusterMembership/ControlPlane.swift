@@ -1,4 +1,5 @@
 import Identifiers
+import MembershipCore
 import PlacementCore
 
 /// The cluster's control plane as an operator's command needs it, whichever node it is asked at.
@@ -13,8 +14,12 @@ public protocol ControlPlane: Sendable {
 
     /// The leader, as far as this node knows.
     func leader() async -> NodeID?
+
+    /// What the node thinks of the others; empty while it does not know.
+    func opinions() async -> [NodeID: Opinion]
 }
 
 extension ControlPlane {
     public func leader() async -> NodeID? { nil }
+    public func opinions() async -> [NodeID: Opinion] { [:] }
 }

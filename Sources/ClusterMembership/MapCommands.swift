@@ -8,13 +8,18 @@ struct MapCommands: Sendable {
     static let attemptsMax = 5
 
     let control: any ControlPlane
+    /// The node that answers.
+    let me: NodeID
 
     private func map() async throws(ActorError) -> ClusterMap {
         guard let map = await control.currentMap() else { throw .noMap }
         return map
     }
 
-    func nodes() async throws(ActorError) -> NodesDocument { NodesDocument(try await map()) }
+    func nodes() async throws(ActorError) -> NodesDocument {
+        NodesDocument(try await map(), me: me, opinions: await control.opinions())
+    }
+
     func partitions() async throws(ActorError) -> PartitionsDocument { PartitionsDocument(try await map()) }
 
     /// The operator knows that the node is gone; the controller then grants its partitions to others.

@@ -6,6 +6,7 @@ import ClusterHost
 import ClusterMembership
 import Identifiers
 import Logging
+import MembershipCore
 import MeshProtocol
 import PartitionStore
 import PlacementCore
@@ -122,7 +123,7 @@ public final class MemberNode: Sendable {
             return false
         }
         guard !isStopped else { return await member.stop() }
-        administrator.attach(MemberControl(member.control))
+        administrator.attach(MemberControl(member))
         service.begin(member.service)
         keepsPeers.withLock { $0 = Task { [self] in await rememberPeers(member) } }
     }
@@ -187,11 +188,14 @@ public final class MemberNode: Sendable {
 
 /// The control plane as operators' commands need it.
 private struct MemberControl: ControlPlane {
-    let driver: ControlDriver
+    let member: ClusterMember
 
-    init(_ driver: ControlDriver) { self.driver = driver }
+    init(_ member: ClusterMember) { self.member = member }
 
-    func currentMap() async -> ClusterMap? { driver.maps.map }
-    func propose(_ commands: [Command]) async throws -> [Outcome] { try await driver.propose(commands) }
-    func leader() async -> NodeID? { await driver.leader() }
+    func currentMap() async -> ClusterMap? { member.control.maps.map }
+    func propose(_ commands: [Command]) async throws -> [Outcome] {
+        try await member.control.propose(commands)
+    }
+    func leader() async -> NodeID? { await member.control.leader() }
+    func opinions() async -> [NodeID: Opinion] { await member.gossip.opinions() }
 }

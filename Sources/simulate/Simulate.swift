@@ -18,6 +18,10 @@ struct Simulate: ParsableCommand {
             simulate --seed 42                one seed, with everything that happened in it
             simulate --seed 42 --shrink       the fewest faults with which it still fails
             simulate --whole --seeds 100      nodes with real actors, workflows and messages in them
+            simulate --gossip                 failure detectors of 3, 100 and 1,000 nodes, as a table
+
+            --gossip breaks nothing that was promised; it measures how soon a lost node is noticed, how \
+            often a sound one is called unreachable, and what that costs. It takes some minutes.
 
             Exits with 1 if a promise was broken, after printing the command that repeats it.
             """)
@@ -39,6 +43,14 @@ struct Simulate: ParsableCommand {
     var faults: String?
     @Option(help: "Ends the faulty phase after so many virtual milliseconds.") var faultyMillis: UInt64?
     @Flag(help: "Goes on after a violation, and names all seeds that fail.") var keepGoing = false
+    @Flag(help: "Measures the failure detector in place of running clusters.") var gossip = false
+    @Option(
+        help: ArgumentHelp(
+            "Nodes of the clusters whose failure detector is measured. (default: 3,100,1000)",
+            valueName: "numbers"))
+    var nodes: String?
+    @Option(help: "Lets each node probe another one every so many milliseconds. (default: 1000)")
+    var periodMillis: Int?
 
     func validate() throws {
         if seed != nil, seeds != nil || minutes != nil {
@@ -52,16 +64,44 @@ struct Simulate: ParsableCommand {
         if let without, !SimulationSettings.ruleNames.contains(where: { $0 == without }) {
             throw ValidationError("--without knows \(SimulationSettings.ruleNames.joined(separator: ", "))")
         }
+        if !gossip, nodes != nil || periodMillis != nil {
+            throw ValidationError("--nodes and --period-millis go with --gossip")
+        }
+        if gossip, seeds != nil || minutes != nil || whole || shrink || machines != nil || copies != nil {
+            throw ValidationError("--gossip takes --nodes, --period-millis and --seed only")
+        }
+        if gossipSizes == nil { throw ValidationError("--nodes takes numbers from 2 to 4096, like 3,100") }
+        if let periodMillis, !(100...60_000 ~= periodMillis) {
+            throw ValidationError("--period-millis is from 100 to 60000")
+        }
         if faults != nil, keptFaults == nil {
             throw ValidationError("--faults takes numbers like 3,17, or none")
         }
     }
 
     func run() throws {
-        if let seed {
+        if gossip {
+            measureGossip()
+        } else if let seed {
             if shrink { try shrinkPlan(of: seed) } else { try runOne(seed) }
         } else {
             try runMany()
+        }
+    }
+
+    private var gossipSizes: [Int]? {
+        let numbers = (nodes ?? "3,100,1000").split(separator: ",").map { Int($0) }
+        let sizes = numbers.compactMap { $0 }
+        return sizes.count == numbers.count && sizes.allSatisfy { 2...4_096 ~= $0 } ? sizes : nil
+    }
+
+    private func measureGossip() {
+        for line in GossipTable.head { print(line) }
+        let period = periodMillis.map { Duration.milliseconds($0) }
+        for size in gossipSizes ?? [] {
+            for trial in GossipTable.trials(nodes: size, seed: seed ?? 1, period: period) {
+                print(GossipTable.row(trial, trial.run()))
+            }
         }
     }
 

@@ -5,6 +5,7 @@ import ConsensusStore
 import Foundation
 import Identifiers
 import Logging
+import MembershipCore
 import MeshProtocol
 import MeshTransport
 import PartitionStore
@@ -119,7 +120,7 @@ final class ClusterLab: Sendable {
     func start(
         _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
         rules: ReplicationRules = .all, journalBytesMax: Int? = nil, decides: Bool = true,
-        detects: Bool = false,
+        detects: Bool = false, gossip: SwimSettings = SwimSettings(),
         onFailure: @escaping @Sendable (MemberFailure) -> Void = { _ in },
         host: (ReplicationDriver, any PartitionCarrier) -> any PartitionHost
     ) async throws -> ClusterMember {
@@ -137,6 +138,7 @@ final class ClusterLab: Sendable {
         configuration.controller?.stableTicks = 5
         configuration.replication = replication
         configuration.rules = rules
+        configuration.gossip = gossip
         configuration.stopTimeout = .seconds(20)
         var disk = StoreConfiguration(directory: path(number), member: identity(number))
         if let journalBytesMax { disk.journalBytesMax = journalBytesMax }

@@ -30,20 +30,34 @@ import Testing
     }
 
     @Test func nodesAreATable() {
-        func node(_ number: UInt64, _ state: String, _ consensus: String?) -> NodesDocument.Node {
+        func node(
+            _ number: UInt64, _ state: String, _ consensus: String?, _ gossip: String?, health: UInt8? = 0
+        ) -> NodesDocument.Node {
             NodesDocument.Node(
                 node: number, state: state, draining: number == 2, since: "2026-11-23T09:58:30.000Z",
                 zone: "rack-a", weight: 1, meshAddress: "b:7430", clientAddress: "b:7420", store: "s",
-                incarnation: 4, consensus: consensus, owns: 128, inSync: 256, learns: 0)
+                incarnation: 4, consensus: consensus, owns: 128, inSync: 256, learns: 0,
+                gossip: gossip, gossipSince: gossip == "alive" ? "2026-11-23T09:59:55.000Z" : nil,
+                health: health)
         }
         #expect(
             ClusterText.nodes(
-                NodesDocument(nodes: [node(1, "up", "voter"), node(2, "down", nil)]), now: Self.now, .plain)
-                == [
-                    "NODE  STATE              FOR  ZONE    CONSENSUS  OWNS  IN SYNC  LEARNS  CLIENTS  MESH",
-                    "   1  up              1m 30s  rack-a  voter       128      256       0  b:7420   b:7430",
-                    "   2  down, draining  1m 30s  rack-a              128      256       0  b:7420   b:7430",
-                ])
+                NodesDocument(nodes: [
+                    node(1, "up", "voter", "self", health: nil), node(2, "down", nil, "unreachable"),
+                    node(3, "up", nil, "alive", health: 6), node(4, "up", nil, nil, health: nil),
+                ]), now: Self.now, .plain
+            ) == [
+                "NODE  STATE              FOR  SEEMS                   FOR  "
+                    + "ZONE    CONSENSUS  OWNS  IN SYNC  LEARNS  CLIENTS  MESH",
+                "   1  up              1m 30s  (this node)                  "
+                    + "rack-a  voter       128      256       0  b:7420   b:7430",
+                "   2  down, draining  1m 30s  unreachable                  "
+                    + "rack-a              128      256       0  b:7420   b:7430",
+                "   3  up              1m 30s  alive, health 6 of 8  5.0 s  "
+                    + "rack-a              128      256       0  b:7420   b:7430",
+                "   4  up              1m 30s                               "
+                    + "rack-a              128      256       0  b:7420   b:7430",
+            ])
     }
 
     static func partition(

@@ -39,7 +39,16 @@ struct ClusterCommand: AsyncParsableCommand {
     }
 
     struct Nodes: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists the nodes of the cluster.")
+        static let configuration = CommandConfiguration(
+            abstract: "Lists the nodes of the cluster.",
+            discussion: """
+                STATE is what the cluster goes by: joining, up, or down.
+                SEEMS is what the node that was asked has noticed by itself, and a hint:
+                  alive        it answers
+                  suspect      it did not answer somebody, and may still object
+                  unreachable  it did not object in time
+                  left         its process has ended in order
+                """)
 
         @OptionGroup var common: CommonOptions
 

@@ -41,20 +41,38 @@ package enum ClusterText {
 
     package static func nodes(_ document: NodesDocument, now: Instant, _ style: Style) -> [String] {
         var table = TextTable([
-            ("NODE", .right), ("STATE", .left), ("FOR", .right), ("ZONE", .left), ("CONSENSUS", .left),
-            ("OWNS", .right), ("IN SYNC", .right), ("LEARNS", .right), ("CLIENTS", .left), ("MESH", .left),
+            ("NODE", .right), ("STATE", .left), ("FOR", .right), ("SEEMS", .left), ("FOR", .right),
+            ("ZONE", .left), ("CONSENSUS", .left), ("OWNS", .right), ("IN SYNC", .right), ("LEARNS", .right),
+            ("CLIENTS", .left), ("MESH", .left),
         ])
         for node in document.nodes {
             let since = Instant(node.since).map { Phrases.duration(now - $0) } ?? ""
+            let seemingSince =
+                node.gossipSince.flatMap { Instant($0) }.map { Phrases.duration(now - $0) } ?? ""
             let state = node.draining ? "\(node.state), draining" : node.state
             table.add([
                 .init(String(node.node)), .init(Phrases.oneLine(state), colour(ofNode: node.state)),
-                .init(since), .init(Phrases.oneLine(node.zone)), .init(Phrases.oneLine(node.consensus ?? "")),
+                .init(since), seeming(node), .init(seemingSince), .init(Phrases.oneLine(node.zone)),
+                .init(Phrases.oneLine(node.consensus ?? "")),
                 .init(String(node.owns)), .init(String(node.inSync)), .init(String(node.learns)),
                 .init(Phrases.oneLine(node.clientAddress)), .init(Phrases.oneLine(node.meshAddress)),
             ])
         }
         return table.lines(style)
+    }
+
+    /// How the node seems to the one that was asked.
+    private static func seeming(_ node: NodesDocument.Node) -> TextTable.Cell {
+        guard let gossip = node.gossip else { return .init("") }
+        if gossip == "self" { return .init("(this node)") }
+        let word = Phrases.oneLine(gossip)
+        let isUnwell = node.gossip == "alive" && (node.health ?? 0) > 0
+        let text = isUnwell ? "\(word), health \(node.health ?? 0) of 8" : word
+        switch gossip {
+        case "alive": return .init(text, isUnwell ? .yellow : .green)
+        case "suspect", "left": return .init(text, .yellow)
+        default: return .init(text, .red)
+        }
     }
 
     private static func colour(ofNode state: String) -> Style.Colour? {

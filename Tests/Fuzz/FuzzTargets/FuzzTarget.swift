@@ -33,6 +33,6 @@ public struct FuzzTarget: Sendable {
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
         .consensusSeal, .controlRequest, .controlReply,
         .meshStream, .meshHandshake, .membershipFile, .peersFile, .tokenBook, .joinDetails,
-        .joinExchange, .peerCall, .peerAnswer, .mailFrame,
+        .joinExchange, .gossipMessage, .peerCall, .peerAnswer, .mailFrame,
     ]
 }

@@ -26,6 +26,7 @@ struct FuzzTests {
         "ReplicationCore/ReplicationFrame": "ReplicationFrame",
         "ReplicationCore/Snapshot/SnapshotHeader": "SnapshotMessage",
         "ReplicationCore/Snapshot/SnapshotMessage": "SnapshotMessage",
+        "MembershipCore/SwimMessage+Coding": "GossipMessage",
         "MeshProtocol/Refusal": "MeshHandshake",
         "MeshProtocol/Handshake": "MeshHandshake",
         "MeshProtocol/Hello": "MeshHandshake",
