@@ -142,7 +142,8 @@ public final class ClusterMember: Sendable {
         var mesh = MeshConfiguration(
             NodeIdentity(
                 cluster: identity.cluster, node: identity.node, incarnation: identity.incarnation,
-                store: identity.store, constants: MapConstants(identity.ring)),
+                store: identity.store, constants: MapConstants(identity.ring),
+                process: generator.next(upperBound: .max) + 1),
             security: .mutualTLS(configuration.credentials),
             catalog: try FrameCatalog(ClusterFrames.entries), seed: generator.next())
         mesh.settings = configuration.mesh
@@ -156,9 +157,9 @@ public final class ClusterMember: Sendable {
                 switchboard.stopReplicas()
                 onFailure(failure)
             }
-            switchboard.setOnReplaced { sentence in
-                logger.critical("this node stops: \(sentence)")
-                failure.tell(.replaced(sentence))
+            switchboard.setOnTurnedAway { reason in
+                logger.critical("this node stops: \(reason)")
+                failure.tell(reason)
             }
             let control = try Self.control(
                 configuration, identity: identity, address: address,

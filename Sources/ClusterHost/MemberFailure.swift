@@ -9,6 +9,8 @@ public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case refused(Refusal)
     /// A member knows a later start of this node than this process; in its words.
     case replaced(String)
+    /// A member is connected to another process of this node, which answers; in its words (D30).
+    case alreadyRuns(String)
     /// What voters say does not fit together (I9).
     case contradiction(String)
     /// The consensus group's log cannot be written, or contradicts itself (R14).
@@ -28,6 +30,10 @@ public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
             "the cluster knows a later start of this node (\(reason.prefix { $0 != ":" })): this data "
                 + "directory is an old copy, or a copy of it runs elsewhere; stop that one if there is one, "
                 + "and start this node with an empty data directory (--data) so that it joins anew"
+        case .alreadyRuns(let reason):
+            "this node runs already (\(reason.prefix { $0 != ":" })): this data directory is a copy of a "
+                + "running node's; leave that one as it is, and start this node with an empty data directory "
+                + "(--data) so that it joins anew"
         case .contradiction(let reason):
             "the control plane contradicts what this node knows (\(reason)); do not restart it before the "
                 + "voters' disks were checked"

@@ -134,7 +134,8 @@ actor ReplicaLoop {
         for (number, state) in map.partitions.enumerated() {
             let configuration = PartitionConfiguration(
                 epoch: state.epoch, revision: state.revision.rawValue, owner: state.owner,
-                inSync: state.inSync, learners: state.learners, leaving: map.leaving(state))
+                inSync: state.inSync, learners: state.learners, leaving: map.leaving(state),
+                replaced: map.replaced(state))
             let partition = PartitionID(number)
             guard configured[partition] != configuration else { continue }
             configured[partition] = configuration
@@ -284,7 +285,21 @@ actor ReplicaLoop {
             )
         case .installSnapshot: snapshots.assumeIsolated { $0.install(partition) }
         case .discardSnapshot: snapshots.assumeIsolated { $0.discard(partition) }
+        case .handOver(let life, let revision): handOver(partition, revision, to: life)
         case .persist, .send, .propose: break
+        }
+    }
+
+    /// What becomes of it shows in the map, and the replica asks again for as long as it must (R20).
+    private func handOver(_ partition: PartitionID, _ revision: UInt64, to life: NodeLife) {
+        logger.warning(
+            """
+            node \(life.node.rawValue) has more of partition \(partition.rawValue) than this node and is to \
+            own it; if this node's directory was restored from an image or a copy, stop it, and let it begin \
+            with an empty one
+            """)
+        control.assumeIsolated {
+            $0.propose([.promote(partition, Revision(rawValue: revision), to: life)]) { _ in }
         }
     }
 

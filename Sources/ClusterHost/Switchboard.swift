@@ -20,21 +20,29 @@ final class Switchboard: Sendable {
 
     private let lines = Mutex<Lines?>(nil)
     private let logger: Logger
-    private let onReplaced = Mutex<(@Sendable (String) -> Void)?>(nil)
+    private let onTurnedAway = Mutex<(@Sendable (MemberFailure) -> Void)?>(nil)
 
     init(_ logger: Logger) { self.logger = logger }
 
-    /// - Parameter handler: takes the sentence of a member that knows a later start of this node. Whoever
-    ///   does not let it in cannot tell it by a map that its life is over, and it would wait for ever.
-    func setOnReplaced(_ handler: @escaping @Sendable (String) -> Void) {
-        onReplaced.withLock { $0 = handler }
+    /// - Parameter handler: takes why no member will ever let this process in. None can tell it by a map that
+    ///   its life is over, and it would wait for ever.
+    func setOnTurnedAway(_ handler: @escaping @Sendable (MemberFailure) -> Void) {
+        onTurnedAway.withLock { $0 = handler }
     }
 
-    /// Incarnations are issued once and never go back, and a process tells its own: there is a later one.
-    private func note(_ reason: CloseReason) {
-        guard case .refusedByPeer(let refusal) = reason, refusal.code == .oldIncarnation else { return }
-        onReplaced.withLock { $0.take() }?(refusal.sentence)
+    private func note(_ reason: CloseReason, _ lines: Lines) {
+        guard case .refusedByPeer(let refusal) = reason else { return }
+        switch refusal.code {
+        // Incarnations are issued once and never go back, and a process tells its own: there is a later one.
+        case .oldIncarnation: turnedAway(.replaced(refusal.sentence))
+        // The one that takes part goes on: a copy has been let in where its own connection was lost.
+        case .runsElsewhere where lines.control.assumeIsolated({ $0.life }) == nil:
+            turnedAway(.alreadyRuns(refusal.sentence))
+        default: break
+        }
     }
+
+    private func turnedAway(_ failure: MemberFailure) { onTurnedAway.withLock { $0.take() }?(failure) }
 
     func connect(
         _ control: ControlDriver, _ replicas: ReplicaLoop, _ service: ClusterService, _ carrier: MeshCarrier,
@@ -67,7 +75,7 @@ final class Switchboard: Sendable {
             lines.service.retry()
         case .disconnected(let peer, let reason):
             logger.info("lane \(peer.lane) to node \(peer.node.rawValue) ended: \(reason)")
-            note(reason)
+            note(reason, lines)
             if peer.lane == .control {
                 lines.control.assumeIsolated { $0.disconnected(peer.node) }
                 lines.gossip.assumeIsolated { $0.linkChanged(peer.node) }
@@ -85,10 +93,10 @@ final class Switchboard: Sendable {
             logger.log(
                 level: reason.needsOperator ? .warning : .debug,
                 "\(name) cannot be reached at \(address) on lane \(lane): \(reason)")
-            note(reason)
+            note(reason, lines)
         case .rejected(let address, let reason):
             logger.warning("a connection from \(address) was turned away: \(reason)")
-            note(reason)
+            note(reason, lines)
         case .backPressure, .stopped: break
         }
     }

@@ -94,7 +94,7 @@ public struct Handshake: Sendable {
         }
         let peer = MeshPeer(
             node: theirs.node, incarnation: theirs.incarnation, store: theirs.store, lane: hello.lane,
-            version: version)
+            version: version, process: theirs.process)
         self.peer = peer
         switch role {
         case .dialler(let lane, let expected):

@@ -48,10 +48,13 @@ public struct NodeIdentity: Hashable, Sendable {
     public var store: StoreID
     public var constants: MapConstants
     public var versions: ProtocolVersions
+    /// Tells this process from others with the same data directory, or a copy of it (D30); 0 if it does not
+    /// say.
+    public var process: UInt64
 
     public init(
         cluster: ClusterID, node: NodeID, incarnation: Incarnation, store: StoreID, constants: MapConstants,
-        versions: ProtocolVersions = .current
+        versions: ProtocolVersions = .current, process: UInt64 = 0
     ) {
         self.cluster = cluster
         self.node = node
@@ -59,6 +62,7 @@ public struct NodeIdentity: Hashable, Sendable {
         self.store = store
         self.constants = constants
         self.versions = versions
+        self.process = process
     }
 }
 
@@ -94,6 +98,7 @@ struct Hello: Hashable, Sendable {
         writer.fixed(identity.constants.partitionCount)
         writer.fixed(identity.constants.seedDigest)
         writer.byte(lane.rawValue)
+        if identity.process != 0 { writer.fixed(identity.process) }
         return writer.bytes
     }
 
@@ -114,10 +119,11 @@ struct Hello: Hashable, Sendable {
         guard let lane = MeshLane(rawValue: number) else {
             throw .unknown(what: "lane", value: UInt64(number))
         }
+        let process: UInt64 = reader.remaining >= 8 ? try reader.fixed() : 0
         guard node.rawValue != 0 else { throw .invalid("node 0 does not exist") }
         identity = NodeIdentity(
             cluster: cluster, node: node, incarnation: incarnation, store: store, constants: constants,
-            versions: versions)
+            versions: versions, process: process)
         self.lane = lane
     }
 }

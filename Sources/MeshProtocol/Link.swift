@@ -33,6 +33,14 @@ struct Link: Sendable {
     /// From the moment TLS is done.
     var handshake: Handshake?
     var openedAt: Duration?
+    /// Set when another process comes with the same node's identity.
+    var doubt: Doubt?
+
+    /// Whether the process at the other end is still there, since another one claims to be its node.
+    enum Doubt: Hashable, Sendable {
+        case asked
+        case answered(at: Duration)
+    }
 
     init(_ origin: Origin, _ phase: Phase, _ settings: MeshSettings, now: Duration) {
         self.origin = origin

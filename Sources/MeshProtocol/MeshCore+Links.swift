@@ -37,7 +37,7 @@ extension MeshCore {
     private mutating func tookOwn(_ frame: Frame, from peer: MeshPeer, on id: LinkID, _ now: Duration) {
         switch frame.kind {
         case .ping: push(Frame(.pong), on: id, now)
-        case .pong: break
+        case .pong: if links[id]?.doubt == .asked { links[id]?.doubt = .answered(at: now) }
         case .farewell:
             let refusal = (try? Refusal(decoding: frame.payload)) ?? .malformed("an unreadable farewell")
             forget(id, .refusedByPeer(refusal))
@@ -58,8 +58,11 @@ extension MeshCore {
 
     private mutating func tookGreeting(_ frame: Frame, on id: LinkID, _ now: Duration) {
         guard var handshake = links[id]?.handshake else { return }
-        let outcome = handshake.received(frame, directory: directory) { isBeaten(id, as: $0) }
+        var outcome = handshake.received(frame, directory: directory) { isBeaten(id, as: $0) }
         links[id]?.handshake = handshake
+        if outcome.isWelcome, let peer = handshake.peer, let refusal = objection(toSecond: peer, now) {
+            outcome = .refuse(refusal)
+        }
         switch outcome {
         case .send(let frames): for frame in frames { push(frame, on: id, now) }
         case .established(let frames, let peer):
@@ -88,7 +91,10 @@ extension MeshCore {
 
     /// The peer dials although a connection exists: perhaps it has lost it and this side has not noticed.
     private mutating func probe(_ peer: MeshPeer, _ now: Duration) {
-        guard let id = table[LinkKey(node: peer.node, lane: peer.lane)] else { return }
+        if let id = table[LinkKey(node: peer.node, lane: peer.lane)] { probe(id, now) }
+    }
+
+    mutating func probe(_ id: LinkID, _ now: Duration) {
         links[id]?.deadlines.expectPong(now: now)
         wake(at: links[id]?.deadlines.next)
         push(Frame(.ping), on: id, now)

@@ -39,12 +39,18 @@ public struct MeshPeer: Hashable, Sendable {
     public var lane: MeshLane
     /// The protocol version that both speak.
     public var version: UInt32
+    /// Which process of the node it is; 0 if it does not say.
+    public var process: UInt64
 
-    public init(node: NodeID, incarnation: Incarnation, store: StoreID, lane: MeshLane, version: UInt32) {
+    public init(
+        node: NodeID, incarnation: Incarnation, store: StoreID, lane: MeshLane, version: UInt32,
+        process: UInt64 = 0
+    ) {
         self.node = node
         self.incarnation = incarnation
         self.store = store
         self.lane = lane
         self.version = version
+        self.process = process
     }
 }

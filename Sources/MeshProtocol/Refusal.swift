@@ -23,6 +23,8 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         public static let stopping = Code(rawValue: 12)
         public static let superseded = Code(rawValue: 13)
         public static let notWanted = Code(rawValue: 14)
+        public static let occupied = Code(rawValue: 15)
+        public static let runsElsewhere = Code(rawValue: 16)
     }
 
     static let sentenceBytesMax = 512
@@ -41,7 +43,7 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     public var needsOperator: Bool {
         switch code {
         case .wrongCluster, .otherVersion, .otherConstants, .otherStore, .oldIncarnation, .oneself,
-            .copiedIdentity, .otherCertificate, .unexpectedNode:
+            .copiedIdentity, .otherCertificate, .unexpectedNode, .runsElsewhere:
             true
         default: false
         }
@@ -128,6 +130,20 @@ extension Refusal {
             .copiedIdentity,
             "the peer also claims to be node \(node.rawValue), which is this node: two processes run with "
                 + "copies of one data directory; stop one of them and start it with an empty directory")
+    }
+
+    static func occupied(_ node: NodeID) -> Refusal {
+        Refusal(
+            .occupied,
+            "node \(node.rawValue) is connected already, by another process, which is being asked whether it "
+                + "is still there")
+    }
+
+    static func runsElsewhere(_ node: NodeID) -> Refusal {
+        Refusal(
+            .runsElsewhere,
+            "node \(node.rawValue) runs already, in another process that answers: the peer's data directory "
+                + "is a copy of that one's; start the peer with an empty directory and let it join")
     }
 
     static func otherCertificate(_ certificate: CertificateIdentity, claimed: NodeID) -> Refusal {

@@ -53,6 +53,11 @@ public struct ClusterMap: Hashable, Sendable {
         }
     }
 
+    /// Members of the in-sync set whose disk is not its node's any more: nobody speaks for them.
+    public func replaced(_ partition: PartitionState) -> [ReplicaID] {
+        partition.inSync.filter { self[$0.node]?.store != $0.store }
+    }
+
     /// Whether as many copies as the settings want are in sync where the planner wants them, so that others
     /// may be given up.
     func hasSurplus(_ partition: PartitionState) -> Bool {

@@ -19,6 +19,11 @@ public struct Ownership: Sendable {
     package var readCount: Int { reads.count }
     var nextRound: UInt64 = 1
     var nextProposalAt: UInt64 = 0
+    /// When this process was granted the epoch.
+    let since: UInt64
+    /// By member, what it said of its log before the epoch's first record (R20).
+    var answers: [ReplicaID: LogAnswer] = [:]
+    var nextAskAt: UInt64 = 0
 
     /// Who must have a record before it is committed, besides this replica (R1, R3).
     var required: [ReplicaID] {
@@ -26,6 +31,12 @@ public struct Ownership: Sendable {
         for life in pendingAdds where !required.contains(life.replica) { required.append(life.replica) }
         return required
     }
+}
+
+/// How far the log of a member reaches, compared with this one.
+struct LogAnswer: Sendable {
+    var life: NodeLife
+    var isAhead: Bool
 }
 
 /// How far another replica has come, and how it is fed.

@@ -14,10 +14,12 @@ public struct PartitionConfiguration: Hashable, Sendable {
     /// Of all these, those that the owner is to do without, because they are gone or no longer wanted. May
     /// change without the revision.
     public var leaving: [ReplicaID]
+    /// Of these, those whose node has registered with another disk: nobody speaks for them any more.
+    public var replaced: [ReplicaID]
 
     public init(
         epoch: Epoch, revision: UInt64, owner: NodeLife?, inSync: [ReplicaID], learners: [ReplicaID] = [],
-        leaving: [ReplicaID] = []
+        leaving: [ReplicaID] = [], replaced: [ReplicaID] = []
     ) {
         self.epoch = epoch
         self.revision = revision
@@ -25,6 +27,7 @@ public struct PartitionConfiguration: Hashable, Sendable {
         self.inSync = inSync
         self.learners = learners
         self.leaving = leaving
+        self.replaced = replaced
     }
 }
 

@@ -51,6 +51,8 @@ extension Replica {
             acknowledge(&effects)
         }
         commit(through: min(append.committed, matched), &effects)
+        // An owner that has committed a record of its epoch knows of all that was committed before.
+        if matched >= append.committed, log.epoch(at: append.committed) == promised { isProven = true }
     }
 
     /// Whether the log here has what the owner's records follow.

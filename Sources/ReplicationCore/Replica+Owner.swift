@@ -12,16 +12,17 @@ extension Replica {
         lastOwned = configuration.epoch
         owner = Ownership(
             epoch: configuration.epoch, start: log.end.position,
-            inSync: configuration.inSync.filter { $0 != me.replica })
+            inSync: configuration.inSync.filter { $0 != me.replica }, since: now)
         arrangePeers(configuration, now)
         leadIfReady(&effects)
         dropLeaving(now, &effects)
     }
 
     /// The first record of the epoch may be written once the epoch and everything before it are on disk (R10,
-    /// R18).
+    /// R18), and once nobody in sync has more (R20).
     mutating func leadIfReady(_ effects: inout [ReplicaEffect]) {
-        guard let epoch = owner?.epoch, owner?.hasLed == false, promisedDurable >= epoch else { return }
+        guard let epoch = owner?.epoch, owner?.hasLed == false, promisedDurable >= epoch, knowsOfNoMore
+        else { return }
         owner?.hasLed = true
         effects.append(.lead(epoch, after: log.end))
     }
@@ -36,16 +37,20 @@ extension Replica {
         owner?.nextProposalAt = 0
         arrangePeers(configuration, now)
         for index in owner?.peers.indices ?? 0..<0 { owner?.peers[index].isJoining = false }
+        leadIfReady(&effects)
         advanceCommit(&effects)
         releaseReads(&effects)
         dropLeaving(now, &effects)
     }
 
     /// Who is gone, or no longer wanted, can change without the rest of the configuration.
-    mutating func learn(leaving: [ReplicaID], _ now: UInt64, _ effects: inout [ReplicaEffect]) {
-        guard let former = configuration?.leaving, former != leaving else { return }
-        configuration?.leaving = leaving
-        if leaving.contains(where: { !former.contains($0) }) { owner?.nextProposalAt = 0 }
+    mutating func learn(
+        from new: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
+    ) {
+        guard let former = configuration, former != new else { return }
+        configuration?.leaving = new.leaving
+        configuration?.replaced = new.replaced
+        if new.leaving.contains(where: { !former.leaving.contains($0) }) { owner?.nextProposalAt = 0 }
         dropLeaving(now, &effects)
     }
 
@@ -87,6 +92,7 @@ extension Replica {
         }
         if !owner.isServing, committed > owner.start {
             self.owner?.isServing = true
+            isProven = true
             effects.append(.serve(owner.epoch))
         }
     }
@@ -136,6 +142,7 @@ extension Replica {
 
     mutating func linkChanged(_ node: NodeID, _ now: UInt64) {
         guard let count = owner?.peers.count else { return }
+        forgetAnswer(of: node)
         for index in 0..<count where owner?.peers[index].replica.node == node {
             owner?.peers[index].probe()
         }
@@ -188,6 +195,7 @@ extension Replica {
         }
         noteCaughtUp(now)
         advanceCommit(&effects)
+        handOverIfBehind(now, &effects)
         proposeChange(configuration, now, &effects)
         for read in owner?.reads ?? [] {
             for replica in read.missing {
@@ -223,7 +231,7 @@ extension Replica {
     private mutating func dropLeaving(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
         guard let owner, let configuration, configuration.epoch == owner.epoch, now >= owner.nextProposalAt,
             let member = configuration.inSync.first(where: {
-                $0 != me.replica && configuration.leaving.contains($0)
+                $0 != me.replica && configuration.leaving.contains($0) && mayDoWithout($0, now)
             })
         else { return }
         propose(.drop(member), now, &effects)
@@ -233,7 +241,8 @@ extension Replica {
         _ configuration: PartitionConfiguration, _ now: UInt64, _ effects: inout [ReplicaEffect]
     ) {
         guard let owner, now >= owner.nextProposalAt else { return }
-        for peer in owner.peers where configuration.inSync.contains(peer.replica) {
+        for peer in owner.peers
+        where configuration.inSync.contains(peer.replica) && mayDoWithout(peer.replica, now) {
             let isStuck = peer.behindSince.map { now >= $0 &+ settings.shrinkAfterMicros } ?? false
             // Without anything to write, reads are what waits for it.
             let isDeaf = owner.reads.contains {

@@ -4,6 +4,7 @@ import Identifiers
 /// until it is known where the logs agree, then as many as the window holds.
 extension Replica {
     mutating func flush(_ now: UInt64, _ effects: inout [ReplicaEffect]) {
+        askMembers(now, &effects)
         // Before its first record, an owner has nothing to say.
         guard let count = owner?.peers.count, let start = owner?.start, log.end.position > start else {
             return
@@ -132,6 +133,10 @@ extension Replica {
     mutating func foundDamaged(_ sender: NodeLife, _ effects: inout [ReplicaEffect]) {
         guard let index = owner?.peers.firstIndex(where: { $0.replica == sender.replica }) else { return }
         owner?.peers[index].process = sender
+        guard !isAsking else {
+            owner?.peers[index].needsSnapshot = true
+            return
+        }
         needSnapshot(index, &effects)
     }
 

@@ -26,6 +26,9 @@ public struct Replica: Sendable {
     /// The last epoch that this process has owned.
     var lastOwned = Epoch(rawValue: 0)
     public internal(set) var isDamaged = false
+    /// In this life, the log here was seen to have everything that was committed; from then on nothing can be
+    /// committed that this process does not know of, as long as it is in sync (R20).
+    public internal(set) var isProven = false
     /// A snapshot is being put in place: records that come meanwhile are lost, and will be sent again.
     public internal(set) var isInstalling = false
 
@@ -99,7 +102,7 @@ public struct Replica: Sendable {
         if let old = configuration {
             guard (new.epoch, new.revision) >= (old.epoch, old.revision) else { return }
             if (new.epoch, new.revision) == (old.epoch, old.revision) {
-                return learn(leaving: new.leaving, now, &effects)
+                return learn(from: new, now, &effects)
             }
         }
         let isFirst = configuration == nil
@@ -234,6 +237,7 @@ public struct Replica: Sendable {
             acknowledged(position, by: sender, now, &effects)
         case .mismatch(let epoch, let probe, let end, let epochs):
             guard epoch == owner?.epoch else { return }
+            guard !isAsking else { return heard(end, epochs, from: sender, now, &effects) }
             mismatched(probe, end, epochs, at: sender, now)
         case .damaged(let epoch):
             guard epoch == owner?.epoch else { return }

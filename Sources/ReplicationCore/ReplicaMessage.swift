@@ -91,6 +91,9 @@ public enum ReplicaEffect: Hashable, Sendable {
     /// The epoch is over here: what was not committed has an unknown outcome.
     case standDown(Epoch)
     case propose(MembershipRequest)
+    /// Another member's log reaches further: it should own the partition, if the revision is still this one
+    /// (R20).
+    case handOver(to: NodeLife, revision: UInt64)
     case readLog(for: ReplicaID, after: LogPosition, bytesMax: Int)
     case sendSnapshot(to: ReplicaID)
     /// The snapshot that is ready is to replace everything here, after all writes so far. None follows that

@@ -5,6 +5,9 @@ public struct ReplicationSettings: Hashable, Sendable {
     public var shrinkAfterMicros: UInt64 = 1_500_000
     /// A learner that has been caught up for so long is proposed to be added.
     public var expandAfterMicros: UInt64 = 1_000_000
+    /// An owner that must hear from the other members before it begins does without those that said nothing
+    /// for so long (R20). Long enough for a process to be started again.
+    public var askPatienceMicros: UInt64 = 20_000_000
     /// What was not acknowledged after so long is sent again.
     public var resendAfterMicros: UInt64 = 500_000
     /// An otherwise silent owner tells its replicas how far the log is committed.
@@ -52,6 +55,8 @@ package struct ReplicationRules: OptionSet, Hashable, Sendable {
     package static let outputGate = Self(rawValue: 1 << 17)
     /// R18: an epoch is durable before it is acted in.
     package static let durableEpoch = Self(rawValue: 1 << 18)
+    /// R20: a process that has only its disk's word for its log asks the other members before it begins.
+    package static let asksBeforeItBegins = Self(rawValue: 1 << 20)
 
     package static let all = Self(rawValue: .max)
 }

@@ -57,6 +57,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("R17", replication: .outputGate, host: .outputGate),
         BrokenRule("R18", replication: .durableEpoch),
         BrokenRule("R19", placement: .ownerShrinks),
+        BrokenRule("R20", replication: .asksBeforeItBegins),
         BrokenRule("raft-answers-before-write", consensus: .answersBeforeWrite),
         BrokenRule("raft-counts-own-unwritten", consensus: .countsOwnUnwritten),
         BrokenRule("raft-votes-twice", consensus: .votesTwice),

@@ -128,7 +128,7 @@ extension Simulation {
             for member in state.inSync {
                 let machine = machines[Self.machine(member.node)]
                 guard machine.disk.store == member.store, machine.refusal == nil,
-                    !checker.isRolledBack(machine)
+                    !checker.isRolledBack(machine), machine.lostEnd(of: partition) == nil
                 else { continue }
                 let stored = machine.disk.partitions[Int(partition.rawValue)]
                 guard stored.base.position <= mark.position, stored.hash(at: mark.position) != mark.hash

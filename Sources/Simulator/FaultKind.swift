@@ -1,6 +1,6 @@
 /// What can go wrong.
 enum FaultKind: String, CaseIterable {
-    case crash, wipe, image, rollback, pause, cut, reset, slowDisk, falseAlarm, election, trim
+    case crash, wipe, image, rollback, pause, cut, reset, slowDisk, falseAlarm, election, trim, setBack
 
     func meanMicros(_ rates: FaultRates) -> UInt64 {
         switch self {
@@ -15,6 +15,7 @@ enum FaultKind: String, CaseIterable {
         case .falseAlarm: rates.falseAlarm
         case .election: rates.election
         case .trim: rates.trim
+        case .setBack: rates.setBack
         }
     }
 }

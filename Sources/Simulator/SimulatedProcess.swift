@@ -50,6 +50,11 @@ final class SimulatedMachine {
     var slowness: UInt64 = 1
     /// An earlier state of the disk, for the fault that brings it back.
     var image: SimulatedDisk?
+    /// The same, of the life that the process is in.
+    var liveImage: SimulatedDisk?
+    /// By partition, where the log ended on a disk that was set back in the same life, until it reaches as
+    /// far again.
+    var lostEnds: [PartitionID: LogMark] = [:]
     /// Why the control plane does not want it.
     var refusal: String?
 
@@ -57,6 +62,17 @@ final class SimulatedMachine {
         self.index = index
         self.disk = disk
     }
+
+    /// What the disk had of a partition's log before it was set back, if it has not reached as far again.
+    func lostEnd(of partition: PartitionID) -> LogMark? {
+        guard let lost = lostEnds[partition] else { return nil }
+        let end = disk.partitions[Int(partition.rawValue)].end
+        guard (end.epoch, end.position) >= (lost.epoch, lost.position) else { return lost }
+        lostEnds[partition] = nil
+        return nil
+    }
+
+    var isSetBack: Bool { lostEnds.keys.contains { lostEnd(of: $0) != nil } }
 }
 
 /// What the owner of a partition runs: turns on a state that is ahead of what is committed, and the

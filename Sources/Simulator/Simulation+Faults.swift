@@ -38,6 +38,8 @@ extension Simulation {
         case .election:
             guard stand(machine) else { return false }
         case .trim: trim(index)
+        case .setBack:
+            guard setBack(machine) else { return false }
         }
         count(kind)
         note("fault: \(kind.rawValue) m\(index)")
@@ -60,6 +62,30 @@ extension Simulation {
         return true
     }
 
+    /// The disk goes back to an image of the same life, which looks like the disk of a process that crashed
+    /// (R20). Only where the disk could be lost altogether; and while it lacks what it had, it counts as
+    /// lost. The others answer before an owner's patience with them ends, which is longer than faults last.
+    private func setBack(_ machine: SimulatedMachine) -> Bool {
+        guard machine.files == nil else { return false }
+        guard var image = machine.liveImage, image.store == machine.disk.store,
+            image.incarnation == machine.disk.incarnation
+        else {
+            machine.liveImage = machine.disk
+            return true
+        }
+        guard maySpare(machine.index) else { return false }
+        stop(machine.index, "its disk goes back to an earlier state of the same life")
+        for (number, stored) in machine.disk.partitions.enumerated() {
+            let partition = PartitionID(number)
+            machine.lostEnds[partition] = machine.lostEnd(of: partition) ?? stored.end
+        }
+        image.raft = machine.disk.raft
+        machine.disk = image
+        machine.liveImage = nil
+        events.plan(.start(machine: machine.index), at: now + chance(1_000...2_000_000))
+        return true
+    }
+
     /// A leader tells another voter to stand for election although it need not have the whole log.
     private func stand(_ machine: SimulatedMachine) -> Bool {
         guard let leader = machines.first(where: { $0.process?.server.isLeader == true }),
@@ -75,6 +101,7 @@ extension Simulation {
         machines[index].disk = emptyDisk()
         machines[index].files = emptyFiles()
         machines[index].image = nil
+        machines[index].lostEnds = [:]
         machines[index].refusal = nil
         events.plan(.start(machine: index), at: now + chance(1_000...2_000_000))
     }
@@ -82,7 +109,7 @@ extension Simulation {
     func isIntact(_ replica: ReplicaID) -> Bool {
         let machine = machines[Self.machine(replica.node)]
         return machine.disk.store == replica.store && machine.refusal == nil
-            && !checker.isRolledBack(machine)
+            && !checker.isRolledBack(machine) && !machine.isSetBack
     }
 
     /// Whether every partition and the control plane outlive the loss of this disk, whenever somebody

@@ -36,6 +36,12 @@ extension Simulation {
             guard let read = process.hosts[partition]?.reads.removeValue(forKey: id) else { return }
             answer(SimulatedAnswer(call: read.call, result: nil), from: index)
         case .damaged(let reason): checker.fail("m\(index) p\(partition.rawValue) is damaged: \(reason)")
+        case .handOver(let life, let revision):
+            note("m\(index) hands p\(partition.rawValue) over to \(life), whose log reaches further")
+            let token = process.nextToken
+            process.nextToken += 1
+            let command = Command.promote(partition, Revision(rawValue: revision), to: life)
+            take(process.client.handle(.propose(token: token, [command])), at: index)
         // The simulation asks `wantsSnapshot` itself, and puts a snapshot in place in one step.
         case .persist, .send, .propose, .installSnapshot, .discardSnapshot: break
         }

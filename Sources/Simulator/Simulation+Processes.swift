@@ -215,6 +215,8 @@ extension Simulation {
         replication.windowBytesMax = settings.extremes.windowBytesMax
         replication.appendBytesMax = settings.extremes.appendBytesMax
         replication.expandAfterMicros = settings.extremes.expandAfterMicros
+        // As long as faults happen, nobody takes a silent member for one that will never answer (R20).
+        replication.askPatienceMicros = settings.faultyMicros + 5_000_000
         return replication
     }
 
@@ -245,7 +247,8 @@ extension Simulation {
         for (number, state) in map.partitions.enumerated() {
             let configuration = PartitionConfiguration(
                 epoch: state.epoch, revision: state.revision.rawValue, owner: state.owner,
-                inSync: state.inSync, learners: state.learners, leaving: map.leaving(state))
+                inSync: state.inSync, learners: state.learners, leaving: map.leaving(state),
+                replaced: map.replaced(state))
             let partition = PartitionID(number)
             guard process.configured[partition] != configuration else { continue }
             process.configured[partition] = configuration

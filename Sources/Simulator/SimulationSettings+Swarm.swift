@@ -45,6 +45,7 @@ extension SimulationSettings {
         settings.extremes.awaitTicks = pick(2, 20, 100)
         settings.extremes.stableTicks = pick(1, 10, 40)
         settings.extremes.reportsLogs = happens(50)
+        settings.faults.setBack = happens(40) ? settings.faults.setBack * pick(30, 100, 300) / 100 : 0
         settings.extremes.unreachableTicks = pick(12, 40)
         settings.extremes.silentTicks = pick(15, 60, 120)
         settings.extremes.breakerPercent = pick(20, 50, 100)

@@ -43,6 +43,7 @@ public struct FaultRates: Hashable, Sendable {
     public var falseAlarm: UInt64 = 5_000_000
     public var election: UInt64 = 4_000_000
     public var trim: UInt64 = 1_000_000
+    public var setBack: UInt64 = 1_500_000
 
     public init() {}
 }

@@ -286,9 +286,14 @@ struct ReplicationTests {
         let running = Running(try ClusterLab(members: 2))
         for number in 1...2 { try await running.start(number, replication: settings) }
         let before = try await running.settled(2)
+        let partition = PartitionID(0)
+        // Both have all of the log, or whoever has less would hand over to the other (R20).
+        let former = try #require(before[partition])
+        let last = try #require(former.owner)
+        try await running.serves(partition, last, former.epoch)
+        _ = try await running.write("first", to: partition, at: last)
         await running.stop()
         for number in 1...2 { try await running.start(number, replication: settings, decides: false) }
-        let partition = PartitionID(0)
         let lives = try await running.map("both lives") { map in
             before.nodes.allSatisfy { old in map[old.id].map { $0.life != old.life && $0.isUp } ?? false }
         }

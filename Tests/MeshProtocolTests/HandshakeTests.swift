@@ -104,6 +104,11 @@ struct HandshakeTests {
             + [0, 1, 0, 0] + [7, 0, 0, 0, 0, 0, 0, 0] + [2]
         #expect(hello.payload == expected)
         #expect(try Hello(decoding: expected + [1, 2, 3]) == hello)
+        var identity = Self.dialler
+        identity.process = 0x0807_0605_0403_0201
+        let named = Hello(identity, lane: .bulk)
+        #expect(named.payload == expected + [1, 2, 3, 4, 5, 6, 7, 8])
+        #expect(try Hello(decoding: named.payload + [9]) == named)
         for count in expected.indices {
             #expect(throws: (any Error).self) { try Hello(decoding: Array(expected[..<count])) }
         }

@@ -9,19 +9,21 @@ import PlacementCore
 import Testing
 
 extension ProcessTests {
-    /// Who does not belong into a cluster is kept out of it, and told what to do (R12, R15, R16, D29, D30).
+    /// Who does not belong into a cluster is kept out of it, and told what to do (R12, R15, R16, R20, D29,
+    /// D30).
     @Suite("Nodes that are refused", .serialized, .timeLimit(.minutes(10)))
     struct RefusalTests {
         private static let last = 2
 
-        @Test("D29 D30 R15: a wrong certificate, cluster or version, an old disk and a copied directory")
+        @Test("D29 D30 R15 R20: a wrong certificate, cluster or version, an old disk and a copied directory")
         func refused() async throws {
             try await ClusterFixture.with { fixture in
                 try await Self.wrongCertificate(fixture)
                 try await Self.wrongCluster(fixture)
                 try await Self.otherVersion(fixture)
                 try await Self.oldDisk(fixture)
-                try await Self.copiedDirectory(fixture)
+                let (copy, count) = try await Self.copiedDirectory(fixture)
+                try await Self.setBack(fixture, to: copy, count)
                 // Nobody else was harmed.
                 try await fixture.waitUntilWhole(HTTPClient())
             }
@@ -115,23 +117,62 @@ extension ProcessTests {
                 ["the cluster knows a later start of this node", "start this node with an empty data"])
         }
 
-        /// The copy is of the same moment, so it gets the next incarnation, and the original's life is over.
-        private static func copiedDirectory(_ fixture: ClusterFixture) async throws {
+        /// A copy of a running member's directory has all that the original has, its incarnation included.
+        /// The others know better: the original is connected to them and answers (D30).
+        /// - Returns: the copy, and how often every counter was incremented since it was taken.
+        private static func copiedDirectory(_ fixture: ClusterFixture) async throws -> (String, Int) {
             try await fixture.startAgain(last)
+            try await fixture.waitUntilWhole(HTTPClient())
+            try await increment(fixture, to: 1)
             let original = try #require(fixture.all[last].process)
             let copy = fixture.directory + "/copy"
+            // So that no file changes while it is copied.
             original.send(SIGSTOP)
             try FileManager.default.copyItem(atPath: fixture.all[last].data, toPath: copy)
             original.send(SIGCONT)
+            try await increment(fixture, to: 2)
+            let again = fixture.directory + "/again"
+            try FileManager.default.copyItem(atPath: copy, toPath: again)
             let ports = try ClusterFixture.freePorts(2)
-            let second = try fixture.spawn(last, data: copy, ports: (ports[0], ports[1]))
             try await expectEnd(
-                original,
+                try fixture.spawn(last, data: again, ports: (ports[0], ports[1])),
                 [
-                    "the cluster knows a later start of this node",
-                    "a copy of it runs elsewhere; stop that one",
+                    "this node runs already", "is a copy of a running node's",
+                    "start this node with an empty data directory (--data) so that it joins anew",
                 ])
-            fixture.adopt(second, as: last)
+            try await increment(fixture, to: 3)
+            return (copy, 3)
+        }
+
+        /// All end, and one disk goes back to the copy: what a process crashed on looks the same. Its node
+        /// and another one start before the third, so that it is granted what it shares with that one. It
+        /// asks first, and has less (R20).
+        private static func setBack(_ fixture: ClusterFixture, to copy: String, _ count: Int) async throws {
+            for index in fixture.all.indices { try await fixture.kill(index) }
+            try replace(fixture.all[last].data, with: copy)
+            try await fixture.start(0)
+            try await fixture.start(last)
+            let client = HTTPClient()
+            _ = try await fixture.poll(client, "/cluster", within: .seconds(60)) {
+                $0.json["partitionsWithoutOwner"] as? Int == 0
+            }
+            try await fixture.start(1)
+            try await fixture.waitUntilWhole(client)
+            try await increment(fixture, to: count + 1)
+            let text = try #require(fixture.all[last].process).output.text
+            let line = text.split(separator: "\n").first { $0.contains("than this node and is to own it") }
+            print(try #require(line))
+        }
+
+        /// Increments counters in many partitions, one after the other; each must come to that.
+        private static func increment(_ fixture: ClusterFixture, to count: Int) async throws {
+            let client = HTTPClient()
+            for number in 0..<40 {
+                let answer = try await fixture.settle(
+                    client, .POST, "/actors/counter/r\(number)/actions/increment", "1",
+                    key: "r\(number)-\(count)")
+                #expect(answer.status == 200 && answer.text.contains("\(count)"), "\(number): \(answer.text)")
+            }
         }
     }
 }

@@ -33,6 +33,16 @@ struct Log: Equatable {
     }
 }
 
+/// Where a log ends: logs are compared by the epoch of their last entry first.
+struct LogEnd: Comparable {
+    private var bits: UInt8 = 0
+
+    init() {}
+    init(_ log: Log) { bits = log.last.epoch << 4 | log.count }
+
+    static func < (a: Self, b: Self) -> Bool { a.bits < b.bits }
+}
+
 extension Log: CustomStringConvertible {
     var description: String {
         let entries = (1...Self.capacity).map { self[$0] }.filter(\.exists)

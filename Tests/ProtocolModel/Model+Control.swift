@@ -21,7 +21,8 @@ extension Model {
     }
 
     /// R19: the owner asks for it. Its request may be under way for long, but not for longer than its disk
-    /// is there: from asking on, that one may be the only one (`faultSteps` counts on nothing else).
+    /// is there: from asking on, that one may be the only one (`faultSteps` counts on nothing else). An owner
+    /// whose disk was set back does without nobody: the others answer before its patience ends.
     func mayDrop(_ node: NodeIndex, in world: World) -> Bool {
         let control = world.control
         guard control.isr.contains(node), control.owner != node else { return false }
@@ -48,8 +49,15 @@ extension Model {
 
     func start(_ node: NodeIndex, in world: inout World) {
         var replica = world[node]
-        if isRefused(node, in: world) { replica.disk = Disk(store: world.control.stores[node] + 1) }
+        if isRefused(node, in: world) {
+            replica.disk = Disk(store: world.control.stores[node] + 1)
+            if world.setBack == node { world.forgetSetBack() }
+        }
         world.damaged = world.damaged.removing(node)
+        if scope.restoresImageOfSameLife {
+            replica.hasOnlyItsDisk = true
+            endConnections(of: node, in: &world)
+        }
         register(node, &replica.disk, in: &world)
         replica.log = replica.disk.log
         if !rules.contains(.truncateByMatch) { replica.log.truncate(to: replica.disk.commit) }
@@ -63,6 +71,10 @@ extension Model {
         if disk.store == world.control.stores[node] {
             // R5: the grant was given to the process that ended.
             if isOwner, rules.contains(.oneLifePerEpoch) { world.control.voidGrant() }
+            // R12: a disk that was set back has forgotten what it promised.
+            if scope.restoresImageOfSameLife, rules.contains(.membersNameStore) {
+                disk.epoch = max(disk.epoch, world.control.epoch)
+            }
         } else {
             world.control.stores[node] = disk.store
             if world.control.isr.contains(node) {
@@ -86,6 +98,7 @@ extension Model {
     func wipe(_ node: NodeIndex, in world: inout World) {
         world[node].disk = Disk(store: world.control.stores[node] + 1)
         world.damaged = world.damaged.removing(node)
+        if world.setBack == node { world.forgetSetBack() }
         world.used.wipes += 1
     }
 }

@@ -2,6 +2,7 @@
 extension Model {
     /// Takes up the grant of the control plane.
     func becomeOwner(_ node: NodeIndex, in world: inout World) {
+        if mustAsk(node, in: world) { askMembers(of: node, in: &world) }
         var replica = world[node]
         replica.follow()
         adopt(world.control.epoch, &replica)

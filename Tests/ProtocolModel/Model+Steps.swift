@@ -63,7 +63,8 @@ extension Model {
         guard world.control.owner == node, world.control.epoch >= world[node].epoch else {
             return false
         }
-        return world[node].role != .owner || world[node].epoch != world.control.epoch
+        guard world[node].role != .owner || world[node].epoch != world.control.epoch else { return false }
+        return !mustAsk(node, in: world) || mayBegin(node, in: world)
     }
 
     private func controlSteps(in world: World, _ steps: inout [Step]) {
@@ -98,11 +99,7 @@ extension Model {
         // noticed makes no difference.
         guard nodes.contains(where: { $0 != node && world.hasMember($0) }) else { return }
         if world.used.wipes < scope.wipes { steps.append(.wipe(node)) }
-        if world.imageOf == node,
-            scope.restoresImageOfSameLife || world.image.incarnation < world.control.incarnations[node]
-        {
-            steps.append(.restoreImage(node))
-        }
+        if mayRestore(node, in: world) { steps.append(.restoreImage(node)) }
         if world.used.lostTails < scope.lostTails, world[node].disk.log.count > 0 {
             steps.append(.loseTail(node))
         }

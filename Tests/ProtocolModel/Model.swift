@@ -56,7 +56,7 @@ public struct Model: Sendable {
             next.image = world[node].disk
             next.used.images += 1
         case .restoreImage(let node):
-            next[node].disk = world.image
+            restore(node, in: &next)
             next.imageOf = ControlPlane.nobody
             next.image = Disk()
         case .loseTail(let node):
@@ -67,6 +67,9 @@ public struct Model: Sendable {
         case .surviveJournalError(let node):
             next[node].log = world[node].disk.log
             next.used.journalErrors += 1
+        }
+        if next.setBack != ControlPlane.nobody, LogEnd(next[next.setBack].disk.log) >= next.lostEnd {
+            next.forgetSetBack()
         }
         return next
     }

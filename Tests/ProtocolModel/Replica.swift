@@ -29,8 +29,8 @@ struct Replica {
     var commit: UInt8 = 0
     /// Of an owner: the end of its log when it began its epoch.
     var epochStart: UInt8 = 0
-    /// So that no byte of the state is undefined.
-    private var filling: UInt8 = 0
+    /// Whether the process began with what its disk gave it; counts where R20 does.
+    var hasOnlyItsDisk = false
 
     var isUp: Bool { role != .down }
     var isFlushed: Bool { log == disk.log }

@@ -44,17 +44,20 @@ public struct Rules: OptionSet, Hashable, Sendable {
     /// R19: only the owner of the epoch, with its own log there, lets a member go.
     public static let ownerShrinks = Rules(number: 19)
 
+    /// R20: who has only its disk's word for its log begins when no other member has more.
+    public static let asksBeforeItBegins = Rules(number: 20)
+
     public static let all: Rules = [
         .commitNeedsEveryMember, .isrThroughControlPlane, .maximalISR, .promoteFromISR,
         .oneLifePerEpoch,
         .acknowledgeAfterSync, .truncateByMatch, .identitiesInChanges, .caughtUpPastEpochStart,
         .flushBeforeVouching, .grantsNameStore, .membersNameStore, .logEndIsNoProof,
         .stopOnJournalError,
-        .noGoingBack, .outputGate, .epochIsDurable, .ownerShrinks,
+        .noGoingBack, .outputGate, .epochIsDurable, .ownerShrinks, .asksBeforeItBegins,
     ]
 
     /// "R4", or "R4 R7" for several.
     public var names: String {
-        (1...19).filter { contains(Rules(number: $0)) }.map { "R\($0)" }.joined(separator: " ")
+        (1...20).filter { contains(Rules(number: $0)) }.map { "R\($0)" }.joined(separator: " ")
     }
 }

@@ -21,8 +21,9 @@ public struct Scope: Hashable, Sendable {
     public var wipes: UInt8 = 0
     /// Old images of a disk that are taken and put back.
     public var images: UInt8 = 0
-    /// Whether an image may be put back that the process which runs now, or ran last, wrote itself. No
-    /// incarnation can tell it from the disk that was lost: the limit of R15.
+    /// Whether an image may be put back that the process which ran last wrote itself. No incarnation can tell
+    /// it from the disk that was lost (R15), the other members can: R20 is in the model only where there are
+    /// such images, since everything else must hold without it.
     public var restoresImageOfSameLife = false
     /// Ends of logs that a disk forgets without an error.
     public var lostTails: UInt8 = 0

@@ -10,6 +10,10 @@ struct World {
     var conflict: UInt8 = 0
     /// Disks that lost the end of their log and were not started since.
     var damaged = NodeSet()
+    /// The node whose disk was set back in the same life, and where its log ended before, until it reaches as
+    /// far again.
+    var setBack: NodeIndex = ControlPlane.nobody
+    var lostEnd = LogEnd()
     var used = Used()
     /// An image of the disk of node `imageOf`.
     var imageOf: NodeIndex = ControlPlane.nobody
@@ -25,7 +29,6 @@ struct World {
         var images: UInt8 = 0
         var lostTails: UInt8 = 0
         var journalErrors: UInt8 = 0
-        private var filling: (UInt8, UInt8) = (0, 0)
     }
 
     subscript(node: NodeIndex) -> Replica {
@@ -49,13 +52,16 @@ struct World {
     func hasRegisteredStore(_ node: NodeIndex) -> Bool {
         let disk = self[node].disk
         return disk.store == control.stores[node] && disk.incarnation == control.incarnations[node]
-            && !damaged.contains(node)
+            && !damaged.contains(node) && setBack != node
     }
 
     /// Whether the node is in sync with a disk that is there.
     func hasMember(_ node: NodeIndex) -> Bool {
         control.isr.contains(node) && !control.replaced.contains(node) && hasRegisteredStore(node)
     }
+
+    /// The disk that was set back has everything again, or is gone.
+    mutating func forgetSetBack() { (setBack, lostEnd) = (ControlPlane.nobody, LogEnd()) }
 
     /// Equal worlds have equal fingerprints. That different ones have different fingerprints is as good as
     /// certain: with ten million states, two collide once in some 400,000 searches.

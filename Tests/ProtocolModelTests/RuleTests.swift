@@ -41,6 +41,10 @@ struct RuleCase: CustomTestStringConvertible, Sendable {
         RuleCase(.outputGate, depth: 1) { _ in },
         RuleCase(.epochIsDurable, depth: 12) { ($0.epochs, $0.crashes, $0.values) = (3, 1, 2) },
         RuleCase(.ownerShrinks, depth: 3) { ($0.epochs, $0.crashes, $0.wipes) = (2, 1, 1) },
+        RuleCase(.asksBeforeItBegins, depth: 14) {
+            ($0.epochs, $0.crashes, $0.values) = (2, 1, 2)
+            ($0.images, $0.restoresImageOfSameLife) = (1, true)
+        },
     ]
 }
 
@@ -102,16 +106,5 @@ struct RuleTests {
                 control plane: epoch 2, owner nobody, ISR {n0 n1}
                 acknowledged: [v1@1]
                 """)
-    }
-
-    /// An image that the last process wrote itself carries the incarnation that the control plane expects:
-    /// R15 sees older images only, and this test says so for as long as it is true.
-    @Test func anImageOfTheSameLifeIsNotSeen() throws {
-        let scope = Scope().with {
-            ($0.nodes, $0.epochs, $0.logLength, $0.values) = (2, 1, 1, 1)
-            ($0.images, $0.restoresImageOfSameLife) = (1, true)
-        }
-        let found = try #require(Model(scope: scope).search(statesMax: 1_000_000).counterexample)
-        #expect(found.steps.contains(.restoreImage(1)))
     }
 }

@@ -203,5 +203,5 @@ import Testing
 }
 
 extension ReplicaEffect {
-    fileprivate var ticket: UInt64? { if case .persist(let ticket, _) = self { ticket } else { nil } }
+    var ticket: UInt64? { if case .persist(let ticket, _) = self { ticket } else { nil } }
 }

@@ -1,3 +1,4 @@
+import ByteCoding
 import Identifiers
 import ReplicationCore
 import Testing
@@ -14,7 +15,7 @@ import Testing
             inSync: inSync.map { life($0).replica }, leaving: leaving.map { life($0).replica })
     }
 
-    /// A node with some partitions of which it is the follower, in epoch 1.
+    /// A node with some partitions of which it is the follower, in epoch 1, with all that is committed (R20).
     private static func follower(partitions: Int) -> NodeReplication {
         var node = NodeReplication(me: life(2))
         for number in 0..<partitions {
@@ -22,7 +23,20 @@ import Testing
                 Replica(
                     partition: PartitionID(number), me: life(2), log: LogTail(base: .origin, epochs: []),
                     promised: Epoch(rawValue: 1), committed: .zero))
+            let (bytes, hash) = JournalRecord(
+                kind: .epochStart, partition: PartitionID(number), epoch: Epoch(rawValue: 1),
+                position: LogPosition(rawValue: 1), time: 0, previousHash: 0, body: []
+            ).encoded()
+            let mark = LogMark(
+                position: LogPosition(rawValue: 1), epoch: Epoch(rawValue: 1), hash: hash)
+            let append = Append(
+                epoch: Epoch(rawValue: 1), probe: 0, previous: .origin, committed: mark.position,
+                records: [LogRecord(mark: mark, previousHash: 0, bytes: bytes)])
+            let known = configuration(epoch: 1, revision: 0, owner: 1, inSync: [1, 2])
+            node.handle(.configured(known), of: PartitionID(number), now: 0)
+            node.handle(.received(.append(append), from: life(1)), of: PartitionID(number), now: 0)
         }
+        _ = node.finishRound(now: 0)
         return node
     }
 

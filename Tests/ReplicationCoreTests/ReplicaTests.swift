@@ -35,7 +35,9 @@ import Testing
         Mutant(name: "R1", without: .allInSyncCommit), Mutant(name: "R2", without: .shrinkByControlPlane),
         Mutant(name: "R3", without: .maximalInSync), Mutant(name: "R4", promotesAnybody: true),
         Mutant(name: "R6", without: .acknowledgeSynced), Mutant(name: "R7", without: .truncateByMatch),
-        Mutant(name: "R8", checksRequests: false), Mutant(name: "R10", without: .flushBeforeVouching),
+        // An owner that asks first would hear of what is missing.
+        Mutant(name: "R8", without: .asksBeforeItBegins, checksRequests: false),
+        Mutant(name: "R10", without: .flushBeforeVouching),
         Mutant(name: "R11", without: .grantNamesStore), Mutant(name: "R17", without: .outputGate),
         Mutant(name: "R19", promotesAlone: true),
     ]

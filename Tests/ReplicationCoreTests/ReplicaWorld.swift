@@ -252,6 +252,15 @@ struct ReplicaWorld {
             note(
                 "\(process.life) asks for \(request.change) at \(request.epoch.rawValue).\(request.revision)")
             if requests.count < 4 { requests.append(request) }
+        case .handOver(let life, let revision):
+            guard config.revision == revision, registered[Self.index(life.node)] == life,
+                config.inSync.contains(life.replica)
+            else { return }
+            note("\(process.life) hands over to \(life), whose log reaches further")
+            decide { map in
+                map.epoch = Epoch(rawValue: map.epoch.rawValue + 1)
+                map.owner = life
+            }
         case .readLog(let replica, let position, _):
             perform(.logRead(for: replica, after: position, records: read(index, after: position)), at: index)
         case .sendSnapshot(let replica): snapshot(from: index, to: replica)
@@ -389,6 +398,7 @@ struct WorldSettings {
         replication.shrinkAfterMicros = 60_000
         replication.resendAfterMicros = 30_000
         replication.announceAfterMicros = 5_000
+        replication.askPatienceMicros = 300_000
         replication.tailBytesMax = 40
         replication.windowBytesMax = 64
         replication.appendBytesMax = 24

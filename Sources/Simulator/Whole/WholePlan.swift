@@ -54,6 +54,7 @@ extension SimulationSettings {
         if plan.hasFiles {
             // Disks that go back in time, and snapshots, are in the other plans.
             (settings.faults.image, settings.faults.rollback, settings.faults.trim) = (0, 0, 0)
+            settings.faults.setBack = 0
         }
         settings.whole = plan
         return settings
