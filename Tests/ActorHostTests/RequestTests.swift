@@ -90,6 +90,29 @@ struct RequestTests {
             ])
     }
 
+    @Test("A13: what a session was told of a full queue stays true when there is room; a key asks anew")
+    func fullQueueStaysFull() async throws {
+        let seen = try await withoutCrashes { workflow, _ in
+            try await workflow.loop("asks") { loop in
+                _ = try await loop.next("take", from: \.asks)
+                _ = try await loop.next("room", from: \.jobs)
+            }
+        } _: { node in
+            let send = ActorRequest.Operation.send(queue: "jobs", body: Payload(#""x""#))
+            for _ in 0..<5 { _ = try await node.refusal("lab", "a", send) }
+            let told = RequestIdentity.session(SessionID(high: 5, low: 6), sequence: 1, acknowledged: 0)
+            var seen = [try await node.refusal("lab", "a", send, as: told)]
+            seen.append(try await node.refusal("lab", "a", send, as: .key("k")))
+            try await node.send("lab", "a", "asks", #""room""#)
+            try await node.until("room") { try await node.describe("lab", "a").status != "running" }
+            node.crash()
+            seen.append(try await node.refusal("lab", "a", send, as: told))
+            seen.append(try await node.refusal("lab", "a", send, as: .key("k")))
+            return seen
+        }
+        #expect(seen == ["queue.full", "queue.full", "queue.full", nil])
+    }
+
     @Test("A13: below what the session has acknowledged, a request is refused, never executed again")
     func expired() async throws {
         let seen = try await withoutCrashes(Self.idle) { node in

@@ -18,7 +18,7 @@ import Testing
         Case(rule: "R7", seeds: 250), Case(rule: "R8", seeds: 500), Case(rule: "R10", seeds: 150),
         Case(rule: "R11", seeds: 150), Case(rule: "R12", seeds: 150), Case(rule: "R15", seeds: 900),
         Case(rule: "R16", seeds: 60), Case(rule: "R17", seeds: 20), Case(rule: "R18", seeds: 700),
-        Case(rule: "R19", seeds: 600),
+        Case(rule: "R19", seeds: 600), Case(rule: "R20", seeds: 120),
         Case(rule: "raft-answers-before-write", seeds: 400), Case(rule: "raft-votes-twice", seeds: 500),
         Case(rule: "raft-votes-for-shorter-logs", seeds: 50), Case(rule: "raft-ignores-stores", seeds: 600),
         Case(rule: "raft-commits-unproven", seeds: 150),

@@ -176,7 +176,7 @@ extension LiveActor {
             delay: .milliseconds(Int64(clamping: options.delayMillis)), options: options)
         let identity = request.request.identityInActor
         guard let message = enqueue(outgoing, requester: waits ? identity?.encoded : nil) else {
-            return request.reply(.failure(.queueFull(queue, capacity: declaration.rules.capacity)))
+            return refuseFull(.queueFull(queue, capacity: declaration.rules.capacity), request)
         }
         let accepted = ActorReply.accepted(message.number)
         let memory =
@@ -187,6 +187,17 @@ extension LiveActor {
             } ?? []
         store(message, memory) { if !waits { request.reply(.success(accepted)) } }
         if waits { wait(for: message.number, timeout, request) }
+    }
+
+    /// A session repeats a request under its sequence only until it has an answer, so what it was told stays
+    /// true for copies that come later (A13). Whoever repeats a key asks whether there is room by now.
+    private func refuseFull(_ error: ActorError, _ request: ShardRequest) {
+        guard let identity = request.request.identity, case .session = request.request.identityInActor else {
+            return request.reply(.failure(error))
+        }
+        record(remember(identity, .reply(ReplyRecord.encode(.failure(error))))) {
+            request.reply(.failure(error))
+        }
     }
 
     /// Nobody will complete a message any more; told when it is durable that it is so (A12).
