@@ -223,6 +223,26 @@ final class ClusterFixture: LoadTarget {
         try await order(client, other, "/cluster/down", #"{"node": \#(members[index].node)}"#)
     }
 
+    /// Waits until the cluster has found out that a node is gone.
+    func waitUntilDown(
+        _ client: HTTPClient, _ index: Int, within limit: Duration = .seconds(60)
+    ) async throws {
+        let deadline = ContinuousClock.now + limit
+        while ContinuousClock.now < deadline {
+            let members = all
+            if let other = members.first(where: { $0.index != index && $0.process != nil }),
+                let answer = try? await client.send(.GET, "/cluster/nodes", port: other.port),
+                let nodes = answer.json["nodes"] as? [[String: Any]],
+                let node = nodes.first(where: { $0["node"] as? Int == members[index].node }),
+                node["state"] as? String == "down"
+            {
+                return
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw DeadlineExceeded(what: "node \(index) being found down", limit: limit)
+    }
+
     func settle(
         _ client: HTTPClient, _ method: HTTPMethod, _ path: String, _ body: String, key: String?
     ) async throws -> Answer {
