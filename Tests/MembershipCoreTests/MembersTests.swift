@@ -30,10 +30,15 @@ struct MembersTests {
         #expect(bench.effects.contains(.loneliness(true)))
         // What it found out before is on its way already.
         let later = (2...8 as ClosedRange<UInt64>).filter { bench.state($0) == .alive }
+        // What others say it passes on, and does not confirm.
+        let other = try #require(later.first)
+        bench.hear(other == 8 ? 7 : 8, .gossip, [Bench.suspect(other, by: 99)])
         let sent = Bench.sent(bench.tick(for: .seconds(120))).filter { $0.body != .pull }
-        #expect(!later.isEmpty && later.allSatisfy { bench.state($0) == .unreachable })
+        #expect(later.count > 1 && later.allSatisfy { bench.state($0) == .unreachable })
         for (_, receiver, rumours) in sent {
-            #expect(!rumours.contains { $0.node != receiver && later.contains($0.node.rawValue) })
+            for rumour in rumours where rumour.node != receiver && later.contains(rumour.node.rawValue) {
+                #expect(rumour == Bench.suspect(other, by: 99))
+            }
         }
         // Pings of others are no answers: perhaps they do not hear this node.
         bench.hear(2, .ping(1), swim: 8)

@@ -80,6 +80,8 @@ struct RumourTests {
         }
         let asked = Bench.sent(bench.tick(for: .milliseconds(100)))
         #expect(asked.contains { $0.to == Bench.node(2) } && bench.state(2) == .suspect)
+        bench.tick(for: .milliseconds(900))
+        #expect(bench.state(2) == .suspect)
         bench.hear(2, .gossip, swim: 1)
         bench.tick(for: .seconds(5))
         #expect(bench.state(2) == .alive)

@@ -21,7 +21,7 @@ public struct GossipReport: Hashable, Sendable {
     /// Messages that could not be read.
     public internal(set) var damaged = 0
     /// Of a one-way cut: whether the node that is cut off knows it, how many others think so of themselves,
-    /// and whether all take all for alive a minute after it.
+    /// and whether all take all for alive one or two minutes after it.
     public internal(set) var isCutOffLonely = false
     public internal(set) var othersLonely = 0
     public internal(set) var isHealed = false

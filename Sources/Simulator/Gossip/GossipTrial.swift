@@ -134,7 +134,8 @@ public struct GossipTrial: Hashable, Sendable {
         report.isCutOffLonely = cluster.lonelyNow.contains(0)
         report.othersLonely = cluster.lonelyNow.subtracting([0]).count
         (cluster.mute, cluster.deaf) = ([], [])
-        cluster.run(for: .seconds(60))
+        // A suspect is asked at the latest before its time to object is over, which is longer in large ones.
+        cluster.run(for: .seconds(nodes > 500 ? 120 : 60))
         report.isHealed = cluster.processes.indices.allSatisfy { index in
             cluster.processes[index].swim?.members.values.allSatisfy { $0.state == .alive } == true
         }
