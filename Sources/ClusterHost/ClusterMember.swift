@@ -168,8 +168,7 @@ public final class ClusterMember: Sendable {
             )
             let replicas = ReplicaLoop(
                 store, control: control, settings: configuration.replication(for: identity.ring),
-                rules: configuration.rules,
-                logger: logger, onFailure: { failure.tell($0) })
+                rules: configuration.rules, logger: logger, onFailure: { failure.tell($0) })
             let driver = ReplicationDriver(replicas)
             let carrier = MeshCarrier(
                 transport, maps: control.maps, me: identity.node, seed: generator.next(upperBound: 1 << 32),
@@ -180,12 +179,11 @@ public final class ClusterMember: Sendable {
                 transport, host: host.actors, seed: generator.next(upperBound: 1 << 32), logger: logger)
             let service = ClusterService(
                 host: host.actors, me: identity.node, ring: identity.ring, maps: control.maps,
-                exchange: exchange, limits: configuration.service,
-                logger: logger)
+                exchange: exchange, limits: configuration.service, logger: logger)
             host.setRouter(service)
             let gossip = GossipDriver(
                 transport, settings: configuration.gossip, seed: generator.next(), logger: logger)
-            await control.listen(to: gossip)
+            await control.connect(to: gossip)
             switchboard.connect(control, replicas, service, carrier, gossip)
             await transport.schedule(after: ClusterService.tick, every: ClusterService.tick) { _ in
                 switchboard.ticked()
@@ -194,8 +192,7 @@ public final class ClusterMember: Sendable {
             await control.start()
             return ClusterMember(
                 control: control, service: service, meshAddress: address, replicas: replicas, store: driver,
-                host: host,
-                carrier: carrier, gossip: gossip, switchboard: switchboard,
+                host: host, carrier: carrier, gossip: gossip, switchboard: switchboard,
                 stopTimeout: configuration.stopTimeout)
         } catch {
             await transport.close()

@@ -1,5 +1,6 @@
 import ControlCore
 import Identifiers
+import Logging
 import MembershipCore
 import PlacementCore
 
@@ -8,12 +9,26 @@ extension ControlDriver {
     /// A node without a connection is complained of after so many ticks: a restart of a link takes less.
     static let lostTicks: UInt64 = 10
 
+    /// How the disk and the loop of this process get on.
+    func note(_ meter: HealthMeter) {
+        if client.standsStill != meter.standsStill {
+            setup.logger.log(
+                level: meter.standsStill ? .critical : .notice,
+                meter.standsStill
+                    ? "the disk has not answered for \(HealthMeter.standstill): this node falls silent"
+                    : "the disk answers again")
+        }
+        client.standsStill = meter.standsStill
+        client.condition.health = meter.health
+        gossip?.assumeIsolated { $0.health = meter.health }
+    }
+
     func observe() {
         ticks += 1
         client.silences = server.silences
         client.complaints = []
         guard let map = client.map else { return }
-        let opinions = opinions()
+        let opinions = gossip?.assumeIsolated { $0.opinions() } ?? [:]
         var lost: [NodeID: UInt64] = [:]
         for node in map.nodes where node.isUp && node.id != me {
             var isLost = false

@@ -5,7 +5,6 @@ import ConsensusStore
 import ControlCore
 import Identifiers
 import Logging
-import MembershipCore
 import MeshProtocol
 import MeshTransport
 import PlacementCore
@@ -65,8 +64,7 @@ public actor ControlDriver: ControlPlane {
     /// Peers that could not be sent something since the last tick.
     private var unreachable: Set<ControlPeer> = []
     var addresses: [NodeID: String] = [:]
-    /// What the gossip says of the others; called on the loop.
-    var opinions: () -> [NodeID: Opinion] = { [:] }
+    weak var gossip: GossipDriver?
     /// Nodes that can be reached now, and since which tick others cannot.
     var links: Set<NodeID> = []
     var lost: [NodeID: UInt64] = [:]
@@ -101,10 +99,8 @@ public actor ControlDriver: ControlPlane {
 
     public func currentMap() -> ClusterMap? { client.map }
 
-    /// Lets what the gossip suspects count in this node's heartbeats.
-    func listen(to gossip: GossipDriver) {
-        opinions = { [weak gossip] in gossip?.assumeIsolated { $0.opinions() } ?? [:] }
-    }
+    /// Lets what the gossip suspects count in this node's heartbeats, and tells it how this node is.
+    func connect(to gossip: GossipDriver) { self.gossip = gossip }
 
     var me: NodeID { setup.replica.node }
     var time: Timestamp { clock.reading().wall }

@@ -1,4 +1,5 @@
 import ActorHost
+import ControlCore
 import Identifiers
 import Logging
 import MeshProtocol
@@ -12,6 +13,9 @@ import TimeAndChance
 /// Drives the replicas of this node on the event loop of the mesh: feeds `NodeReplication` with what happens
 /// and carries out its rounds, in the order that the simulator shows (`Simulation+Hosting.swift`).
 actor ReplicaLoop {
+    /// Batches on their way to the disk of which the times are kept; between those of more, they are guessed.
+    private static let unsyncedMax = 1_024
+
     /// As for the control plane; also how often what was lost on the way is looked for.
     static let tick = Duration.milliseconds(50)
 
@@ -44,6 +48,11 @@ actor ReplicaLoop {
     /// What the host is to hear after the round.
     private var events: [PartitionEvent] = []
     private var isRoundPosted = false
+    /// Batches on their way to the disk, and since when.
+    private var unsynced: [(batch: UInt64, since: Duration)] = []
+    private var tickedAt: Duration?
+    /// How the disk and the loop get on.
+    private(set) var health = HealthMeter()
     private var timer: MeshTimer?
     private let settings: ReplicationSettings
     /// For tests: the rules that the replicas keep.
@@ -161,9 +170,24 @@ actor ReplicaLoop {
     }
 
     private func ticked() {
+        let time = EventLoop.now
+        health.tick(
+            late: tickedAt.map { time - $0 - Self.tick } ?? .zero,
+            waiting: unsynced.first.map { time - $0.since })
+        tickedAt = time
+        let health = health
+        control.assumeIsolated { $0.note(health) }
         replication?.handleAll(.tick, now: now)
         snapshots.assumeIsolated { $0.ticked() }
         finishRound()
+    }
+
+    private func synced(_ batch: UInt64) {
+        let time = EventLoop.now
+        guard let last = unsynced.lastIndex(where: { $0.batch <= batch }) else { return }
+        // They went to the disk together; the first has waited longest.
+        health.synced(after: time - unsynced[0].since)
+        unsynced.removeSubrange(...last)
     }
 
     private func takeInbox() {
@@ -172,6 +196,7 @@ actor ReplicaLoop {
             for read in content.reads { read.reply(false) }
             return
         }
+        if content.persisted > 0 { synced(content.persisted) }
         if content.persisted > 0 { replication?.persisted(batch: content.persisted, now: now) }
         append(content.records)
         for (partition, event) in content.logs { replication?.handle(event, of: partition, now: now) }
@@ -252,6 +277,7 @@ actor ReplicaLoop {
             times[index] = max(times[index], last.time)
         }
         store.append(round.writes, batch: round.batch)
+        if unsynced.count < Self.unsyncedMax { unsynced.append((round.batch, EventLoop.now)) }
     }
 
     private func perform(_ effect: ReplicaEffect, of partition: PartitionID) {

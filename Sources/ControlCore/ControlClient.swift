@@ -73,6 +73,8 @@ public struct ControlClient: Sendable {
     public var condition = Heartbeat.Condition() {
         didSet { if condition.isLeaving, !oldValue.isLeaving { ticks = 0 } }
     }
+    /// Whether the process gets nothing done: it does not say that it lives then (D35).
+    public var standsStill = false
     /// What the node sees of others, for its heartbeats.
     public var complaints: [Heartbeat.Complaint] = []
     /// What the node's part of the consensus group waits for, for its heartbeats.
@@ -154,7 +156,8 @@ public struct ControlClient: Sendable {
         guard case .up(let life) = phase, let map = follower.map else { return }
         defer { ticks += 1 }
         let isLarge = map.nodes.count > Self.manyNodes
-        guard ticks.isMultiple(of: isLarge ? Self.heartbeatTicksOfMany : Self.heartbeatTicks) else { return }
+        let interval = isLarge ? Self.heartbeatTicksOfMany : Self.heartbeatTicks
+        guard !standsStill, ticks.isMultiple(of: interval) else { return }
         let heartbeat = Heartbeat(
             life: life, condition: condition, complaints: complaints.sorted { $0.node < $1.node },
             silences: silences)

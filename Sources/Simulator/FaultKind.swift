@@ -1,6 +1,7 @@
 /// What can go wrong.
 enum FaultKind: String, CaseIterable {
     case crash, wipe, image, rollback, pause, cut, reset, slowDisk, falseAlarm, election, trim, setBack
+    case leave, drain
 
     func meanMicros(_ rates: FaultRates) -> UInt64 {
         switch self {
@@ -16,6 +17,8 @@ enum FaultKind: String, CaseIterable {
         case .election: rates.election
         case .trim: rates.trim
         case .setBack: rates.setBack
+        case .leave: rates.leave
+        case .drain: rates.drain
         }
     }
 }

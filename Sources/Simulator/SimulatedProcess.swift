@@ -25,6 +25,8 @@ final class SimulatedProcess {
     var nextToken: UInt64 = 1
     /// Machines that it does not reach, and for how many ticks.
     var outOfReach: [Int: UInt64] = [:]
+    /// It is about to end in good order, then at the latest.
+    var leavesAt: UInt64?
     /// Stands still until then.
     var pausedUntil: UInt64 = 0
     var configured: [PartitionID: PartitionConfiguration] = [:]

@@ -40,6 +40,12 @@ extension Simulation {
         case .trim: trim(index)
         case .setBack:
             guard setBack(machine) else { return false }
+        case .leave:
+            guard let process = machine.process, process.leavesAt == nil else { return false }
+            process.leavesAt = now + chance(100_000...4_000_000)
+            process.client.condition.isLeaving = true
+        case .drain:
+            guard drain(index) else { return false }
         }
         count(kind)
         note("fault: \(kind.rawValue) m\(index)")

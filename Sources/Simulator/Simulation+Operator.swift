@@ -97,6 +97,31 @@ extension Simulation {
         return true
     }
 
+    /// A node is to be emptied, or not any more.
+    func drain(_ index: Int) -> Bool {
+        guard let leader = machines.first(where: { $0.process?.server.isLeader == true }),
+            let process = leader.process, let map = process.server.state.map, let node = map[Self.node(index)]
+        else { return false }
+        let others = map.nodes.count { $0.id != node.id && !$0.isDraining }
+        guard node.isDraining || others >= settings.copies else { return false }
+        propose([.drain(node.id, node.incarnation, !node.isDraining)], leader.index, process)
+        return true
+    }
+
+    /// A process that ends in good order gives what it owns away first, has itself declared down, and ends
+    /// then, or when that takes too long.
+    func leave(_ index: Int, _ process: SimulatedProcess) {
+        guard let deadline = process.leavesAt else { return }
+        guard now < deadline else {
+            stop(index, "it ends, with or without an heir")
+            return events.plan(.start(machine: index), at: now + chance(1_000...1_000_000))
+        }
+        guard let life = process.client.life, let map = process.client.map,
+            !map.partitions.contains(where: { $0.owner == life }), !process.client.isProposing
+        else { return }
+        propose([.nodeDown(life.node, life.incarnation, .reported)], index, process)
+    }
+
     /// A disk that the cluster refuses is replaced by an empty one.
     private func replaceRefused() {
         for machine in machines where machine.refusal != nil && machine.process == nil {

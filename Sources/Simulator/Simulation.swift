@@ -189,6 +189,7 @@ public final class Simulation {
             observe(machine, process)
             take(process.client.handle(.tick), at: machine)
             take(process.server.handle(.tick, time: time), at: machine)
+            leave(machine, process)
             retryAsks(machine, process)
             control(machine, process)
             process.replication?.handleAll(.tick, now: now)

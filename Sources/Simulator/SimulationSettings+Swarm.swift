@@ -46,6 +46,8 @@ extension SimulationSettings {
         settings.extremes.stableTicks = pick(1, 10, 40)
         settings.extremes.reportsLogs = happens(50)
         settings.faults.setBack = happens(40) ? settings.faults.setBack * pick(30, 100, 300) / 100 : 0
+        settings.faults.leave = happens(50) ? settings.faults.leave * pick(50, 100, 300) / 100 : 0
+        settings.faults.drain = happens(40) ? settings.faults.drain * pick(50, 100, 300) / 100 : 0
         settings.extremes.unreachableTicks = pick(12, 40)
         settings.extremes.silentTicks = pick(15, 60, 120)
         settings.extremes.breakerPercent = pick(20, 50, 100)

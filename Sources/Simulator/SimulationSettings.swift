@@ -44,6 +44,8 @@ public struct FaultRates: Hashable, Sendable {
     public var election: UInt64 = 4_000_000
     public var trim: UInt64 = 1_000_000
     public var setBack: UInt64 = 1_500_000
+    public var leave: UInt64 = 4_000_000
+    public var drain: UInt64 = 5_000_000
 
     public init() {}
 }

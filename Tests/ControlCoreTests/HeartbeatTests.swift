@@ -75,6 +75,23 @@ import Testing
         #expect(evidence.isEmpty)
     }
 
+    @Test("D34 D35: who is sick for ten seconds, or leaves, should own nothing; who stands still is silent")
+    mutating func condition() {
+        let (sick, leaving) = ((leader + 1) % 3, (leader + 2) % 3)
+        clients[sick].condition = .init(health: 6)
+        run(ticks: 190)
+        #expect(electorate.servers[leader].unfit.isEmpty)
+        clients[leaving].condition.isLeaving = true
+        run(ticks: 20)
+        #expect(electorate.servers[leader].unfit == [Electorate.node(sick), Electorate.node(leaving)])
+        clients[sick].condition.health = 5
+        run(ticks: 10)
+        #expect(electorate.servers[leader].unfit == [Electorate.node(leaving)])
+        clients[sick].standsStill = true
+        run(ticks: 30)
+        #expect(evidence.keys.map { $0 } == [Electorate.node(sick)])
+    }
+
     @Test mutating func nobodySpeaksForAnother() throws {
         let (victim, liar) = ((leader + 1) % 3, (leader + 2) % 3)
         run(ticks: 40, silent: [victim])

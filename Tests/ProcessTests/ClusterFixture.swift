@@ -98,22 +98,22 @@ final class ClusterFixture: LoadTarget {
 
     /// Starts a node, and waits until the cluster has its next incarnation.
     func startAgain(_ index: Int, within limit: Duration = .seconds(60)) async throws {
-        let before = try await incarnation(index) ?? .max
+        let before = try await incarnation(index)?.number ?? .max
         try await start(index)
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {
-            if let now = try await incarnation(index), now > before { return }
+            if let now = try await incarnation(index), now.isUp, now.number > before { return }
             try await Task.sleep(for: .milliseconds(20))
         }
         throw DeadlineExceeded(what: "the next incarnation of node \(index)", limit: limit)
     }
 
-    /// As the first node knows it; nil while it is not confirmed.
-    private func incarnation(_ index: Int) async throws -> Int? {
+    /// As the first node knows it, and whether it is confirmed and not over.
+    private func incarnation(_ index: Int) async throws -> (number: Int, isUp: Bool)? {
         let answer = try await HTTPClient().send(.GET, "/cluster/nodes", port: all[0].port)
         let nodes = answer.json["nodes"] as? [[String: Any]] ?? []
         let node = nodes.first { $0["node"] as? Int == all[index].node }
-        return node?["state"] as? String == "up" ? node?["incarnation"] as? Int : nil
+        return (node?["incarnation"] as? Int).map { ($0, node?["state"] as? String == "up") }
     }
 
     /// Starts a process at a node's addresses, and waits for nothing.
