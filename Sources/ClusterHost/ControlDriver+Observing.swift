@@ -25,6 +25,8 @@ extension ControlDriver {
 
     func observe() {
         ticks += 1
+        // Looked at as often as it is told.
+        guard ticks.isMultiple(of: ControlClient.heartbeatTicks) || client.condition.isLeaving else { return }
         client.silences = server.silences
         client.complaints = []
         guard let map = client.map else { return }

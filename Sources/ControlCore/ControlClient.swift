@@ -54,7 +54,7 @@ public struct ControlClient: Sendable {
     static let answerTicks = 30
     static let mapTicks = 60
     /// Between two heartbeats; more of them in clusters so large that voters would drown in them.
-    static let heartbeatTicks: UInt64 = 5
+    public static let heartbeatTicks: UInt64 = 5
     static let heartbeatTicksOfMany: UInt64 = 20
     static let manyNodes = 64
     /// Requests that wait for their turn, at the most.

@@ -61,6 +61,8 @@ public struct Controller: Sendable {
     private var pendingTargets: (version: MapVersion, until: UInt64)?
     private var nextPlanAt: UInt64 = 0
     private var knownUnfit: Set<NodeID> = []
+    /// For which map and hints there was nothing to plan.
+    private var idle: (version: MapVersion, hints: Planner.Hints)?
     var pendingRecord: (revision: Revision, until: UInt64)?
     var pendingChange: (group: Group, until: UInt64)?
     /// Who was declared down and has not come back: when, and until when it is not proposed again.
@@ -150,7 +152,10 @@ public struct Controller: Sendable {
         nextPlanAt = now + settings.planTicks
         var hints = hints(map)
         hints.withoutOwnership.formUnion(unfit)
+        // Where nothing has changed since there was nothing to do, there is nothing to do.
+        if let idle, idle == (map.version, hints) { return nil }
         let plan = planner.plan(map, hints: hints)
+        idle = plan.isEmpty ? (map.version, hints) : nil
         var commands: [Command] = []
         let waits = pendingTargets.map { $0.version == map.version && now < $0.until } ?? false
         if !plan.assignments.isEmpty, !waits {

@@ -7,6 +7,9 @@ import Testing
 @Suite("Clusters without one of their rules") struct RuleTests {
     struct Case: CustomTestStringConvertible, Sendable {
         var rule: String
+        /// Where it is some way to the first violation, the search begins near it. A change of what is
+        /// simulated moves that, which costs time and not the verdict.
+        var from: UInt64 = 0
         /// Several times as many as it takes.
         var seeds: UInt64
         var testDescription: String { rule }
@@ -15,23 +18,27 @@ import Testing
     static let cases = [
         Case(rule: "R1", seeds: 20), Case(rule: "R2", seeds: 150), Case(rule: "R3", seeds: 60),
         Case(rule: "R4", seeds: 60), Case(rule: "R5", seeds: 20), Case(rule: "R6", seeds: 20),
-        Case(rule: "R7", seeds: 250), Case(rule: "R8", seeds: 500), Case(rule: "R10", seeds: 150),
-        Case(rule: "R11", seeds: 150), Case(rule: "R12", seeds: 150), Case(rule: "R15", seeds: 900),
-        Case(rule: "R16", seeds: 60), Case(rule: "R17", seeds: 20), Case(rule: "R18", seeds: 700),
-        Case(rule: "R19", seeds: 600), Case(rule: "R20", seeds: 120),
-        Case(rule: "raft-answers-before-write", seeds: 400), Case(rule: "raft-votes-twice", seeds: 500),
+        Case(rule: "R7", seeds: 250), Case(rule: "R8", from: 85, seeds: 500),
+        Case(rule: "R10", from: 30, seeds: 150), Case(rule: "R11", seeds: 150),
+        Case(rule: "R12", seeds: 150), Case(rule: "R15", from: 135, seeds: 900),
+        Case(rule: "R16", seeds: 60), Case(rule: "R17", seeds: 20),
+        Case(rule: "R18", from: 60, seeds: 700), Case(rule: "R19", from: 135, seeds: 600),
+        Case(rule: "R20", seeds: 120),
+        Case(rule: "raft-answers-before-write", seeds: 400),
+        Case(rule: "raft-votes-twice", from: 40, seeds: 500),
         Case(rule: "raft-votes-for-shorter-logs", seeds: 50), Case(rule: "raft-ignores-stores", seeds: 600),
         Case(rule: "raft-commits-unproven", seeds: 150),
     ]
 
     @Test(arguments: cases) func isCaught(example: Case) async {
         #expect(SimulationSettings.ruleNames.contains(example.rule))
-        let found = await Budget.firstFailure(0..<example.seeds) { seed in
+        let found = await Budget.firstFailure(example.from..<example.from + example.seeds) { seed in
             var settings = SimulationSettings.swarm(seed: seed)
             settings.leaveOut(rule: example.rule)
             return settings
         }
         if let found { return print("without \(example.rule), seed \(found.seed): \(found.violation)") }
-        Issue.record("nobody notices in \(example.seeds) seeds that \(example.rule) is missing")
+        let seeds = "\(example.seeds) seeds from \(example.from)"
+        Issue.record("nobody notices in \(seeds) that \(example.rule) is missing")
     }
 }
