@@ -240,6 +240,10 @@ extension ApusConnection: SocketOwner {
                 if case .welcome = frame {
                     for again in state.core.welcomed(now: now) { wakes = send(again, &state) || wakes }
                     state.tellObservers()
+                } else if case .error(let id, let error) = frame, error.code != ActorError.stopping.code,
+                    state.core.postpone(id, error)
+                {
+                    askAgain(id)
                 } else if let call = Self.effect(of: frame, &state.core) {
                     calls.append(call)
                 }
@@ -247,6 +251,18 @@ extension ApusConnection: SocketOwner {
         }
         if wakes { flush() }
         for call in calls { call() }
+    }
+
+    /// Repeats a request in a moment: its actor is on its way to another node, or this node into its cluster.
+    private func askAgain(_ id: UInt64) {
+        loop.scheduleTask(in: TimeAmount(configuration.repeatPause)) { [weak self] in
+            guard let self else { return }
+            let wakes = state.withLock { state in
+                guard let frame = state.core.again(id, now: now) else { return false }
+                return send(frame, &state)
+            }
+            if wakes { flush() }
+        }
     }
 
     /// What a frame means to whoever waits for it, to be called outside of the lock.
