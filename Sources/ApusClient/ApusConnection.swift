@@ -240,9 +240,7 @@ extension ApusConnection: SocketOwner {
                 if case .welcome = frame {
                     for again in state.core.welcomed(now: now) { wakes = send(again, &state) || wakes }
                     state.tellObservers()
-                } else if case .error(let id, let error) = frame, error.code != ActorError.stopping.code,
-                    state.core.postpone(id, error)
-                {
+                } else if case .error(let id, let error) = frame, state.core.postpone(id, error) {
                     askAgain(id)
                 } else if let call = Self.effect(of: frame, &state.core) {
                     calls.append(call)
@@ -272,7 +270,7 @@ extension ApusConnection: SocketOwner {
             guard let pending = core.finish(id) else { return nil }
             return { pending.reply(.success(reply)) }
         case .error(let id, let error):
-            // A node that is going away has not executed it: another connection will.
+            // Subscriptions are renewed at the next connection.
             if error.group == "node", error.code == "stopping" { return nil }
             if let pending = core.finish(id) { return { pending.reply(.failure(.actor(error))) } }
             guard let subscription = core.subscriptionFailed(id) else { return nil }

@@ -82,7 +82,8 @@ struct ConnectionCore {
         guard let request = pending[id], error.group == "node" else { return false }
         let isOutcome =
             switch error.code {
-            case "starting", "not_owner", "moved": false
+            // Also one that is stopping: it may be another node than this one, to which a request went on.
+            case "starting", "stopping", "not_owner", "moved": false
             // Nothing was done this time; the attempt before may have done everything.
             default: !request.isRepeated
             }

@@ -52,7 +52,7 @@ import Testing
         core.connecting()
         _ = core.welcomed(now: .zero)
         let (id, first) = core.begin(counter("a"), .destroy, deadline: nil, now: .zero) { _ in }
-        for error in [ActorError.startingInCluster, .notOwner, .moved] {
+        for error in [ActorError.startingInCluster, .stopping, .notOwner, .moved] {
             let unasked = core.again(id, now: .zero)
             let isPostponed = core.postpone(id, error)
             let again = core.again(id, now: .zero)
