@@ -51,7 +51,7 @@ image: ## Build the container image apus:local (without a registry, run deploy/b
 
 cluster-up: image ## Start a cluster in containers: three nodes, or LAYOUT=zones with five in three zones
 	$(COMPOSE) -p apus -f $(COMPOSE_FILE) up -d
-	@deploy/wait-for-cluster apus $(COMPOSE_FILE)
+	@deploy/wait-for-cluster $(COMPOSE_FILE)
 
 cluster-down: ## Stop it. The volumes stay; VOLUMES=delete deletes them as well
 	$(COMPOSE) -p apus -f $(COMPOSE_FILE) down $(if $(filter delete,$(VOLUMES)),-v)

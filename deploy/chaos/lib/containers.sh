@@ -11,28 +11,24 @@ node_url() { echo "http://$1:7420"; }
 compose() {
     local program=(docker-compose)
     docker compose version > /dev/null 2>&1 && program=(docker compose)
-    CHAOS_DIR=$CHAOS_DIR APUS_PORTS=2342 APUS_OUTSIDE_PORT=23500 "${program[@]}" -p "$CHAOS_NAME" \
+    CHAOS_DIR=$CHAOS_DIR APUS_NAME=$CHAOS_NAME APUS_PORTS=2342 APUS_OUTSIDE_PORT=23500 \
+        "${program[@]}" -p "$CHAOS_NAME" \
         -f "$deploy_folder/docker-compose.yml" -f "$deploy_folder/docker-compose.chaos.yml" "$@"
 }
 
-node_container() { # NODE
-    docker ps -aq --filter "label=com.docker.compose.project=$CHAOS_NAME" \
-        --filter "label=com.docker.compose.service=$1" | head -n 1
-}
-
-node_inspect() { docker inspect -f "$2" "$(node_container "$1")"; } # NODE FORMAT
+node_inspect() { docker inspect -f "$2" "$CHAOS_NAME-$1"; } # NODE FORMAT
 node_address() { node_inspect "$1" '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'; }
 node_iptables() { nsenter -t "$(node_inspect "$1" '{{.State.Pid}}')" -n iptables "${@:2}"; }
 node_is_running() { [[ $(node_inspect "$1" '{{.State.Running}}') == true ]]; }
 
 in_client() { docker exec -i "$CHAOS_NAME-client" "$@"; }
 
-node_start() { docker start "$(node_container "$1")" > /dev/null; }
+node_start() { docker start "$CHAOS_NAME-$1" > /dev/null; }
 # Docker does not start again what somebody killed or stopped; what ends by itself it does.
-node_kill() { docker kill "$(node_container "$1")" > /dev/null 2>&1 || true; }
-node_stop() { docker stop -t 30 "$(node_container "$1")" > /dev/null; }
-node_pause() { docker pause "$(node_container "$1")" > /dev/null; }
-node_resume() { docker unpause "$(node_container "$1")" > /dev/null 2>&1 || true; }
+node_kill() { docker kill "$CHAOS_NAME-$1" > /dev/null 2>&1 || true; }
+node_stop() { docker stop -t 30 "$CHAOS_NAME-$1" > /dev/null; }
+node_pause() { docker pause "$CHAOS_NAME-$1" > /dev/null; }
+node_resume() { docker unpause "$CHAOS_NAME-$1" > /dev/null 2>&1 || true; }
 node_wipe() { find "$(node_disk "$1")/data" -mindepth 1 -delete; }
 
 # MARK: Up and down
