@@ -127,7 +127,10 @@ package struct ChaosReport: Sendable {
         return lines
     }
 
-    package var findings: [String] { loads.flatMap(\.findings) + doubts }
+    package var findings: [String] {
+        loads.flatMap(\.findings) + doubts
+            + loads.compactMap { load in load.firstError.map { "the first error of \(load.name): \($0)" } }
+    }
 
     private var timeline: [String] {
         guard let start = faults.first?.at else { return ["(no faults)"] }

@@ -67,6 +67,8 @@ package struct LoadFigures: Decodable, Hashable, Sendable {
     package var latencyMicrosP50: Int
     package var latencyMicrosP99: Int
     package var latencyMicrosMax: Int
+    /// Why the first call failed; nil if none did.
+    package var firstError: String?
     package var findings: [String]
     package var verdict: String
 }

@@ -23,7 +23,7 @@ private func load(lost: Int = 0, doubled: Int = 0, undecided: Int = 0, acknowled
     LoadFigures(
         name: "load-1", calls: acknowledged, acknowledged: acknowledged, errors: 0, unknown: 0, lost: lost,
         doubled: doubled, undecided: undecided, latencyMicrosP50: 1, latencyMicrosP99: 2, latencyMicrosMax: 3,
-        findings: lost > 0 ? ["lost: counter 3"] : [], verdict: "")
+        firstError: lost > 0 ? "node.starting" : nil, findings: lost > 0 ? ["lost: counter 3"] : [], verdict: "")
 }
 
 private let calm = [call(0, 2, 2, began: 1, ended: 1.1), call(0, nil, 2, began: 2, ended: 2.1)]
@@ -48,6 +48,7 @@ struct ChaosReportTests {
         #expect(report([load(), load(lost: 1)]).exitCode == 1)
         #expect(report([load(doubled: 1), load()]).exitCode == 1)
         #expect(report([load(lost: 1)]).markdown.contains("- lost: counter 3"))
+        #expect(report([load(lost: 1)]).markdown.contains("- the first error of load-1: node.starting"))
     }
 
     /// R17: an answer that is older than what somebody has heard already is a contradiction.

@@ -156,5 +156,5 @@ wait_whole() { until_within "$1" is_whole; } # SECONDS
 form_cluster() {
     local urls=() node
     for node in $(node_names); do urls+=("$(node_url "$node")"); done
-    in_client cluster-init "${urls[@]}" > /dev/null
+    in_client cluster-init "${urls[@]}" >> "$CHAOS_DIR/init.log" 2>&1
 }
