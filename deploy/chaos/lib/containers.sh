@@ -26,7 +26,7 @@ in_client() { docker exec -i "$CHAOS_NAME-client" "$@"; }
 node_start() { docker start "$CHAOS_NAME-$1" > /dev/null; }
 # Docker does not start again what somebody killed or stopped; what ends by itself it does.
 node_kill() { docker kill "$CHAOS_NAME-$1" > /dev/null 2>&1 || true; }
-node_stop() { docker stop -t 30 "$CHAOS_NAME-$1" > /dev/null; }
+node_stop() { docker stop -t 45 "$CHAOS_NAME-$1" > /dev/null; }
 node_pause() { docker pause "$CHAOS_NAME-$1" > /dev/null; }
 node_resume() { docker unpause "$CHAOS_NAME-$1" > /dev/null 2>&1 || true; }
 node_wipe() { find "$(node_disk "$1")/data" -mindepth 1 -delete; }

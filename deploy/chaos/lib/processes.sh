@@ -45,7 +45,7 @@ node_kill() {
 }
 node_stop() {
     node_end "$1" TERM
-    until_within 30 node_has_ended "$1" || node_kill "$1"
+    until_within 45 node_has_ended "$1" || node_kill "$1"
 }
 node_pause() { node_signal "$1" STOP; }
 node_resume() { node_signal "$1" CONT; }

@@ -153,6 +153,15 @@ describe_cluster() {
 
 wait_whole() { until_within "$1" is_whole; } # SECONDS
 
+# A node whose disk was lost stays in the list until somebody says that it will never come back.
+forget_lost_nodes() {
+    local url number
+    url=$(node_url "$founder")
+    for number in $(in_client apus cluster nodes --node "$url" | awk '$2 == "down" {print $1}'); do
+        in_client apus cluster leave "$number" --node "$url" >> "$CHAOS_DIR/init.log" 2>&1 || return 1
+    done
+}
+
 form_cluster() {
     local urls=() node
     for node in $(node_names); do urls+=("$(node_url "$node")"); done
