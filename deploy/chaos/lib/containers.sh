@@ -22,6 +22,8 @@ node_iptables() { nsenter -t "$(node_inspect "$1" '{{.State.Pid}}')" -n iptables
 node_is_running() { [[ $(node_inspect "$1" '{{.State.Running}}') == true ]]; }
 
 in_client() { docker exec -i "$CHAOS_NAME-client" "$@"; }
+# What runs in a container does not end with who has started it.
+clients_end() { docker restart -t 0 "$CHAOS_NAME-client" > /dev/null; } # PID...
 
 node_start() { docker start "$CHAOS_NAME-$1" > /dev/null; }
 # Docker does not start again what somebody killed or stopped; what ends by itself it does.

@@ -15,6 +15,8 @@ client_address=$address_prefix.100
 
 in_client() { PATH=$APUS_BIN:$deploy_folder:$PATH ip netns exec "$CHAOS_NAME-client" "$@"; }
 
+clients_end() { kill "$@" 2> /dev/null || true; } # PID...
+
 node_pid() { cat "$CHAOS_DIR/$1/pid" 2> /dev/null; }
 node_is_running() { kill -0 "$(node_pid "$1")" 2> /dev/null; }
 

@@ -48,7 +48,8 @@ note() {
 run_fault() {
     local fault act=${1:-} node=${2:-}
     fault=$(basename "$0")
-    node_names | grep -qx "$node" || usage "$fault inject|heal NODE, a NODE being $(node_names | tr '\n' ' ')"
+    [[ $'\n'$(node_names)$'\n' == *$'\n'$node$'\n'* ]] \
+        || usage "$fault inject|heal NODE, a NODE being $(node_names | tr '\n' ' ')"
     case $act in
     inject)
         note "$fault" inject "$node" "$(declare -F describe > /dev/null && describe)"
@@ -127,7 +128,7 @@ network_heal() { # NODE
 # MARK: The cluster
 
 json_number() { # NAME < JSON
-    sed -nE "s/.*\"$1\":([0-9]+).*/\1/p" | head -n 1
+    sed -nE "0,/\"$1\":/s/.*\"$1\":([0-9]+).*/\1/p"
 }
 
 node_serves() { in_client apus status --node "$(node_url "$1")" > /dev/null 2>&1; } # NODE
