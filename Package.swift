@@ -190,6 +190,15 @@ let package = Package(
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "apus-load", dependencies: ["LoadVerifier", arguments], swiftSettings: house),
+        .target(
+            name: "ChaosProbe",
+            dependencies: [
+                "OperatorCommands", "HTTPCalls", "ClientProtocol", "Linearizability", "TimeAndChance",
+                arguments,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ], exclude: ["README.md"], swiftSettings: house),
+        .executableTarget(
+            name: "apus-probe", dependencies: ["ChaosProbe", arguments], swiftSettings: house),
 
         // The cluster in one process, in virtual time
         .target(
@@ -369,6 +378,12 @@ let package = Package(
             dependencies: [
                 "LoadVerifier", "NodeAssembly", "Apus", "ClientGateway", "ClientProtocol", "FakeActors",
                 "OperatorCommands", "Identifiers", logging, arguments,
+            ], swiftSettings: house),
+        .testTarget(
+            name: "ChaosProbeTests",
+            dependencies: [
+                "ChaosProbe", "Linearizability", "NodeAssembly", "Apus", "OperatorCommands", logging,
+                arguments,
             ], swiftSettings: house),
         .testTarget(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),

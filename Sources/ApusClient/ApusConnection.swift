@@ -240,6 +240,8 @@ extension ApusConnection: SocketOwner {
                 if case .welcome = frame {
                     for again in state.core.welcomed(now: now) { wakes = send(again, &state) || wakes }
                     state.tellObservers()
+                } else if case .error(let id, let error) = frame, state.core.postpone(id, error) {
+                    askAgain(id)
                 } else if let call = Self.effect(of: frame, &state.core) {
                     calls.append(call)
                 }
@@ -249,6 +251,18 @@ extension ApusConnection: SocketOwner {
         for call in calls { call() }
     }
 
+    /// Repeats a request in a moment: its actor is on its way to another node, or this node into its cluster.
+    private func askAgain(_ id: UInt64) {
+        loop.scheduleTask(in: TimeAmount(configuration.repeatPause)) { [weak self] in
+            guard let self else { return }
+            let wakes = state.withLock { state in
+                guard let frame = state.core.again(id, now: now) else { return false }
+                return send(frame, &state)
+            }
+            if wakes { flush() }
+        }
+    }
+
     /// What a frame means to whoever waits for it, to be called outside of the lock.
     private static func effect(of frame: ServerFrame, _ core: inout ConnectionCore) -> (() -> Void)? {
         switch frame {
@@ -256,7 +270,7 @@ extension ApusConnection: SocketOwner {
             guard let pending = core.finish(id) else { return nil }
             return { pending.reply(.success(reply)) }
         case .error(let id, let error):
-            // A node that is going away has not executed it: another connection will.
+            // Subscriptions are renewed at the next connection.
             if error.group == "node", error.code == "stopping" { return nil }
             if let pending = core.finish(id) { return { pending.reply(.failure(.actor(error))) } }
             guard let subscription = core.subscriptionFailed(id) else { return nil }

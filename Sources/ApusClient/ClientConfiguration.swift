@@ -12,6 +12,9 @@ public struct ClientConfiguration: Sendable {
     /// (A63).
     public var backoffMin: Duration = .milliseconds(250)
     public var backoffMax: Duration = .seconds(30)
+    /// After which pause a request is asked again whose actor is just moving to another node, or whose node
+    /// is just starting.
+    public var repeatPause: Duration = .milliseconds(100)
     /// How long one attempt to connect may take.
     public var connectTimeout: Duration = .seconds(10)
     /// A silent connection is pinged after this long, and given up after as long again.

@@ -10,6 +10,10 @@ struct ConnectionCore {
         var reply: Reply
         /// By the connection's clock.
         var deadline: Duration?
+        /// Whether an earlier attempt ended without an answer, so that it may have been performed.
+        var isRepeated = false
+        /// Whether it waits for a moment to be asked again on this connection.
+        var isPostponed = false
     }
 
     struct Subscription {
@@ -72,6 +76,30 @@ struct ConnectionCore {
         return found
     }
 
+    /// Keeps a request that got an error which is no outcome of it: only this attempt came to nothing.
+    /// - Returns: whether it is to be asked `again` in a moment; false if the error is the outcome.
+    mutating func postpone(_ id: UInt64, _ error: ActorError) -> Bool {
+        guard let request = pending[id], error.group == "node" else { return false }
+        let isOutcome =
+            switch error.code {
+            // Also one that is stopping: it may be another node than this one, to which a request went on.
+            case "starting", "stopping", "not_owner", "moved": false
+            // Nothing was done this time; the attempt before may have done everything.
+            default: !request.isRepeated
+            }
+        if !isOutcome { pending[id]?.isPostponed = true }
+        return !isOutcome
+    }
+
+    /// - Returns: a request that is to be asked again on this connection; nil if it is done, or goes out with
+    ///   the next welcome.
+    mutating func again(_ id: UInt64, now: Duration) -> ClientFrame? {
+        guard status == .connected, let request = pending[id], request.isPostponed else { return nil }
+        pending[id]?.isPostponed = false
+        pending[id]?.isRepeated = true
+        return frame(id, request, now)
+    }
+
     /// Requests whose time is over.
     func overdue(at now: Duration) -> [UInt64] {
         pending.filter { entry in entry.value.deadline.map { $0 <= now } ?? false }.map(\.key)
@@ -107,6 +135,8 @@ struct ConnectionCore {
         guard status != .closed else { return [] }
         status = .connected
         failedAttempts = 0
+        // They go out now, and must not a second time.
+        for id in pending.keys { pending[id]?.isPostponed = false }
         let again = subscriptions.sorted { $0.key < $1.key }.map { id, subscription in
             ClientFrame.subscribe(id: id, subscription.actor, event: subscription.event)
         }
@@ -116,6 +146,7 @@ struct ConnectionCore {
     /// The connection is gone, or could not be made.
     mutating func disconnected() {
         guard status != .closed else { return }
+        if status == .connected { for id in pending.keys { pending[id]?.isRepeated = true } }
         status = .disconnected
         failedAttempts += 1
     }

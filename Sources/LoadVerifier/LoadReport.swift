@@ -85,6 +85,7 @@ package struct LoadReport: Sendable {
             ] {
                 json.member(title) { $0.raw(String(number)) }
             }
+            if let error = book.firstRefusal { json.member("firstError") { $0.string(error) } }
             json.member("findings") { json in
                 json.array { json in
                     for finding in verdict.findings { json.element { $0.string(finding) } }

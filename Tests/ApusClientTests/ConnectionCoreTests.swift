@@ -44,6 +44,46 @@ import Testing
         }
     }
 
+    @Test(
+        "A13, A63: an error that says nothing about a request's outcome lets it be asked again, and once only"
+    )
+    func noOutcome() {
+        var core = core()
+        core.connecting()
+        _ = core.welcomed(now: .zero)
+        let (id, first) = core.begin(counter("a"), .destroy, deadline: nil, now: .zero) { _ in }
+        for error in [ActorError.startingInCluster, .stopping, .notOwner, .moved] {
+            let unasked = core.again(id, now: .zero)
+            let isPostponed = core.postpone(id, error)
+            let again = core.again(id, now: .zero)
+            #expect(unasked == nil && isPostponed && again == first)
+        }
+        let outcomes = [core.postpone(id, .badRequest("no")), core.postpone(77, .moved)]
+        #expect(outcomes == [false, false])
+        // What goes out with a welcome does not go out again.
+        let isPostponed = core.postpone(id, .moved)
+        core.disconnected()
+        let whileDown = core.again(id, now: .zero)
+        core.connecting()
+        let welcomed = core.welcomed(now: .zero)
+        let afterwards = core.again(id, now: .zero)
+        #expect(isPostponed && whileDown == nil && welcomed.count == 1 && afterwards == nil)
+    }
+
+    @Test("A13: a node that refuses to try has the last word only if it had the first")
+    func refusedAfterALostReply() {
+        var core = core()
+        core.connecting()
+        _ = core.welcomed(now: .zero)
+        let id = core.begin(counter("a"), .destroy, deadline: nil, now: .zero) { _ in }.id
+        let first = core.postpone(id, .overloaded)
+        core.disconnected()
+        core.connecting()
+        _ = core.welcomed(now: .zero)
+        let later = [core.postpone(id, .overloaded), core.postpone(id, .notMember)]
+        #expect(!first && later == [true, true])
+    }
+
     @Test("A63: each frame tells how much of its time is left, also when it is said again")
     func timeLeft() {
         var core = core()

@@ -1,5 +1,5 @@
 /// What a check found.
-public enum Verdict {
+public enum Verdict: Sendable {
     case linearizable
     /// No order of the operations explains what the clients heard.
     case violation(Explanation)

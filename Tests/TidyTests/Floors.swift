@@ -17,7 +17,8 @@ enum Floors {
         ],
         ["ApusClient"],
         [
-            "ApusNode", "OperatorCommands", "ApusCommand", "LoadVerifier", "apus-load", "simulate",
+            "ApusNode", "OperatorCommands", "ApusCommand", "LoadVerifier", "apus-load", "ChaosProbe",
+            "apus-probe", "simulate",
             "Simulator",
             "ApusTesting",
         ],
