@@ -194,8 +194,7 @@ public final class ClusterMember: Sendable {
             await control.start()
             return ClusterMember(
                 control: control, service: service, meshAddress: address, replicas: replicas, store: driver,
-                host: host,
-                carrier: carrier, gossip: gossip, switchboard: switchboard,
+                host: host, carrier: carrier, gossip: gossip, switchboard: switchboard,
                 stopTimeout: configuration.stopTimeout)
         } catch {
             await transport.close()
@@ -226,6 +225,12 @@ public final class ClusterMember: Sendable {
             onRegistered: { switchboard.registered($0, $1) }, onMap: { switchboard.mapChanged($0) },
             onFailure: { failure.tell($0) })
         return try ControlDriver(setup, store: consensus, transport: transport)
+    }
+
+    /// Where actors live, for clients that keep a map: what has changed after a version, as soon as there is
+    /// something, or that time is over; everything without a version. nil before the node has a map.
+    public func routes(after version: UInt64?, within limit: Duration) async -> RoutingMap? {
+        await control.maps.routes(after: version, within: limit, teller: service.me)
     }
 
     // MARK: The end
