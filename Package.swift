@@ -163,7 +163,8 @@ let package = Package(
 
         // Floor 6: clients
         .target(
-            name: "ApusClient", dependencies: ["Apus", "ClientProtocol", "Identifiers", logging] + nio,
+            name: "ApusClient",
+            dependencies: ["Apus", "ClientProtocol", "Identifiers", "TimeAndChance", logging] + nio,
             exclude: ["README.md"],
             swiftSettings: house),
 
@@ -401,7 +402,8 @@ let package = Package(
             dependencies: [
                 "Announced", "OutsideWorld", "TimeAndChance", "Linearizability", "ClusterMembership",
                 "MeshTransport",
-                "MeshProtocol", "Identifiers", "PartitionStore", "PlacementCore",
+                "MeshProtocol", "Identifiers", "PartitionStore", "PlacementCore", "ApusClient",
+                "ClientProtocol",
             ] + nio,
             swiftSettings: house),
     ],

@@ -119,36 +119,27 @@ extension ApusConnection {
             return nil
         }
         connect()
-        let deadline = timeout.map { now + $0 }
-        enum Outcome {
-            case begun(UInt64, wakes: Bool)
-            case refused(ClientError)
-        }
-        let outcome = state.withLock { state -> Outcome in
-            guard state.core.status != .closed else { return .refused(.closed) }
-            guard state.core.pending.count < configuration.pendingMax else {
-                return .refused(.tooManyRequests(limit: configuration.pendingMax))
+        let result = decide { core, now, effects -> Result<UInt64, ClientError> in
+            guard core.status != .closed else { return .failure(.closed) }
+            guard core.ledger.pending.count < configuration.pendingMax else {
+                return .failure(.tooManyRequests(limit: configuration.pendingMax))
             }
-            let (id, frame) = state.core.begin(
-                actor, operation, deadline: deadline, now: now, reply: reply)
-            if let frame { return .begun(id, wakes: send(frame, &state)) }
-            // It goes out with the next welcome; the loop is woken for its deadline only.
-            guard deadline != nil, !state.isFlushScheduled else { return .begun(id, wakes: false) }
-            state.isFlushScheduled = true
-            return .begun(id, wakes: true)
+            let deadline = timeout.map { now + $0 }
+            return .success(
+                core.begin(actor, operation, deadline: deadline, now: now, &effects, reply: reply))
         }
-        switch outcome {
-        case .begun(let id, let wakes):
-            if wakes { loop.execute { self.flush() } }
-            return id
-        case .refused(let error):
+        switch result {
+        case .success(let id): return id
+        case .failure(let error):
             reply(.failure(error))
             return nil
         }
     }
 
     /// Ends a request of `submit`: its reply is `cancelled` unless it came before.
-    public func cancel(_ id: UInt64) { giveUp(id, .cancelled) }
+    public func cancel(_ id: UInt64) {
+        decide { core, now, effects in core.giveUp(id, .cancelled, now: now, &effects) }
+    }
 
     /// The events of that name, from the moment the node has the subscription, over lost connections too.
     /// Events that happen while the connection is down are not repeated.
@@ -161,7 +152,7 @@ extension ApusConnection {
         connect()
         let limit = configuration.bufferedEventsMax
         return AsyncThrowingStream(bufferingPolicy: .bufferingOldest(limit)) { continuation in
-            let subscription = ConnectionCore.Subscription(
+            let subscription = RequestLedger.Subscription(
                 actor: actor, event: event,
                 deliver: { delivery in
                     if case .dropped = continuation.yield(delivery) {
@@ -175,22 +166,17 @@ extension ApusConnection {
                         continuation.finish(throwing: error)
                     }
                 })
-            let (id, wakes) = state.withLock { state -> (UInt64?, Bool) in
-                guard state.core.status != .closed else { return (nil, false) }
-                let (id, frame) = state.core.subscribe(subscription)
-                return (id, frame.map { send($0, &state) } ?? false)
+            let id = decide { core, now, effects -> UInt64? in
+                guard core.status != .closed else { return nil }
+                return core.subscribe(subscription, now: now, &effects)
             }
             guard let id else { return continuation.finish() }
-            if wakes { loop.execute { self.flush() } }
             continuation.onTermination = { [weak self] _ in self?.unsubscribe(id) }
         }
     }
 
     private func unsubscribe(_ id: UInt64) {
-        let wakes = state.withLock { state in
-            state.core.unsubscribe(id).map { send($0, &state) } ?? false
-        }
-        if wakes { loop.execute { self.flush() } }
+        decide { core, now, effects in core.unsubscribe(id, now: now, &effects) }
     }
 }
 

@@ -2,58 +2,102 @@ import ClientProtocol
 import Identifiers
 import Logging
 import NIOCore
-import NIOHTTP1
 import NIOPosix
 import Synchronization
 
-/// One connection to a node, for any number of actors and callers: untyped requests and events.
+/// A client's way to one node or to a cluster, for any number of actors and callers: untyped requests and
+/// events.
 ///
-/// A lost connection is made again with growing, jittered pauses. What was under way is then asked again
-/// under its first sequence, so that the node recognises what it has executed already (A13, A63), and
-/// subscriptions are renewed.
+/// It is connected to any of its nodes first, learns from it where actors live, and then sends each request
+/// to the node that owns its actor, over a connection of its own; a node whose address cannot be reached from
+/// here is served through another one. A lost connection is replaced by another node's at once, and made
+/// again with growing, jittered pauses. What was under way is then asked again under its first sequence, so
+/// that it is recognised wherever it was executed already (A13, A63), and subscriptions are renewed.
+///
+/// Requests that are under way at the same time have no order among each other.
 public final class ApusConnection: Sendable {
     struct State {
-        var core: ConnectionCore
-        var channel: (any Channel)?
-        /// Masked frames that the event loop will write at its next turn.
-        var output = ByteBuffer()
+        var core: RoutingCore
+        var sockets: [LinkID: Socket] = [:]
         var isFlushScheduled = false
-        var isSweepScheduled = false
+        var timer: Scheduled<Void>?
+        var timerAt: Duration?
         var observers: [UInt64: AsyncStream<ConnectionStatus>.Continuation] = [:]
         var nextObserver: UInt64 = 0
         var masks: SystemRandomNumberGenerator = .init()
         var maskWord: UInt64 = 0
-        var heardSinceHeartbeat = true
         var scratch: [UInt8] = []
+    }
+
+    /// An open connection.
+    struct Socket {
+        let channel: any Channel
+        /// Masked frames that the event loop will write at its next turn.
+        var output = ByteBuffer()
     }
 
     let state: Mutex<State>
     let loop: any EventLoop
     let configuration: ClientConfiguration
-    private let host: String
-    private let port: Int
     private let logger: Logger
 
-    /// Prepares a connection; the first request or `connect()` makes it.
+    /// Prepares a connection to one node, and to the others of its cluster by way of it; the first request or
+    /// `connect()` makes it.
     /// - Parameters:
     ///   - session: the scope of the request sequences; a new random one unless a former session is to go on.
     ///   - group: the threads to run on.
-    public init(
+    public convenience init(
         host: String, port: Int, configuration: ClientConfiguration = .init(), session: SessionID? = nil,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         logger: Logger = Logger(label: "apus.client")
     ) {
-        self.host = host
-        self.port = port
+        self.init(
+            seeds: [NodeAddress(host: host, port: port)], configuration: configuration, session: session,
+            group: group, logger: logger)
+    }
+
+    /// Prepares a connection to a cluster; the first request or `connect()` makes it.
+    /// - Parameters:
+    ///   - nodes: `http://HOST:PORT` of some of its nodes, of which one has to be there; the others are
+    ///     learned from it.
+    ///   - session: the scope of the request sequences; a new random one unless a former session is to go on.
+    ///   - group: the threads to run on.
+    /// - Throws: `ClientConfigurationError` for an address that is none, and for no address at all.
+    public convenience init(
+        nodes: [String], configuration: ClientConfiguration = .init(), session: SessionID? = nil,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        logger: Logger = Logger(label: "apus.client")
+    ) throws(ClientConfigurationError) {
+        var seeds: [NodeAddress] = []
+        for node in nodes {
+            guard let address = NodeAddress(node) else {
+                throw ClientConfigurationError(
+                    description: "\"\(node)\" is no address; needed is http://HOST:PORT")
+            }
+            seeds.append(address)
+        }
+        guard !seeds.isEmpty else {
+            throw ClientConfigurationError(description: "at least one node is needed: http://HOST:PORT")
+        }
+        self.init(
+            seeds: seeds, configuration: configuration, session: session, group: group, logger: logger)
+    }
+
+    init(
+        seeds: [NodeAddress], configuration: ClientConfiguration, session: SessionID?,
+        group: any EventLoopGroup, logger: Logger
+    ) {
         self.configuration = configuration
         self.logger = logger
         loop = group.next()
         var generator = SystemRandomNumberGenerator()
-        let session = session ?? SessionID.random(using: &generator)
-        state = Mutex(State(core: ConnectionCore(session: session)))
+        let core = RoutingCore(
+            session: session ?? SessionID.random(using: &generator), seeds: seeds,
+            settings: RoutingCore.Settings(configuration), seed: generator.next())
+        state = Mutex(State(core: core))
     }
 
-    public var session: SessionID { state.withLock { $0.core.session } }
+    public var session: SessionID { state.withLock { $0.core.ledger.session } }
     public var status: ConnectionStatus { state.withLock { $0.core.status } }
 
     /// The status now and each later one; ends after `closed`.
@@ -75,238 +119,201 @@ public final class ApusConnection: Sendable {
 
     /// Begins to connect, and keeps at it until `close`.
     public func connect() {
-        let isFirst = state.withLock { state in
-            guard state.core.status == .idle else { return false }
-            state.core.connecting()
-            state.tellObservers()
-            return true
-        }
-        if isFirst { openSocket() }
+        guard status == .idle else { return }
+        decide { core, now, effects in core.connect(now: now, &effects) }
     }
 
-    /// Ends the connection. What waits for a reply fails with `closed`; subscriptions end.
+    /// Ends all connections. What waits for a reply fails with `closed`; subscriptions end.
     public func close() async {
-        let (remains, observers, channel) = state.withLock { state in
-            let remains = state.core.close()
-            state.tellObservers()
+        let channels = state.withLock { $0.sockets.values.map(\.channel) }
+        decide { core, _, effects in core.close(&effects) }
+        let observers = state.withLock { state in
             defer { state.observers = [:] }
-            return (remains, Array(state.observers.values), state.channel)
+            return Array(state.observers.values)
         }
         for observer in observers { observer.finish() }
-        for request in remains.requests { request.reply(.failure(.closed)) }
-        for subscription in remains.subscriptions { subscription.fail(.closed) }
-        guard let channel else { return }
-        var goodbye = ByteBuffer()
-        MaskedFrames.append(opcode: 8, [0x03, 0xE8], mask: .random(in: .min ... .max), to: &goodbye)
-        try? await channel.writeAndFlush(goodbye).get()
-        try? await channel.close().get()
-    }
-
-    // MARK: Connecting
-
-    private func openSocket() {
-        let upgrader = ClientUpgrader(owner: self, frameBytesMax: 16 << 20)
-        let request = NIOLoopBoundBox<UpgradeRequestHandler?>.makeEmptyBox(
-            valueType: UpgradeRequestHandler.self, eventLoop: loop)
-        ClientBootstrap(group: loop)
-            .connectTimeout(TimeAmount(configuration.connectTimeout))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { [host, self] channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let handler = UpgradeRequestHandler(host: host, owner: self)
-                    request.value = handler
-                    try channel.pipeline.syncOperations.addHTTPClientHandlers(
-                        leftOverBytesStrategy: .forwardBytes,
-                        withClientUpgrade: (
-                            upgraders: [upgrader],
-                            completionHandler: { context in
-                                request.value?.upgraded()
-                                if let handler = request.value {
-                                    context.pipeline.syncOperations.removeHandler(handler, promise: nil)
-                                }
-                                request.value = nil
-                            }
-                        ))
-                    try channel.pipeline.syncOperations.addHandler(handler)
-                }
-            }
-            .connect(host: host, port: port)
-            .whenFailure { [self] error in
-                logger.debug("cannot connect", metadata: ["error": "\(error)"])
-            }
-    }
-
-    private func scheduleReconnection() {
-        let attempts = state.withLock { $0.core.failedAttempts }
-        let backoff = Backoff(minimum: configuration.backoffMin, maximum: configuration.backoffMax)
-        let pause = backoff.pause(attempts: attempts, chance: Double.random(in: 0...1))
-        loop.scheduleTask(in: TimeAmount(pause)) { [weak self] in
-            guard let self else { return }
-            let goesOn = state.withLock { state in
-                guard state.core.status == .disconnected else { return false }
-                state.core.connecting()
-                state.tellObservers()
-                return true
-            }
-            if goesOn { openSocket() }
-        }
-    }
-
-    // MARK: Output
-
-    /// Queues a frame; the event loop is woken once for all that gather until it runs.
-    func send(_ frame: ClientFrame, _ state: inout State) -> Bool {
-        state.append(frame)
-        guard !state.isFlushScheduled else { return false }
-        state.isFlushScheduled = true
-        return true
-    }
-
-    func flush() {
-        let (channel, buffer, sweeps) = state.withLock { state in
-            state.isFlushScheduled = false
-            let buffer = state.output
-            state.output = ByteBuffer()
-            let sweeps = !state.isSweepScheduled && !state.core.pending.isEmpty
-            if sweeps { state.isSweepScheduled = true }
-            return (state.channel, buffer, sweeps)
-        }
-        if sweeps { scheduleSweep() }
-        guard let channel, buffer.readableBytes > 0 else { return }
-        channel.writeAndFlush(buffer, promise: nil)
+        for channel in channels { try? await channel.closeFuture.get() }
     }
 
     var now: Duration { .nanoseconds(Int64(clamping: loop.now.uptimeNanoseconds)) }
 
-    /// Deadlines are looked at ten times a second while something waits, instead of a timer per call.
-    private func scheduleSweep() {
-        loop.scheduleTask(in: .milliseconds(100)) { [weak self] in
-            guard let self else { return }
-            let now = self.now
-            let (overdue, isEmpty) = state.withLock { ($0.core.overdue(at: now), $0.core.pending.isEmpty) }
-            for id in overdue { giveUp(id, .timedOut) }
-            state.withLock { $0.isSweepScheduled = !isEmpty }
-            if !isEmpty { scheduleSweep() }
-        }
-    }
+    // MARK: Deciding and doing
 
-    /// Ends a request without its reply, and tells the node that nobody waits any more.
-    func giveUp(_ id: UInt64, _ error: ClientError) {
-        let (pending, wakes) = state.withLock { state in
-            let pending = state.core.finish(id)
-            guard pending != nil, state.core.status == .connected else { return (pending, false) }
-            return (pending, send(.cancel(id: id), &state))
+    /// Lets the core decide, and does what it says: frames gather until the event loop runs, the rest is done
+    /// at once and outside of the lock.
+    /// - Parameter isOnLoop: frames are written at once, too.
+    @discardableResult
+    func decide<Value: Sendable>(
+        isOnLoop: Bool = false,
+        _ body: (inout RoutingCore, Duration, inout [RoutingCore.Effect]) -> Value
+    ) -> Value {
+        let now = now
+        let (value, rest, wakes) = state.withLock { state in
+            var effects: [RoutingCore.Effect] = []
+            let value = body(&state.core, now, &effects)
+            let rest = state.gather(effects)
+            let wakes = !state.isFlushScheduled && !isOnLoop
+            if wakes { state.isFlushScheduled = true }
+            return (value, rest, wakes)
         }
         if wakes { loop.execute { self.flush() } }
-        pending?.reply(.failure(error))
+        if isOnLoop { flush() }
+        for action in rest { perform(action) }
+        return value
     }
 
-    private func scheduleHeartbeat(_ channel: any Channel) {
-        loop.scheduleTask(in: TimeAmount(configuration.heartbeat)) { [weak self] in
-            guard let self, channel.isActive else { return }
-            let isAlive = state.withLock { state in
-                defer { state.heardSinceHeartbeat = false }
-                if state.heardSinceHeartbeat { state.append(.ping(id: 0)) }
-                return state.heardSinceHeartbeat
-            }
-            guard isAlive else { return channel.close(promise: nil) }
-            flush()
-            scheduleHeartbeat(channel)
+    private func perform(_ action: Action) {
+        switch action {
+        case .connect(let link, let address): openSocket(link, address)
+        case .close(let channel): Self.farewell(channel)
+        case .call(let call): call()
+        case .note(let text): logger.warning("\(text)")
         }
+    }
+
+    private static func farewell(_ channel: any Channel) {
+        var goodbye = ByteBuffer()
+        MaskedFrames.append(opcode: 8, [0x03, 0xE8], mask: .random(in: .min ... .max), to: &goodbye)
+        channel.writeAndFlush(goodbye, promise: nil)
+        channel.close(promise: nil)
+    }
+
+    /// Writes what has gathered, and sets the clock. On the loop.
+    private func flush() {
+        let now = now
+        let (writes, next) = state.withLock { state in
+            state.isFlushScheduled = false
+            var writes: [(any Channel, ByteBuffer)] = []
+            for (link, socket) in state.sockets where socket.output.readableBytes > 0 {
+                writes.append((socket.channel, socket.output))
+                state.sockets[link]?.output = ByteBuffer()
+            }
+            return (writes, state.core.nextTick(after: now))
+        }
+        for (channel, buffer) in writes { channel.writeAndFlush(buffer, promise: nil) }
+        schedule(next)
+    }
+
+    /// Sets the clock for the core's next tick; one that rings earlier stays.
+    private func schedule(_ next: Duration?) {
+        let isLate = state.withLock { state in
+            guard let next else { return false }
+            return state.timerAt.map { next < $0 } ?? true
+        }
+        guard let next, isLate else { return }
+        let timer = loop.scheduleTask(in: TimeAmount(max(.zero, next - now))) { [weak self] () -> Void in
+            self?.ticked()
+        }
+        state.withLock { state in
+            state.timer?.cancel()
+            state.timer = timer
+            state.timerAt = next
+        }
+    }
+
+    private func ticked() {
+        state.withLock { state in
+            state.timer = nil
+            state.timerAt = nil
+        }
+        decide(isOnLoop: true) { core, now, effects in core.tick(now, &effects) }
+    }
+
+    private func openSocket(_ link: LinkID, _ address: NodeAddress) {
+        let owner = LinkSocket(connection: self, link: link)
+        ConnectionSocket.connect(address, on: loop, within: configuration.connectTimeout, owner: owner)
+            .whenFailure { [logger] error in
+                logger.debug("cannot connect to \(address)", metadata: ["error": "\(error)"])
+                owner.socketClosed()
+            }
     }
 }
 
-extension ApusConnection: SocketOwner {
+extension RoutingCore.Settings {
+    init(_ configuration: ClientConfiguration) {
+        connectionsMax = max(1, configuration.connectionsMax)
+        idle = configuration.idle
+        connectTimeout = configuration.connectTimeout
+        heartbeat = configuration.heartbeat
+        probe = configuration.probe
+        backoff = Backoff(minimum: configuration.backoffMin, maximum: configuration.backoffMax)
+    }
+}
+
+/// One of the connections.
+private final class LinkSocket: SocketOwner {
+    private let connection: ApusConnection
+    private let link: LinkID
+
+    init(connection: ApusConnection, link: LinkID) {
+        self.connection = connection
+        self.link = link
+    }
+
     func socketOpened(_ channel: any Channel) {
-        let isWanted = state.withLock { state in
-            guard state.core.status == .connecting else { return false }
-            state.channel = channel
-            state.output = ByteBuffer()
-            state.heardSinceHeartbeat = true
-            state.append(.hello(version: ClientWire.version, session: state.core.session))
-            return true
+        connection.state.withLock { $0.sockets[link] = ApusConnection.Socket(channel: channel) }
+        let isWanted = connection.decide(isOnLoop: true) { [link] core, now, effects in
+            core.opened(link, now: now, &effects)
         }
-        guard isWanted else { return channel.close(promise: nil) }
-        flush()
-        scheduleHeartbeat(channel)
+        guard !isWanted else { return }
+        connection.state.withLock { $0.sockets[link] = nil }
+        channel.close(promise: nil)
     }
 
     func socketReceived(_ frames: [ServerFrame]) {
-        var calls: [() -> Void] = []
-        var wakes = false
-        state.withLock { state in
-            state.heardSinceHeartbeat = true
-            for frame in frames {
-                if case .welcome = frame {
-                    for again in state.core.welcomed(now: now) { wakes = send(again, &state) || wakes }
-                    state.tellObservers()
-                } else if case .error(let id, let error) = frame, state.core.postpone(id, error) {
-                    askAgain(id)
-                } else if let call = Self.effect(of: frame, &state.core) {
-                    calls.append(call)
-                }
-            }
-        }
-        if wakes { flush() }
-        for call in calls { call() }
-    }
-
-    /// Repeats a request in a moment: its actor is on its way to another node, or this node into its cluster.
-    private func askAgain(_ id: UInt64) {
-        loop.scheduleTask(in: TimeAmount(configuration.repeatPause)) { [weak self] in
-            guard let self else { return }
-            let wakes = state.withLock { state in
-                guard let frame = state.core.again(id, now: now) else { return false }
-                return send(frame, &state)
-            }
-            if wakes { flush() }
-        }
-    }
-
-    /// What a frame means to whoever waits for it, to be called outside of the lock.
-    private static func effect(of frame: ServerFrame, _ core: inout ConnectionCore) -> (() -> Void)? {
-        switch frame {
-        case .reply(let id, let reply):
-            guard let pending = core.finish(id) else { return nil }
-            return { pending.reply(.success(reply)) }
-        case .error(let id, let error):
-            // Subscriptions are renewed at the next connection.
-            if error.group == "node", error.code == "stopping" { return nil }
-            if let pending = core.finish(id) { return { pending.reply(.failure(.actor(error))) } }
-            guard let subscription = core.subscriptionFailed(id) else { return nil }
-            return { subscription.fail(.actor(error)) }
-        case .event(let id, let name, let payload):
-            guard let subscription = core.subscriptions[id] else { return nil }
-            let delivery = EventDelivery(actor: subscription.actor, event: name, payload: payload)
-            return { subscription.deliver(delivery) }
-        case .welcome, .subscribed, .pong: return nil
+        connection.decide(isOnLoop: true) { [link] core, now, effects in
+            for frame in frames { core.received(frame, from: link, now: now, &effects) }
         }
     }
 
     func socketClosed() {
-        let reconnects = state.withLock { state in
-            state.channel = nil
-            state.output = ByteBuffer()
-            guard state.core.status != .closed else { return false }
-            state.core.disconnected()
-            state.tellObservers()
-            return true
+        connection.state.withLock { $0.sockets[link] = nil }
+        connection.decide(isOnLoop: true) { [link] core, now, effects in
+            core.closed(link, now: now, &effects)
         }
-        if reconnects { scheduleReconnection() }
+    }
+}
+
+extension ApusConnection {
+    /// What is done outside of the lock.
+    enum Action {
+        case connect(LinkID, NodeAddress)
+        case close(any Channel)
+        case call(() -> Void)
+        case note(String)
     }
 }
 
 extension ApusConnection.State {
-    mutating func append(_ frame: ClientFrame) {
+    /// Puts frames where the event loop finds them.
+    /// - Returns: the rest.
+    mutating func gather(_ effects: [RoutingCore.Effect]) -> [ApusConnection.Action] {
+        var rest: [ApusConnection.Action] = []
+        for effect in effects {
+            switch effect {
+            case .send(let link, let frame): append(frame, to: link)
+            case .connect(let link, let address): rest.append(.connect(link, address))
+            case .close(let link):
+                if let socket = sockets.removeValue(forKey: link) { rest.append(.close(socket.channel)) }
+            case .answer(let reply, let result): rest.append(.call { reply(result) })
+            case .deliver(let subscription, let delivery):
+                rest.append(.call { subscription.deliver(delivery) })
+            case .fail(let subscription, let error): rest.append(.call { subscription.fail(error) })
+            case .status(let status): for observer in observers.values { observer.yield(status) }
+            case .note(let text): rest.append(.note(text))
+            }
+        }
+        return rest
+    }
+
+    private mutating func append(_ frame: ClientFrame, to link: LinkID) {
         scratch.removeAll(keepingCapacity: scratch.capacity <= 64 << 10)
         frame.encode(into: &scratch)
         // One draw of the system's generator serves two frames.
         if maskWord == 0 { maskWord = masks.next() }
-        MaskedFrames.append(opcode: 1, scratch, mask: UInt32(truncatingIfNeeded: maskWord), to: &output)
+        let mask = UInt32(truncatingIfNeeded: maskWord)
         maskWord >>= 32
-    }
-
-    func tellObservers() {
-        for observer in observers.values { observer.yield(core.status) }
+        guard let place = sockets.index(forKey: link) else { return }
+        MaskedFrames.append(opcode: 1, scratch, mask: mask, to: &sockets.values[place].output)
     }
 }

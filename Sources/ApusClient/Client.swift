@@ -7,13 +7,13 @@ import Logging
 /// called.
 ///
 /// ```swift
-/// let client = try Client(Shop.self, node: "http://127.0.0.1:7420")
+/// let client = try Client(Shop.self, nodes: ["http://a:7420", "http://b:7420"])
 /// try await client.counter("a").increment(4)
 /// try await client.order("order-123").send(.init(approved: true), to: \.approval)
 /// ```
 ///
-/// It keeps one connection, makes it again when it is lost, and repeats what was under way with the same
-/// sequence, so that a change happens once (A13, A63).
+/// It sends each request to the node that owns its actor, goes to another node when one is lost, and repeats
+/// what was under way with the same sequence, so that a change happens once (A13, A60, A63).
 @dynamicMemberLookup
 public final class Client<R: Registry>: Sendable {
     /// The untyped connection underneath, for status and for kinds that are not in the registry.
@@ -28,12 +28,19 @@ public final class Client<R: Registry>: Sendable {
         _ registry: R.Type = R.self, node: String = "http://127.0.0.1:7420",
         configuration: ClientConfiguration = .init(), logger: Logger = Logger(label: "apus.client")
     ) throws(ClientConfigurationError) {
-        guard let address = NodeAddress(node) else {
-            throw ClientConfigurationError(
-                description: "\"\(node)\" is no address; needed is http://HOST:PORT")
-        }
-        connection = ApusConnection(
-            host: address.host, port: address.port, configuration: configuration, logger: logger)
+        connection = try ApusConnection(nodes: [node], configuration: configuration, logger: logger)
+    }
+
+    /// - Parameters:
+    ///   - registry: its type is all that is needed; no actor of it runs here.
+    ///   - nodes: `http://HOST:PORT` of some nodes of a cluster, of which one has to be there; the others are
+    ///     learned from it.
+    /// - Throws: `ClientConfigurationError` for an address that is none, and for no address at all.
+    public init(
+        _ registry: R.Type = R.self, nodes: [String], configuration: ClientConfiguration = .init(),
+        logger: Logger = Logger(label: "apus.client")
+    ) throws(ClientConfigurationError) {
+        connection = try ApusConnection(nodes: nodes, configuration: configuration, logger: logger)
     }
 
     /// The kind under the name of a registry's property.
@@ -50,24 +57,6 @@ public final class Client<R: Registry>: Sendable {
 /// An address of a node that cannot be used.
 public struct ClientConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String
-}
-
-struct NodeAddress {
-    var host: String
-    var port: Int
-
-    init?(_ text: String) {
-        var rest = text[...]
-        if rest.hasPrefix("http://") { rest = rest.dropFirst(7) }
-        while rest.hasSuffix("/") { rest = rest.dropLast() }
-        guard !rest.contains("/"), let colon = rest.lastIndex(of: ":"),
-            let port = Int(rest[rest.index(after: colon)...]), 1...65_535 ~= port, colon > rest.startIndex
-        else { return nil }
-        let host = rest[..<colon]
-        self.host =
-            host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
-        self.port = port
-    }
 }
 
 /// A kind of actor at a node; a key makes it an actor.

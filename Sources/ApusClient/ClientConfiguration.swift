@@ -12,13 +12,16 @@ public struct ClientConfiguration: Sendable {
     /// (A63).
     public var backoffMin: Duration = .milliseconds(250)
     public var backoffMax: Duration = .seconds(30)
-    /// After which pause a request is asked again whose actor is just moving to another node, or whose node
-    /// is just starting.
-    public var repeatPause: Duration = .milliseconds(100)
     /// How long one attempt to connect may take.
     public var connectTimeout: Duration = .seconds(10)
     /// A silent connection is pinged after this long, and given up after as long again.
     public var heartbeat: Duration = .seconds(30)
+    /// The same while requests wait there and there is another node to go to.
+    public var probe: Duration = .seconds(2)
+    /// Connections to the nodes of a cluster at a time. What belongs to further nodes is passed on by these.
+    public var connectionsMax = 64
+    /// How long a connection beside the last one stays without requests and subscriptions.
+    public var idle: Duration = .seconds(60)
 
     public init() {}
 }

@@ -1,6 +1,7 @@
 import ClientProtocol
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import NIOWebSocket
 
 /// What a socket tells the connection that made it. Called on the socket's event loop.
@@ -94,6 +95,38 @@ final class ConnectionSocket: ChannelInboundHandler {
     init(owner: any SocketOwner, messageBytesMax: Int) {
         self.owner = owner
         self.messageBytesMax = messageBytesMax
+    }
+
+    /// Connects, and upgrades to WebSocket. The owner hears of the socket when that is done, or of its end.
+    static func connect(
+        _ address: NodeAddress, on loop: any EventLoop, within limit: Duration, owner: any SocketOwner
+    ) -> EventLoopFuture<any Channel> {
+        let upgrader = ClientUpgrader(owner: owner, frameBytesMax: 16 << 20)
+        let request = NIOLoopBoundBox<UpgradeRequestHandler?>.makeEmptyBox(
+            valueType: UpgradeRequestHandler.self, eventLoop: loop)
+        return ClientBootstrap(group: loop)
+            .connectTimeout(TimeAmount(limit))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = UpgradeRequestHandler(host: address.host, owner: owner)
+                    request.value = handler
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers(
+                        leftOverBytesStrategy: .forwardBytes,
+                        withClientUpgrade: (
+                            upgraders: [upgrader],
+                            completionHandler: { context in
+                                request.value?.upgraded()
+                                if let handler = request.value {
+                                    context.pipeline.syncOperations.removeHandler(handler, promise: nil)
+                                }
+                                request.value = nil
+                            }
+                        ))
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+            .connect(host: address.host, port: address.port)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {

@@ -206,7 +206,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
             }
         case .document(.success(let payload)): answer(HTTPAnswer(status: .ok, body: payload.bytes))
         case .document(.failure(let error)): answer(HTTPAnswer(error))
-        case .event: break
+        case .event, .map: break
         }
     }
 

@@ -40,6 +40,9 @@ package enum HTTPRoute: Hashable {
         case ("actors", 1):
             self = try Self.readOnly(Self.listing(query: parts.count > 1 ? parts[1] : ""), method)
         case ("actors", 3...): self = try Self.actor(segments[1], segments[2...], method)
+        case ("cluster", 2) where segments[1] == "map":
+            let query = parts.count > 1 ? parts[1] : ""
+            self = try Self.readOnly(.cluster(try Self.map(query: query)), method)
         case ("cluster", 1...3): self = .cluster(try Self.cluster(segments.dropFirst(), method))
         default:
             throw Self.nothing
@@ -48,6 +51,18 @@ package enum HTTPRoute: Hashable {
 
     private static let nothing = Refusal(
         error: ActorError("not_found", "there is nothing at this path", group: "request"))
+
+    /// `after=`, a version of the map.
+    private static func map(query: Substring) throws(Refusal) -> ClusterOperation {
+        var after: UInt64?
+        for pair in query.split(separator: "&") where pair.hasPrefix("after=") {
+            guard let version = UInt64(pair.dropFirst(6)) else {
+                throw Refusal(error: .validation("after must be a whole number", field: "after"))
+            }
+            after = version
+        }
+        return .map(after: after, waitMillis: 0)
+    }
 
     /// What follows `/cluster`.
     private static func cluster(

@@ -7,6 +7,7 @@ enum Delivery: Sendable {
     case reply(id: UInt64, Result<ActorReply, ActorError>)
     case event(id: UInt64, EventDelivery)
     case document(Result<Payload, ActorError>)
+    case map(id: UInt64, Result<Payload, ActorError>)
 }
 
 /// A connection that takes deliveries on its event loop.

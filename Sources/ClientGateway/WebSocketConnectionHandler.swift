@@ -38,6 +38,7 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
     private var output = ByteBuffer()
     private var outputFrames = 0
     private var isReadPending = false
+    private var mapQuestions: [UInt64: Task<Void, Never>] = [:]
     var isInBurst = false
     private var isReading = false
 
@@ -87,6 +88,8 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
         let remains = session.end()
         for token in remains.requests { gateway.service.abandon(token) }
         for subscription in remains.subscriptions { gateway.service.unsubscribe(subscription) }
+        for question in mapQuestions.values { question.cancel() }
+        mapQuestions = [:]
     }
 
     private func activityNow() -> ConnectionDeadlines.Activity {
@@ -156,6 +159,8 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
         case .subscribe(let id, let address, let event): subscribe(id, address, event)
         case .unsubscribe(let subscription): gateway.service.unsubscribe(subscription)
         case .abandon(let token): gateway.service.abandon(token)
+        case .map(let id, let after, let waitMillis):
+            askForMap(id, .map(after: after, waitMillis: waitMillis))
         case .close(let reason): close(reason)
         }
     }
@@ -169,6 +174,17 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
             session.subscribed(id: id, as: subscription)
             append(.subscribed(id: id))
         } catch { append(.error(id: id, error)) }
+    }
+
+    private func askForMap(_ id: UInt64, _ question: ClusterOperation) {
+        let receiver = NIOLoopBound<any DeliveryReceiver>(self, eventLoop: inbox.loop)
+        mapQuestions[id] = Task { [inbox, cluster = gateway.cluster] in
+            let result: Result<Payload, ActorError>
+            do throws(ActorError) {
+                result = .success(try await cluster.perform(question, .null))
+            } catch { result = .failure(error) }
+            inbox.post(.map(id: id, result), to: receiver)
+        }
     }
 
     // MARK: Deliveries
@@ -192,6 +208,13 @@ final class WebSocketConnectionHandler: ChannelDuplexHandler, DeliveryReceiver {
             case .send: append(.event(id: id, name: event.event, payload: event.payload))
             case .drop: break
             case .close(let reason): close(reason)
+            }
+        case .map(let id, let result):
+            mapQuestions[id] = nil
+            guard session.toldMap(id: id) else { return }
+            switch result {
+            case .success(let map): append(.reply(id: id, .document(map)))
+            case .failure(let error): append(.error(id: id, error))
             }
         case .document: break
         }

@@ -117,6 +117,29 @@ extension ActorError {
     /// The actor lives on another node. Nothing was done, so any request may be sent elsewhere.
     public static let notOwner = ActorError(
         "not_owner", "the actor lives on another node; nothing was done", group: "node")
+    /// The actor lives on another node, and where.
+    public static func redirect(to entry: RoutingMap.Entry, at address: String) -> ActorError {
+        var error = notOwner
+        error.metadata = [
+            "partition": String(entry.partition.rawValue), "epoch": String(entry.epoch.rawValue),
+            "revision": String(entry.revision), "owner": String(entry.owner?.rawValue ?? 0),
+            "address": address,
+        ]
+        return error
+    }
+    /// What `redirect` says; nil if it is another error, or says nothing of where.
+    public var redirection: (entry: RoutingMap.Entry, address: String)? {
+        guard group == "node", code == "not_owner", let address = metadata["address"],
+            let partition = metadata["partition"].flatMap({ UInt32($0) }),
+            let epoch = metadata["epoch"].flatMap({ UInt64($0) }),
+            let revision = metadata["revision"].flatMap({ UInt64($0) }),
+            let owner = metadata["owner"].flatMap({ UInt64($0) })
+        else { return nil }
+        let entry = RoutingMap.Entry(
+            partition: PartitionID(rawValue: partition), epoch: Epoch(rawValue: epoch), revision: revision,
+            owner: owner == 0 ? nil : NodeID(rawValue: owner))
+        return (entry, address)
+    }
     /// The actor has left this node while the request was under way; its outcome is unknown here.
     public static let moved = ActorError(
         "moved", "the actor moved to another node; ask again under the same identity", group: "node")

@@ -46,15 +46,19 @@ public struct ActorRequest: Sendable {
     /// How long the client waits yet, when the node gets the request; nil: the node is not told. What the
     /// node has not begun by then, it does not begin (A63).
     public var timeLeftMillis: UInt64?
+    /// The client keeps the map and takes the node for the actor's owner in this epoch of its partition: if
+    /// the node knows a newer one with another owner, it says so instead of passing the request on (A60).
+    public var assumedEpoch: Epoch?
 
     public init(
         target: ActorAddress, operation: Operation, identity: RequestIdentity? = nil,
-        timeLeftMillis: UInt64? = nil
+        timeLeftMillis: UInt64? = nil, assumedEpoch: Epoch? = nil
     ) {
         self.target = target
         self.operation = operation
         self.identity = identity
         self.timeLeftMillis = timeLeftMillis
+        self.assumedEpoch = assumedEpoch
     }
 }
 

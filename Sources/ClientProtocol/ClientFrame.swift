@@ -2,8 +2,12 @@ import Identifiers
 
 /// The wire protocol between clients and nodes: names and limits that both sides share.
 public enum ClientWire {
-    /// The newest version that this code speaks. There is one so far.
-    public static let version: UInt64 = 1
+    /// The newest version that this code speaks. Version 2 has the frame `map` more than version 1.
+    public static let version: UInt64 = 2
+    /// From this version on a node tells where actors live.
+    public static let versionOfMaps: UInt64 = 2
+    /// How long a node keeps an answer to `map` back at most, until there is something new.
+    public static let mapWaitMillisMax: UInt64 = 30_000
     /// The WebSocket subprotocol of version 1 in JSON.
     public static let subprotocol = "apus.v1.json"
     /// The same frames in CBOR, each in a binary message.
@@ -26,6 +30,9 @@ public enum ClientFrame: Hashable, Sendable {
     case unsubscribe(id: UInt64)
     /// Says that nobody waits for the reply to `id` any more.
     case cancel(id: UInt64)
+    /// Asks where actors live: what has changed after that version of the map (nil: everything), as soon as
+    /// there is something, or that time is over. Since version 2.
+    case map(id: UInt64, after: UInt64?, waitMillis: UInt64)
     case ping(id: UInt64)
 }
 
@@ -52,16 +59,20 @@ public struct RequestFrame: Hashable, Sendable {
     public var acknowledged: UInt64
     /// How long the client waits yet, as it sends the frame; nil: it does not say.
     public var timeLeftMillis: UInt64?
+    /// The client takes the node for the actor's owner in this epoch of its partition, and goes elsewhere if
+    /// it is told a newer one; nil: the node is to pass the request on.
+    public var epoch: Epoch?
 
     public init(
         target: ActorAddress, operation: Operation, sequence: UInt64? = nil, acknowledged: UInt64 = 0,
-        timeLeftMillis: UInt64? = nil
+        timeLeftMillis: UInt64? = nil, epoch: Epoch? = nil
     ) {
         self.target = target
         self.operation = operation
         self.sequence = sequence
         self.acknowledged = acknowledged
         self.timeLeftMillis = timeLeftMillis
+        self.epoch = epoch
     }
 }
 
@@ -83,6 +94,10 @@ extension ClientFrame {
             return .subscribe(id: id, try envelope.address(bytes), event: event)
         case "unsubscribe": return .unsubscribe(id: try envelope.integer(.id, bytes))
         case "cancel": return .cancel(id: try envelope.integer(.id, bytes))
+        case "map":
+            return .map(
+                id: try envelope.integer(.id, bytes), after: try envelope.optionalInteger(.after, bytes),
+                waitMillis: try envelope.optionalInteger(.waitMs, bytes) ?? 0)
         case "ping": return .ping(id: try envelope.integer(.id, bytes))
         default: throw .unknownType(type)
         }
@@ -106,6 +121,11 @@ extension ClientFrame {
             JSONWriter.append(raw: "}", to: &bytes)
         case .unsubscribe(let id): Self.append(type: "unsubscribe", id: id, to: &bytes)
         case .cancel(let id): Self.append(type: "cancel", id: id, to: &bytes)
+        case .map(let id, let after, let waitMillis):
+            JSONWriter.appendHead(type: "map", id: id, to: &bytes)
+            if let after { RequestFrame.append("after", after, to: &bytes) }
+            if waitMillis > 0 { RequestFrame.append("waitMs", waitMillis, to: &bytes) }
+            JSONWriter.append(raw: "}", to: &bytes)
         case .ping(let id): Self.append(type: "ping", id: id, to: &bytes)
         }
     }
@@ -124,6 +144,7 @@ extension RequestFrame {
         let acked = try envelope.optionalInteger(.acked, bytes) ?? 0
         acknowledged = sequence == nil ? 0 : acked
         timeLeftMillis = try envelope.optionalInteger(.timeLeftMs, bytes)
+        epoch = try envelope.optionalInteger(.epoch, bytes).map { Epoch(rawValue: $0) }
         switch type {
         case "call":
             operation = .call(
@@ -186,6 +207,7 @@ extension RequestFrame {
             JSONWriter.append(integer: acknowledged, to: &bytes)
         }
         if let timeLeftMillis { Self.append("timeLeftMs", timeLeftMillis, to: &bytes) }
+        if let epoch { Self.append("epoch", epoch.rawValue, to: &bytes) }
         JSONWriter.append(raw: "}", to: &bytes)
     }
 
@@ -198,7 +220,7 @@ extension RequestFrame {
         }
     }
 
-    private static func append(_ name: String, _ number: UInt64, to bytes: inout [UInt8]) {
+    fileprivate static func append(_ name: String, _ number: UInt64, to bytes: inout [UInt8]) {
         JSONWriter.append(raw: ",\"\(name)\":", to: &bytes)
         JSONWriter.append(integer: number, to: &bytes)
     }
@@ -235,7 +257,8 @@ extension RequestFrame {
             RequestIdentity.session(session, sequence: $0, acknowledged: acknowledged)
         }
         return ActorRequest(
-            target: target, operation: operation, identity: identity, timeLeftMillis: timeLeftMillis)
+            target: target, operation: operation, identity: identity, timeLeftMillis: timeLeftMillis,
+            assumedEpoch: epoch)
     }
 }
 

@@ -8,6 +8,9 @@ public protocol ClusterAdministration: Sendable {
 /// The commands below `/cluster`; their documents are in `ClusterDocuments.swift`.
 public enum ClusterOperation: Hashable, Sendable {
     case describe, nodes, partitions
+    /// Where actors live (`RoutingMap`): what has changed after that version, as soon as there is something,
+    /// or that time is over.
+    case map(after: UInt64?, waitMillis: UInt64)
     case initialize, join
     case tokens, createToken
     case revokeToken(String)

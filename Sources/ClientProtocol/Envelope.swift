@@ -34,7 +34,7 @@ struct Envelope {
         case type, id, version, session, node, kind, key, action, queue, event, input, body, payload
         case seq, acked, timeoutMs, ifAbsent, output, document, accepted, completed, timedOut, created
         case destroyed, subscribed, error, delayMs, priority, dedupKey
-        case timeLeftMs
+        case timeLeftMs, epoch, after, waitMs
 
         /// The name on the wire is the name of the case.
         var name: String {
@@ -69,6 +69,9 @@ struct Envelope {
             case .priority: "priority"
             case .dedupKey: "dedupKey"
             case .timeLeftMs: "timeLeftMs"
+            case .epoch: "epoch"
+            case .after: "after"
+            case .waitMs: "waitMs"
             }
         }
     }
@@ -139,10 +142,11 @@ struct Envelope {
         case (4, UInt8(ascii: "b")): .body
         case (4, _): .node
         case (5, UInt8(ascii: "i")): .input
-        case (5, UInt8(ascii: "a")): .acked
+        case (5, UInt8(ascii: "a")): bytes[name.lowerBound + 1] == UInt8(ascii: "c") ? .acked : .after
         case (5, UInt8(ascii: "q")): .queue
-        case (5, _): bytes[name.lowerBound + 1] == UInt8(ascii: "v") ? .event : .error
+        case (5, _): fiveLetters(second: bytes[name.lowerBound + 1])
         case (6, UInt8(ascii: "a")): .action
+        case (6, UInt8(ascii: "w")): .waitMs
         case (6, _): .output
         case (7, UInt8(ascii: "s")): .session
         case (7, UInt8(ascii: "v")): .version
@@ -160,6 +164,14 @@ struct Envelope {
         case (10, UInt8(ascii: "t")): .timeLeftMs
         case (10, _): .subscribed
         default: nil
+        }
+    }
+
+    private static func fiveLetters(second: UInt8) -> Field {
+        switch second {
+        case UInt8(ascii: "v"): .event
+        case UInt8(ascii: "p"): .epoch
+        default: .error
         }
     }
 

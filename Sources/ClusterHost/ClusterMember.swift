@@ -225,6 +225,12 @@ public final class ClusterMember: Sendable {
         return try ControlDriver(setup, store: consensus, transport: transport)
     }
 
+    /// Where actors live, for clients that keep a map: what has changed after a version, as soon as there is
+    /// something, or that time is over; everything without a version. nil before the node has a map.
+    public func routes(after version: UInt64?, within limit: Duration) async -> RoutingMap? {
+        await control.maps.routes(after: version, within: limit, teller: service.me)
+    }
+
     // MARK: The end
 
     /// Answers what is under way, as long as that does not take too long, says that it ends, and leaves the

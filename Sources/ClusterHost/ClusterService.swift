@@ -80,10 +80,25 @@ public final class ClusterService: ActorService {
     public func submit(
         _ request: ActorRequest, reply: @escaping @Sendable (Result<ActorReply, ActorError>) -> Void
     ) -> RequestToken {
+        if let redirection = redirection(of: request) {
+            reply(.failure(redirection))
+            // Names no request of this service.
+            return RequestToken(rawValue: .max)
+        }
         let call = RoutedCall(number: takeNumber(), request, patience: limits.patience, reply: reply)
         table(call.number).calls.withLock { $0[call.number] = call }
         route(call)
         return RequestToken(rawValue: call.number)
+    }
+
+    /// A client that keeps the map and has sent the request here for the owner is told of a newer one, and
+    /// goes there itself from then on (A60). What is not newer would send it in circles, and is passed on.
+    private func redirection(of request: ActorRequest) -> ActorError? {
+        guard let epoch = request.assumedEpoch else { return nil }
+        let partition = ring.partition(of: request.target)
+        guard maps.owner(of: partition) != me else { return nil }
+        return maps.routeBook.withLock { $0.book.redirection(of: partition, from: epoch, at: me) }
+            .map { ActorError.redirect(to: $0.entry, at: $0.address) }
     }
 
     public func abandon(_ token: RequestToken) {

@@ -17,6 +17,7 @@ public final class MapBoard: Sendable {
     }
 
     private let state = Mutex(State())
+    let routeBook = Mutex(RouteState())
 
     public var map: ClusterMap? { state.withLock { $0.map } }
 
@@ -36,6 +37,7 @@ public final class MapBoard: Sendable {
             return ready
         }
         for waiter in ready { waiter.continuation.resume(returning: map) }
+        publishRoutes(map)
     }
 
     /// Waits for a map with a property.

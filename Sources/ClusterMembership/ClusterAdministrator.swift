@@ -114,6 +114,10 @@ public final class ClusterAdministrator: ClusterAdministration {
         let commands = MapCommands(control: control, me: me)
         let admission = Admission(directory: directory, control: control)
         switch operation {
+        case .map(let after, let waitMillis):
+            let limit = Duration.milliseconds(Int64(min(waitMillis, ClientWire.mapWaitMillisMax)))
+            guard let map = await control.routes(after: after, within: limit) else { throw .noMap }
+            return map.encoded()
         case .nodes: return try Self.json(try await commands.nodes())
         case .partitions: return try Self.json(try await commands.partitions())
         case .down: return try Self.json(try await commands.down(try Self.read(body)))

@@ -1,3 +1,4 @@
+import ClientProtocol
 import Identifiers
 import MembershipCore
 import PlacementCore
@@ -15,11 +16,16 @@ public protocol ControlPlane: Sendable {
     /// The leader, as far as this node knows.
     func leader() async -> NodeID?
 
+    /// Where actors live: what has changed after a version of the map, as soon as there is something, or that
+    /// time is over; everything without a version. nil before the node has a map.
+    func routes(after version: UInt64?, within limit: Duration) async -> RoutingMap?
+
     /// What the node thinks of the others; empty while it does not know.
     func opinions() async -> [NodeID: Opinion]
 }
 
 extension ControlPlane {
     public func leader() async -> NodeID? { nil }
+    public func routes(after version: UInt64?, within limit: Duration) async -> RoutingMap? { nil }
     public func opinions() async -> [NodeID: Opinion] { [:] }
 }

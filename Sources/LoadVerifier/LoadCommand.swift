@@ -6,11 +6,13 @@ import OperatorCommands
 public struct LoadCommand: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "apus-load",
-        abstract: "Puts load on a node, and proves that whatever it acknowledged is there, once.",
+        abstract: "Puts load on nodes, and proves that whatever they acknowledged is there, once.",
         discussion: """
             The node is one that serves the announced programs:
               announced serve --data /tmp/load &
               apus-load --seconds 60
+            or some nodes of a cluster, of which any may die meanwhile:
+              apus-load --node http://a:7420 --node http://b:7420
             Kill and restart it meanwhile as you like. A call without an answer is
             repeated under the same sequence for --patience seconds, so it happens
             once; after that its outcome counts as unknown. Then every actor is read
@@ -25,8 +27,12 @@ public struct LoadCommand: AsyncParsableCommand {
               75  no verdict: nothing was acknowledged, or not all orders came to their end
             """)
 
-    @Option(help: ArgumentHelp("Where the node listens. Environment: APUS_NODE.", valueName: "url"))
-    var node: NodeLocation = Self.environment.flatMap(NodeLocation.init(argument:)) ?? .standard
+    @Option(
+        name: .customLong("node"),
+        help: ArgumentHelp(
+            "Where a node listens; once for each of several nodes of a cluster. Environment: APUS_NODE, with "
+                + "commas between several.", valueName: "url"))
+    var nodes: [NodeLocation] = Self.environment.flatMap(Self.locations) ?? [.standard]
 
     @Option(help: "Which operations, in which order: the same seed asks the same.")
     var seed: UInt64 = 1
@@ -61,7 +67,7 @@ public struct LoadCommand: AsyncParsableCommand {
         func check(_ isRight: Bool, _ sentence: String) throws {
             if !isRight { throw ValidationError(sentence) }
         }
-        if let text = Self.environment, NodeLocation(argument: text) == nil {
+        if let text = Self.environment, Self.locations(text) == nil {
             throw ValidationError("APUS_NODE is \"\(text)\", needed is http://HOST:PORT")
         }
         try check(1...1_000_000 ~= actors, "--actors must be 1 to 1000000")
@@ -91,7 +97,7 @@ public struct LoadCommand: AsyncParsableCommand {
         let report: LoadReport
         do {
             try await checkKinds()
-            let load = LoadRun(settings, host: node.host, port: node.port)
+            let load = try LoadRun(settings, nodes: nodes.map(\.description))
             let isWatched = isatty(STDERR_FILENO) == 1
             report = try await load.run { if isWatched { Self.show($0) } }
             if isWatched { Self.complain("\r\u{1B}[K") }
@@ -109,13 +115,31 @@ public struct LoadCommand: AsyncParsableCommand {
 
     /// A node without the announced programs is told so, before anything is asked of it.
     private func checkKinds() async throws {
-        let connection = NodeConnection(node)
-        let status = try connection.decode(StatusDocument.self, from: try await connection.get("/status"))
+        let (node, status) = try await status()
         for kind in ["counter"] + (orders > 0 ? ["order"] : []) where !status.kinds.contains(kind) {
             throw LoadFailure(
                 description:
                     "the node at \(node) has no kind \"\(kind)\"; start one with the announced programs")
         }
+    }
+
+    /// What the first node says that is there.
+    private func status() async throws -> (NodeLocation, StatusDocument) {
+        for (index, node) in nodes.enumerated() {
+            let connection = NodeConnection(node)
+            do {
+                let answer = try await connection.get("/status")
+                return (node, try connection.decode(StatusDocument.self, from: answer))
+            } catch { if index == nodes.count - 1 { throw error } }
+        }
+        throw ValidationError("--node is needed")
+    }
+
+    /// Addresses with commas between them; nil if one of them is none.
+    private static func locations(_ text: String) -> [NodeLocation]? {
+        let parts = text.split(separator: ",")
+        let all = parts.compactMap { NodeLocation(argument: String($0)) }
+        return all.isEmpty || all.count < parts.count ? nil : all
     }
 
     private static var environment: String? {

@@ -8,7 +8,7 @@ package struct LoadFailure: Error, Hashable, Sendable, CustomStringConvertible {
     package var description: String
 }
 
-/// One load on one node, from its first call to the verdict.
+/// One load on a node or a cluster, from its first call to the verdict.
 package final class LoadRun: Sendable {
     /// A look at a load that goes on.
     package struct Progress: Sendable {
@@ -25,15 +25,30 @@ package final class LoadRun: Sendable {
     /// Part of every actor's key, so that each load has actors of its own.
     package let name: String
 
-    package init(_ settings: LoadSettings, host: String, port: Int) {
+    package convenience init(_ settings: LoadSettings, host: String, port: Int) {
+        let configuration = Self.configuration(settings)
+        self.init(settings, ApusConnection(host: host, port: port, configuration: configuration))
+    }
+
+    /// - Parameter nodes: `http://HOST:PORT` of some nodes of a cluster.
+    package convenience init(_ settings: LoadSettings, nodes: [String]) throws(ClientConfigurationError) {
+        self.init(
+            settings, try ApusConnection(nodes: nodes, configuration: Self.configuration(settings)))
+    }
+
+    private init(_ settings: LoadSettings, _ connection: ApusConnection) {
         self.settings = settings
+        self.connection = connection
+        program = Mutex(LoadProgram(settings))
+        name = "load-\(settings.seed)-\(connection.session.description.prefix(8))"
+    }
+
+    private static func configuration(_ settings: LoadSettings) -> ClientConfiguration {
         var configuration = ClientConfiguration()
         configuration.timeout = settings.patience
         // A node that comes back is to be found soon.
         configuration.backoffMax = .seconds(1)
-        connection = ApusConnection(host: host, port: port, configuration: configuration)
-        program = Mutex(LoadProgram(settings))
-        name = "load-\(settings.seed)-\(connection.session.description.prefix(8))"
+        return configuration
     }
 
     package var progressOfCalls: (begun: Int, ended: Int, acknowledged: Int) {

@@ -197,5 +197,8 @@ private struct MemberControl: ControlPlane {
         try await member.control.propose(commands)
     }
     func leader() async -> NodeID? { await member.control.leader() }
+    func routes(after version: UInt64?, within limit: Duration) async -> RoutingMap? {
+        await member.routes(after: version, within: limit)
+    }
     func opinions() async -> [NodeID: Opinion] { await member.gossip.opinions() }
 }

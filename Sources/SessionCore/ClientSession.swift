@@ -15,6 +15,8 @@ public struct ClientSession: Sendable {
         case subscribe(id: UInt64, ActorAddress, event: String)
         case unsubscribe(SubscriptionID)
         case abandon(RequestToken)
+        /// Ask where actors live, then tell `toldMap` and send the reply or the error.
+        case map(id: UInt64, after: UInt64?, waitMillis: UInt64)
         case close(CloseReason)
     }
 
@@ -33,6 +35,8 @@ public struct ClientSession: Sendable {
     private var subscriptions: [UInt64: SubscriptionID] = [:]
     public var outbound: OutboundBudget
     private var isReadingPaused = false
+    /// Questions for the map. They do not keep a connection of a node that stops.
+    private var mapQuestions: Set<UInt64> = []
 
     public init(limits: SessionLimits, node: String) {
         self.limits = limits
@@ -59,7 +63,7 @@ public struct ClientSession: Sendable {
         case .hello: return .close(.violation("hello came twice"))
         case .request(let id, let request):
             guard !isStopping else { return .send(.error(id: id, .stopping)) }
-            guard inFlight.updateValue(nil, forKey: id) == nil else {
+            guard !mapQuestions.contains(id), inFlight.updateValue(nil, forKey: id) == nil else {
                 return .close(.violation("the id \(id) is under way already"))
             }
             return .submit(id: id, request.actorRequest(session: session))
@@ -79,6 +83,16 @@ public struct ClientSession: Sendable {
             // know.
             guard let known = inFlight.removeValue(forKey: id), let token = known else { return .nothing }
             return .abandon(token)
+        case .map(let id, let after, let waitMillis):
+            guard !isStopping else { return .send(.error(id: id, .stopping)) }
+            guard inFlight[id] == nil, !mapQuestions.contains(id) else {
+                return .close(.violation("the id \(id) is under way already"))
+            }
+            guard mapQuestions.count < limits.mapQuestionsMax else {
+                return .send(.error(id: id, .overloaded))
+            }
+            mapQuestions.insert(id)
+            return .map(id: id, after: after, waitMillis: min(waitMillis, ClientWire.mapWaitMillisMax))
         case .ping(let id): return .send(.pong(id: id))
         }
     }
@@ -90,6 +104,9 @@ public struct ClientSession: Sendable {
 
     /// A reply came for `id`. False: nobody waits for it any more.
     public mutating func replied(id: UInt64) -> Bool { inFlight.removeValue(forKey: id) != nil }
+
+    /// The map came for `id`. False: nobody waits for it any more.
+    public mutating func toldMap(id: UInt64) -> Bool { mapQuestions.remove(id) != nil }
 
     public mutating func subscribed(id: UInt64, as subscription: SubscriptionID) {
         subscriptions[id] = subscription
@@ -131,6 +148,7 @@ public struct ClientSession: Sendable {
         defer {
             inFlight = [:]
             subscriptions = [:]
+            mapQuestions = []
         }
         return Remains(
             requests: inFlight.values.compactMap { $0 }, subscriptions: Array(subscriptions.values))

@@ -4,6 +4,8 @@ public struct SessionLimits: Hashable, Sendable {
     public var inFlightMax = 1024
     /// Subscriptions of one connection. One more is answered with `session.too_many_subscriptions`.
     public var subscriptionsMax = 4096
+    /// Questions for the map that are not answered yet. One more gets `node.overloaded`.
+    public var mapQuestionsMax = 4
     /// Bytes that wait for a slow reader. Beyond it requests are not read, and an event closes the
     /// connection (A42).
     public var pendingBytesMax = 1 << 20

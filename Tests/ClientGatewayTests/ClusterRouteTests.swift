@@ -48,6 +48,8 @@ private final class EchoingAdministration: ClusterAdministration {
                 ("POST", "/cluster/tokens", .createToken), ("POST", "/cluster/admit", .admit),
                 ("POST", "/cluster/promote", .promote), ("POST", "/cluster/move", .move),
                 ("DELETE", "/cluster/tokens/00ff", .revokeToken("00ff")),
+                ("GET", "/cluster/map", .map(after: nil, waitMillis: 0)),
+                ("GET", "/cluster/map?after=17", .map(after: 17, waitMillis: 0)),
             ]
             for (method, path, _) in routes {
                 let answer = try await http.ask(method, path, method == "POST" ? #"{"a":1}"# : nil)
@@ -67,6 +69,7 @@ private final class EchoingAdministration: ClusterAdministration {
                 ("POST", "/cluster", "{}", 405), ("GET", "/cluster/init", nil, 405),
                 ("PUT", "/cluster/tokens", "{}", 405), ("POST", "/cluster/tokens/00", "{}", 405),
                 ("DELETE", "/cluster/nodes", nil, 405), ("GET", "/cluster/", nil, 404),
+                ("POST", "/cluster/map", "{}", 405), ("GET", "/cluster/map?after=x", nil, 400),
                 ("GET", "/cluster/other", nil, 404), ("DELETE", "/cluster/nodes/1", nil, 404),
                 ("DELETE", "/cluster/tokens/", nil, 404), ("GET", "/cluster/a/b/c", nil, 404),
                 ("POST", "/cluster/init", "{", 400),

@@ -21,7 +21,7 @@ func counter(_ key: String...) -> ActorAddress {
             #expect(answer.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
             let socket = try await RawWebSocket(running, greets: false)
             try await socket.send(.hello(version: 9, session: SessionID(high: 1, low: 2)))
-            #expect(try await socket.takeText() == #"{"type":"welcome","version":1,"node":"apus"}"#)
+            #expect(try await socket.takeText() == #"{"type":"welcome","version":2,"node":"apus"}"#)
             let other = try await running.connect()
             try await other.send(RawWebSocket.upgrade.replacing("apus.v1.json", with: "chat"))
             #expect(try await other.takeAnswer().status == 426)

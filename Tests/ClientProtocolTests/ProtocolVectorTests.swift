@@ -34,6 +34,34 @@ func vectors(_ name: String) throws -> [String] {
         }
     }
 
+    @Test("A60: the documented map is read, and written to the byte; a damaged one is a typed error")
+    func maps() throws {
+        for line in try vectors("map") {
+            let map = try RoutingMap.decode(Payload(line))
+            #expect(map.encoded().text == line)
+            let whole = Array(line.utf8)
+            for count in 0..<whole.count {
+                let cut = Payload(Array(whole.prefix(count)))
+                #expect(throws: FrameError.self) { try RoutingMap.decode(cut) }
+            }
+        }
+    }
+
+    @Test(
+        "A60: a map that cannot be is a typed error",
+        arguments: [
+            (#""node":1"#, #""node":0"#), (#""partitions":4"#, #""partitions":5"#),
+            (#""partitions":4"#, #""partitions":2"#), ("000001\"", "00000g\""), ("000001\"", "00001\""),
+            ("[0,3,7,1]", "[0,3,7]"), ("[0,3,7,1]", #"[0,3,"7",1]"#), ("[0,3,7,1]", "[4,3,7,1]"),
+            ("[0,3,7,1]", "{}"), (#"[1,"10.0.0.1:7420"]"#, #"[0,"a:1"]"#), (#""version":17,"#, ""),
+        ])
+    func impossibleMaps(_ change: (String, String)) throws {
+        let line = try vectors("map")[0]
+        #expect(line.contains(change.0))
+        let changed = Payload(line.replacingOccurrences(of: change.0, with: change.1))
+        #expect(throws: FrameError.self) { try RoutingMap.decode(changed) }
+    }
+
     @Test("A61: other spellings of a frame are understood as documented")
     func acceptedFrames() throws {
         let lines = try vectors("accepted")

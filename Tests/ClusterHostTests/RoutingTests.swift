@@ -95,13 +95,14 @@ struct RoutingTests {
 
     private func ask(
         _ operation: ActorRequest.Operation = .destroy, as identity: RequestIdentity? = nil,
-        timeLeftMillis: UInt64? = nil
+        timeLeftMillis: UInt64? = nil, assumedEpoch: Epoch? = nil
     ) throws -> (answer: Answer, token: RequestToken) {
         let answer = Answer()
         let actor = try ActorAddress(kind: ActorKind("cart"), key: ActorKey(["a"]))
         let token = service.submit(
             ActorRequest(
-                target: actor, operation: operation, identity: identity, timeLeftMillis: timeLeftMillis)
+                target: actor, operation: operation, identity: identity, timeLeftMillis: timeLeftMillis,
+                assumedEpoch: assumedEpoch)
         ) { result in answer.results.withLock { $0.append(result) } }
         return (answer, token)
     }
@@ -176,6 +177,32 @@ struct RoutingTests {
         #expect(waiting.allSatisfy { $0.all.isEmpty })
         service.stop()
         #expect(waiting.allSatisfy { $0.all == [.failure(.unserved)] })
+    }
+
+    @Test("A60: a client that took this node for the owner is told of a newer one, and only of a newer one")
+    func redirected() throws {
+        var history = try MapHistory(partitions: try #require(HashRing(partitionCount: 1, seed: (1, 2))))
+        try history.promote(0, to: 1)
+        try history.join(2)
+        try history.replicate(0, to: 2)
+        try history.lose(1)
+        try history.promote(0, to: 2)
+        maps.publish(try history.map)
+        let epoch = try history.map.partitions[0].epoch
+        let (told, _) = try ask(assumedEpoch: Epoch(rawValue: epoch.rawValue - 1))
+        guard case .failure(let error)? = told.all.first, let (entry, address) = error.redirection else {
+            Issue.record("no redirection: \(told.all)")
+            return
+        }
+        #expect(entry.owner == NodeID(rawValue: 2) && entry.epoch == epoch && address == "c2:1")
+        // Who knows as much as this node would come back: passed on, like whoever cannot follow.
+        let (knowing, _) = try ask(assumedEpoch: epoch)
+        let (following, _) = try ask()
+        #expect(knowing.all.isEmpty && following.all.isEmpty && host.asked.isEmpty)
+        // This node is the owner, whatever the client believes.
+        try publish(isOwned: true)
+        let (mine, _) = try ask(assumedEpoch: Epoch(rawValue: 0))
+        #expect(mine.all.isEmpty && host.asked.count == 1)
     }
 
     @Test("Whoever goes away is not answered, and what it waited for is let go")

@@ -7,7 +7,8 @@ import Testing
 struct LoadCommandTests {
     @Test func whatIsDocumentedIsUnderstood() throws {
         let arguments = [
-            "--node", "http://127.0.0.1:7420", "--seed", "9", "--actors", "5", "--operations", "100",
+            "--node", "http://127.0.0.1:7420", "--node", "b:7420", "--seed", "9", "--actors", "5",
+            "--operations", "100",
             "--in-flight", "3", "--requests", "30", "--orders", "70", "--patience", "2.5", "--json",
         ]
         let settings = try LoadCommand.parse(arguments).settings

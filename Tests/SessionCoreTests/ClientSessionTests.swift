@@ -30,10 +30,19 @@ private func expect(_ value: Bool, _ comment: Comment? = nil, at location: Sourc
         var session = ClientSession(limits: .init(), node: "n")
         expect(closes(session.received(.ping(id: 1))))
         guard
-            case .send(.welcome(version: 1, node: "n")) = session.received(
+            case .send(.welcome(version: 2, node: "n")) = session.received(
                 .hello(version: 3, session: Self.sessionID))
         else { return #expect(Bool(false), "no welcome") }
         expect(closes(session.received(.hello(version: 1, session: Self.sessionID))))
+    }
+
+    @Test("A61: an older client is spoken to in its version")
+    func olderClient() {
+        var session = ClientSession(limits: .init(), node: "n")
+        guard
+            case .send(.welcome(version: 1, node: "n")) = session.received(
+                .hello(version: 1, session: Self.sessionID))
+        else { return #expect(Bool(false), "no welcome") }
     }
 
     @Test("A13: a request carries session, sequence and what is acknowledged")

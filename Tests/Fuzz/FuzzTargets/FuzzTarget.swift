@@ -29,7 +29,7 @@ public struct FuzzTarget: Sendable {
         .queuedMessage, .retainedEvents, .actionTurn, .deduplicationEntry, .requestIdentity, .replyRecord,
         .actorMessage, .messageBatch, .batchResult, .messageStreams, .undeliveredMessage,
         .batchHeader, .controlEntry, .witness, .identityFile, .keyCoding, .logScan,
-        .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments,
+        .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments, .routingMap,
         .clusterEntry, .clusterState, .mapUpdate, .partitionMap, .raftMessage, .raftDisk,
         .consensusSeal, .controlRequest, .controlReply,
         .meshStream, .meshHandshake, .membershipFile, .peersFile, .tokenBook, .joinDetails,

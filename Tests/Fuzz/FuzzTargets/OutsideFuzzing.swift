@@ -104,6 +104,7 @@ extension FuzzTarget {
         "GET /actors/c/a%2Fb//%C3%BC", "POST /actors/c/k/actions/add", "POST /actors/c/k/queues/jobs",
         "GET /actors/c/k/history", "DELETE /actors/c/1/2/3/4/5/6/7/8", "HEAD /actors/c/%61ctions/x",
         "GET /cluster", "GET /cluster/nodes", "POST /cluster/admit", "DELETE /cluster/tokens/00ff",
+        "GET /cluster/map?after=17",
     ]
 
     private static let documents = [

@@ -60,6 +60,7 @@ struct FuzzTests {
         "WorkflowCore/HistoryPath": "HistoryEntry",
         "WorkflowCore/RunRecord": "RunRecord",
         "ClientProtocol/ClientFrame": "ClientFrame",
+        "ClientProtocol/RoutingMap": "RoutingMap",
         "ClientProtocol/ServerFrame": "ServerFrame",
         "MailboxCore/DeduplicationCore": "DeduplicationEntry",
         "MailboxCore/QueuedMessage": "QueuedMessage",
