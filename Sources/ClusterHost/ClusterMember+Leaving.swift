@@ -8,7 +8,7 @@ extension ClusterMember {
     /// could take more.
     private static let standstill = Duration.seconds(2)
     /// How long another leader is waited for, and then the word that this process has ended.
-    private static let farewellTimeout = Duration.seconds(1)
+    private static let farewellTimeout = Duration.seconds(2)
 
     /// Gives the partitions that this process owns to others, while it goes on serving: whoever calls their
     /// actors waits for a moment, and nothing else. What has no second copy yet is copied first.
@@ -31,10 +31,10 @@ extension ClusterMember {
 
     /// After the host has stopped: nobody needs to find out that this process is gone.
     func sayFarewell() async {
-        await control.stopLeading()
-        _ = await wait(Self.farewellTimeout) { [control] _ in await !control.isLeader }
-        await control.sayFarewell()
-        _ = await wait(Self.farewellTimeout) { [control] _ in await control.hasEnded }
+        // Without another voter nobody could hear it.
+        guard await control.stopLeading() else { return }
+        _ = await wait(Self.farewellTimeout) { [control] _ in await control.hasOtherLeader }
+        _ = await wait(Self.farewellTimeout) { [control] _ in await control.sayFarewell() }
     }
 
     private func wait(_ limit: Duration, until isDone: (ClusterMap) async -> Bool) async -> Bool {

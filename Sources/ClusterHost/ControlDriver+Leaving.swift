@@ -14,16 +14,26 @@ extension ControlDriver {
     }
 
     /// Lets another voter lead, if this one does.
-    func stopLeading() {
-        guard isLeader, let map = client.map else { return }
-        let successor = server.raft.configuration.voters.first { $0.node != me && map.isLive($0) }
-        if let successor { handOver(to: successor) }
+    /// - Returns: whether there is another voter.
+    func stopLeading() -> Bool {
+        guard let map = client.map else { return false }
+        let others = map.voters.voters.filter { $0.node != me && map.isLive($0) }
+        if isLeader, let successor = others.first { handOver(to: successor) }
+        return !others.isEmpty
     }
 
-    /// Asks for being declared down, so that nobody waits for this process or suspects it. It may take a
-    /// moment and may fail; the others find out by themselves then.
-    func sayFarewell() {
-        guard let life = client.life else { return }
-        propose([.nodeDown(life.node, life.incarnation, .reported)]) { _ in }
+    var hasOtherLeader: Bool { server.raft.leader.map { $0.node != me } ?? !server.isLeader }
+
+    /// Asks for being declared down, so that nobody waits for this process or suspects it, again until it is
+    /// so; if that takes too long, the others find out by themselves.
+    /// - Returns: whether it is so.
+    func sayFarewell() -> Bool {
+        guard !hasEnded, let life = client.life else { return true }
+        guard !saysFarewell else { return false }
+        saysFarewell = true
+        propose([.nodeDown(life.node, life.incarnation, .reported)]) { [weak self] _ in
+            self?.assumeIsolated { $0.saysFarewell = false }
+        }
+        return false
     }
 }

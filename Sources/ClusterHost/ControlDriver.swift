@@ -73,6 +73,7 @@ public actor ControlDriver: ControlPlane {
     private(set) var hasEnded = false
     /// The process is about to end: being declared down is what it asks for.
     var isLeaving = false
+    var saysFarewell = false
 
     /// - Parameter store: what `setup.state` was read from.
     init(_ setup: Setup, store: sending ConsensusStore, transport: MeshTransport) throws {

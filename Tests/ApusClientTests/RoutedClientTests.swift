@@ -66,7 +66,7 @@ private struct TestMember: ClusterAdministration {
     }
 }
 
-@Suite("A client of a cluster") struct RoutedClientTests {
+@Suite("A client of a cluster", .timeLimit(.minutes(1))) struct RoutedClientTests {
     private static func gateway(
         _ service: FakeActorService, _ map: TestMap, node: UInt64
     ) async throws -> ClientGateway {

@@ -22,7 +22,7 @@ private final class StillCluster: ClusterAdministration {
     }
 }
 
-@Suite("Questions for the map") struct MapQuestionTests {
+@Suite("Questions for the map", .timeLimit(.minutes(1))) struct MapQuestionTests {
     @Test("A60: the map is told over WebSocket; questions that wait are bounded and do not hold up a stop")
     func questions() async throws {
         let cluster = StillCluster()
