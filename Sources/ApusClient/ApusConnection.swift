@@ -106,6 +106,7 @@ public final class ApusConnection: Sendable {
 
     private func openSocket() {
         let upgrader = ClientUpgrader(owner: self, frameBytesMax: 16 << 20)
+        let channels = NIOLoopBoundBox.makeBoxSendingValue(0, eventLoop: loop)
         let request = NIOLoopBoundBox<UpgradeRequestHandler?>.makeEmptyBox(
             valueType: UpgradeRequestHandler.self, eventLoop: loop)
         ClientBootstrap(group: loop)
@@ -113,6 +114,7 @@ public final class ApusConnection: Sendable {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { [host, self] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    channels.value += 1
                     let handler = UpgradeRequestHandler(host: host, owner: self)
                     request.value = handler
                     try channel.pipeline.syncOperations.addHTTPClientHandlers(
@@ -133,6 +135,8 @@ public final class ApusConnection: Sendable {
             .connect(host: host, port: port)
             .whenFailure { [self] error in
                 logger.debug("cannot connect", metadata: ["error": "\(error)"])
+                // A channel tells of its end by itself; a name that nobody knows at the moment makes none.
+                loop.execute { if channels.value == 0 { self.socketClosed() } }
             }
     }
 
