@@ -23,7 +23,8 @@ private func load(lost: Int = 0, doubled: Int = 0, undecided: Int = 0, acknowled
     LoadFigures(
         name: "load-1", calls: acknowledged, acknowledged: acknowledged, errors: 0, unknown: 0, lost: lost,
         doubled: doubled, undecided: undecided, latencyMicrosP50: 1, latencyMicrosP99: 2, latencyMicrosMax: 3,
-        firstError: lost > 0 ? "node.starting" : nil, findings: lost > 0 ? ["lost: counter 3"] : [], verdict: "")
+        firstError: lost > 0 ? "node.starting" : nil, findings: lost > 0 ? ["lost: counter 3"] : [],
+        verdict: "")
 }
 
 private let calm = [call(0, 2, 2, began: 1, ended: 1.1), call(0, nil, 2, began: 2, ended: 2.1)]
