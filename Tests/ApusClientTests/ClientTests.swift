@@ -223,6 +223,24 @@ func withClient(
         await second.stop(within: .milliseconds(200))
     }
 
+    @Test("A63: a node whose name nobody knows at the moment is looked for again", .timeLimit(.minutes(1)))
+    func unknownName() async throws {
+        var configuration = ClientConfiguration()
+        configuration.backoffMin = .milliseconds(1)
+        configuration.backoffMax = .milliseconds(1)
+        // An empty label is in no name, so that nobody is asked for it.
+        let client = ApusConnection(
+            host: "no..name", port: 1, configuration: configuration, logger: quietLogger())
+        var statuses = client.statuses.makeAsyncIterator()
+        client.connect()
+        var failures = 0
+        while failures < 2, let status = await statuses.next() {
+            if status == .disconnected { failures += 1 }
+        }
+        #expect(failures == 2)
+        await client.close()
+    }
+
     @Test("A63: calls made while there is no node are answered when there is one")
     func nobodyThere() async throws {
         let service = FakeActorService()

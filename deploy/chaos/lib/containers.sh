@@ -48,14 +48,17 @@ make_disk() { # NODE
 }
 
 cluster_up() {
-    local node
+    local node hosts=()
     [[ $(id -u) == 0 ]] || stop "disks and iptables need root"
     [[ $CHAOS_NODES == 3 ]] || stop "docker-compose.yml has three nodes"
     docker image inspect apus:chaos > /dev/null 2>&1 || stop "there is no image apus:chaos; make image-chaos"
     for node in $(node_names); do make_disk "$node"; done
     compose up -d node1 node2 node3 outside-world
-    docker run -d --name "$CHAOS_NAME-client" --network "${CHAOS_NAME}_default" --no-healthcheck apus:chaos \
-        sleep infinity > /dev/null
+    # The name of a container that is down goes on to the DNS outside, whose silence would pass for an outage.
+    # One node at a time is down, so that each comes back at its address.
+    for node in $(node_names); do hosts+=(--add-host "$node:$(node_address "$node")"); done
+    docker run -d --name "$CHAOS_NAME-client" --network "${CHAOS_NAME}_default" --no-healthcheck \
+        "${hosts[@]}" apus:chaos sleep infinity > /dev/null
 }
 
 cluster_down() {

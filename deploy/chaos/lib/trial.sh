@@ -54,6 +54,10 @@ run_fault() {
     inject)
         note "$fault" inject "$node" "$(declare -F describe > /dev/null && describe)"
         inject "$node"
+        # Docker takes its time, and serves meanwhile: the fault began at the latest now.
+        if [[ $CHAOS_IN == containers && $fault =~ ^(kill|pause|restart|lost-volume)$ ]]; then
+            note "$fault" struck "$node"
+        fi
         ;;
     heal)
         heal "$node"
