@@ -37,8 +37,11 @@ struct RequestLedger {
     private var nextSequence: UInt64 = 1
     /// All sequences up to this one have their replies, or nobody wants them any more.
     private(set) var acknowledged: UInt64 = 0
-    /// Sequences beyond `acknowledged` that are done.
-    private var doneBeyond: Set<UInt64> = []
+    /// Requests with a sequence, in its order. At most as many of them are done as are not, and a few: one
+    /// that waits for long costs no memory for each that came after it.
+    private(set) var inOrder: [(id: UInt64, sequence: UInt64)] = []
+    /// The place of the first that is not done.
+    private var first = 0
     var pending: [UInt64: Pending] = [:]
     var subscriptions: [UInt64: Subscription] = [:]
 
@@ -60,6 +63,7 @@ struct RequestLedger {
         // Reading changes nothing, so a repeated reading needs no recognition and the node no memory of it.
         if !operation.isReading {
             frame.sequence = nextSequence
+            inOrder.append((id, nextSequence))
             nextSequence += 1
         }
         pending[id] = Pending(frame: frame, reply: reply, deadline: deadline)
@@ -78,11 +82,16 @@ struct RequestLedger {
     /// The request is done: answered, or given up. nil: it was already.
     mutating func finish(_ id: UInt64) -> Pending? {
         guard let found = pending.removeValue(forKey: id) else { return nil }
-        if let sequence = found.frame.sequence {
-            doneBeyond.insert(sequence)
-            while doneBeyond.remove(acknowledged + 1) != nil { acknowledged += 1 }
-        }
+        if found.frame.sequence != nil { acknowledge() }
         return found
+    }
+
+    private mutating func acknowledge() {
+        while first < inOrder.count, pending[inOrder[first].id] == nil { first += 1 }
+        acknowledged = (first < inOrder.count ? inOrder[first].sequence : nextSequence) - 1
+        guard inOrder.count > 2 * pending.count + 64 else { return }
+        inOrder.removeAll { pending[$0.id] == nil }
+        first = 0
     }
 
     /// Requests whose time is over.

@@ -23,6 +23,19 @@ import Testing
         #expect(ledger.acknowledged == 4)
     }
 
+    @Test("Bounds: behind a request that waits for long, those that are done leave nothing in memory")
+    func longWait() {
+        var ledger = ledger()
+        let first = ledger.begin(counter("a"), .destroy, deadline: nil) { _ in }
+        for _ in 0..<10_000 {
+            let id = ledger.begin(counter("a"), .destroy, deadline: nil) { _ in }
+            _ = ledger.finish(id)
+            #expect(ledger.acknowledged == 0 && ledger.inOrder.count <= 67)
+        }
+        _ = ledger.finish(first)
+        #expect(ledger.acknowledged == 10_001 && ledger.inOrder.count <= 67)
+    }
+
     @Test("A63: pauses double from the least to the greatest, and never leave these bounds")
     func backoff() {
         let backoff = Backoff(minimum: .milliseconds(250), maximum: .seconds(30))

@@ -9,7 +9,7 @@ import Testing
 extension ProcessTests {
     @Suite("A client of a cluster", .serialized, .timeLimit(.minutes(3)))
     struct RoutedClientTests {
-        private static let counters = 12
+        private static let counters = 4
 
         /// What was acknowledged, and when to end.
         private final class Tally: Sendable {
