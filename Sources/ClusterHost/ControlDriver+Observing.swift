@@ -19,6 +19,8 @@ extension ControlDriver {
                     : "the disk answers again")
         }
         client.standsStill = meter.standsStill
+        // Nobody else can find the leader down.
+        if meter.standsStill { _ = stopLeading() }
         client.condition.health = meter.health
         gossip?.assumeIsolated { $0.health = meter.health }
     }
