@@ -21,6 +21,8 @@ struct RequestLedger {
         var redirects = 0
         /// How often it was put off.
         var pauses = 0
+        /// Who has put it off; another one is asked next, if there is one.
+        var refusedBy: LinkID?
     }
 
     struct Subscription {

@@ -57,7 +57,9 @@ extension RoutingCore {
         if let request = ledger.pending[id], request.link == nil {
             // Once it was sent on often enough, whoever takes it passes it on.
             let follows = request.redirects < settings.redirectsMax
-            guard let (link, epoch) = choose(request.frame.target, follows: follows, now, &effects) else {
+            let (target, avoided) = (request.frame.target, request.refusedBy)
+            guard let (link, epoch) = choose(target, follows: follows, avoiding: avoided, now, &effects)
+            else {
                 waiting.insert(id)
                 return seek(now, &effects)
             }
@@ -66,7 +68,8 @@ extension RoutingCore {
             links[link]?.usedAt = now
             effects.append(.send(link, ledger.frame(id, request, epoch: epoch, now: now)))
         } else if let subscription = ledger.subscriptions[id], subscription.link == nil {
-            guard let (link, _) = choose(subscription.actor, follows: true, now, &effects) else {
+            guard let (link, _) = choose(subscription.actor, follows: true, avoiding: nil, now, &effects)
+            else {
                 waiting.insert(id)
                 return seek(now, &effects)
             }
@@ -81,7 +84,8 @@ extension RoutingCore {
     /// The connection to the actor's owner, with the epoch of its ownership; else any, which passes on what
     /// it gets. A connection to the owner is begun meanwhile.
     private mutating func choose(
-        _ actor: ActorAddress, follows: Bool, _ now: Duration, _ effects: inout [Effect]
+        _ actor: ActorAddress, follows: Bool, avoiding avoided: LinkID?, _ now: Duration,
+        _ effects: inout [Effect]
     ) -> (LinkID, Epoch?)? {
         if let owner = table?.owner(of: actor) {
             if let link = linkOfNode[owner.node], links[link]?.isUsable(at: now) == true {
@@ -90,7 +94,8 @@ extension RoutingCore {
             reach(owner.node, now, &effects)
         }
         var any: LinkID?
-        for (id, link) in links where link.isUsable(at: now) { any = min(any ?? id, id) }
+        for (id, link) in links where link.isUsable(at: now) && id != avoided { any = min(any ?? id, id) }
+        if any == nil, let avoided, links[avoided]?.isUsable(at: now) == true { any = avoided }
         return any.map { ($0, nil) }
     }
 
@@ -116,12 +121,13 @@ extension RoutingCore {
     ) {
         if let request = ledger.pending[id] {
             guard request.link == link else { return }
-            guard let next = next(error, at: link, now) else {
+            guard let next = next(error, about: request.frame.target, at: link, now) else {
                 _ = finish(id)
                 return effects.append(.answer(request.reply, .failure(.actor(error))))
             }
             links[link]?.requests -= 1
             ledger.pending[id]?.link = nil
+            ledger.pending[id]?.refusedBy = link
             if next == .follow {
                 ledger.pending[id]?.redirects += 1
                 return place(id, now, &effects)
@@ -133,7 +139,7 @@ extension RoutingCore {
             delay(id, pauses: request.pauses + 1, now)
         } else if let subscription = ledger.subscriptions[id] {
             guard subscription.link == link else { return }
-            guard let next = next(error, at: link, now) else {
+            guard let next = next(error, about: subscription.actor, at: link, now) else {
                 _ = endSubscription(id)
                 return effects.append(.fail(subscription, .actor(error)))
             }
@@ -148,7 +154,9 @@ extension RoutingCore {
     private enum Next { case follow, elsewhere, later }
 
     /// What to do about an error that is no outcome; nil: it is one.
-    private mutating func next(_ error: ActorError, at link: LinkID, _ now: Duration) -> Next? {
+    private mutating func next(
+        _ error: ActorError, about actor: ActorAddress, at link: LinkID, _ now: Duration
+    ) -> Next? {
         guard error.group == "node" else { return nil }
         switch error.code {
         case "not_owner":
@@ -159,8 +167,11 @@ extension RoutingCore {
         // Nobody knows what became of it; under its sequence it may be asked for again. Or nobody serves the
         // actor at the moment.
         case "moved", "unavailable": return .later
-        // This node, or the one that it has passed the request on to.
-        case "starting", "stopping": return unfit(link, now)
+        // The node itself, or, which is no fault of the node's, the one that it has passed the request on to.
+        case "starting", "stopping":
+            guard let node = links[link]?.node, let owner = table?.owner(of: actor)?.node, owner != node
+            else { return unfit(link, now) }
+            return .later
         // With nowhere else to go this is for the user to mend.
         case "not_member": return hasChoice ? unfit(link, now) : nil
         default: return nil

@@ -121,6 +121,21 @@ import Testing
         #expect(trial.hear(second).isEmpty)
     }
 
+    @Test("A7: a node that has passed a request on to one that stops serves others as before")
+    func stoppingBehind() throws {
+        var (trial, first, second) = try RoutingTrial.connectedToBoth()
+        try trial.tellMap(RoutingTrial.map([1, 3], epoch: 2, version: 11), from: first)
+        _ = (trial.hear(first), trial.hear(second))
+        let behind = trial.request(try RoutingTrial.actor(in: 1))
+        #expect(trial.hear(first) == [.request(behind, sequence: 1, epoch: nil)])
+        trial.receive(.error(id: behind, .stopping), from: first)
+        let mine = trial.request(try RoutingTrial.actor(in: 0))
+        #expect(trial.hear(first) == [.request(mine, sequence: 2, epoch: 2)])
+        // By way of another one, in case that it is the first node after all.
+        trial.wait(.milliseconds(200))
+        #expect(trial.hear(second) == [.request(behind, sequence: 1, epoch: nil)])
+    }
+
     @Test(
         "A63: an unknown outcome, and an actor that nobody serves, are asked for again after a pause",
         arguments: [ActorError.moved, .startingInCluster, ActorError("unavailable", "", group: "node")])
