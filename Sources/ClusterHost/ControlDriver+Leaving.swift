@@ -1,6 +1,8 @@
 import ConsensusCore
 import ControlCore
 import Identifiers
+import MeshProtocol
+import MeshTransport
 import PlacementCore
 
 /// The end of a process that knows that it ends: what it owns goes to others first (`cluster.md` 2.8).
@@ -11,6 +13,17 @@ extension ControlDriver {
         isLeaving = true
         client.condition.isLeaving = true
         return client.life
+    }
+
+    /// Whoever asks a process that has ended here asks another one at once, and does not wait for the answer.
+    func turnAway(_ frame: Frame, from peer: MeshPeer) {
+        guard isLeaving, frame.kind == ClusterFrames.controlRequest,
+            let request = try? ControlRequest.decode(frame.payload)
+        else { return }
+        if case .heartbeat = request.body { return }
+        let reply = ControlReply(id: request.id, body: .notLeader(server.raft.leader?.node))
+        let answer = Frame(ClusterFrames.controlReply, reply.encoded())
+        transport.assumeIsolated { _ = $0.send(answer, to: peer.node, on: .control) }
     }
 
     /// Lets another voter lead, if this one does.

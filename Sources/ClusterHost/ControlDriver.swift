@@ -196,7 +196,7 @@ public actor ControlDriver: ControlPlane {
     }
 
     func received(_ frame: Frame, from peer: MeshPeer) {
-        guard !hasEnded else { return }
+        guard !hasEnded else { return turnAway(frame, from: peer) }
         let from = ControlPeer(rawValue: peer.node.rawValue)
         do {
             switch frame.kind {

@@ -339,12 +339,18 @@ actor ReplicaLoop {
         }
         control.assumeIsolated { control in
             control.propose(commands) { [weak self] outcomes in
-                self?.assumeIsolated { $0.proposed(requests, outcomes ?? []) }
+                self?.assumeIsolated { $0.proposed(requests, outcomes) }
             }
         }
     }
 
-    private func proposed(_ requests: [MembershipRequest], _ outcomes: [Outcome]) {
+    private func proposed(_ requests: [MembershipRequest], _ outcomes: [Outcome]?) {
+        guard let outcomes else {
+            for request in requests {
+                replication?.handle(.changeLost(request), of: request.partition, now: now)
+            }
+            return
+        }
         for (request, outcome) in zip(requests, outcomes) {
             switch outcome {
             // Only a life that was up is asked for, and one that is no longer up never is again.

@@ -286,6 +286,13 @@ extension Replica {
     }
 
     /// A life that is over is not added any more, and neither are those before it; a later one may be.
+    mutating func lost(_ change: MembershipRequest, _ now: UInt64) {
+        guard let owner, change.epoch == owner.epoch, change.revision == configuration?.revision else {
+            return
+        }
+        self.owner?.nextProposalAt = min(owner.nextProposalAt, now + settings.proposeAgainAfterMicros)
+    }
+
     mutating func refused(_ change: MembershipRequest, _ effects: inout [ReplicaEffect]) {
         guard let configuration, change.epoch == owner?.epoch, change.revision == configuration.revision,
             case .add(let refused) = change.change, let owner

@@ -71,6 +71,7 @@ public struct Replica: Sendable {
         switch event {
         case .configured(let configuration): configure(configuration, now, &effects)
         case .changeRefused(let change): refused(change, &effects)
+        case .changeLost(let change): lost(change, now)
         case .append(let records): append(records, &effects)
         case .persisted(let ticket): persisted(ticket, now, &effects)
         case .received(let message, let sender): receive(message, sender, now, &effects)

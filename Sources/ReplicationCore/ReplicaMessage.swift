@@ -45,6 +45,9 @@ public enum ReplicaEvent: Sendable {
     /// The control plane has refused a change for good: the life that it names is over, declared down or
     /// followed by another one.
     case changeRefused(MembershipRequest)
+    /// Nobody knows what became of a change that was asked for. It names what it was made for, so it may be
+    /// asked for again.
+    case changeLost(MembershipRequest)
     /// The owner's next records, sealed and in order.
     case append([LogRecord])
     /// Every write up to this ticket is on disk.

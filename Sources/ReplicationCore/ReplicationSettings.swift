@@ -3,6 +3,8 @@ public struct ReplicationSettings: Hashable, Sendable {
     /// An in-sync replica that has acknowledged nothing for so long, although it was sent something, is
     /// proposed to be dropped (`cluster.md` 2.6.4).
     public var shrinkAfterMicros: UInt64 = 1_500_000
+    /// A change that was asked for and got lost is asked for again after so long.
+    public var proposeAgainAfterMicros: UInt64 = 100_000
     /// A learner that has been caught up for so long is proposed to be added.
     public var expandAfterMicros: UInt64 = 1_000_000
     /// An owner that must hear from the other members before it begins does without those that said nothing

@@ -173,7 +173,10 @@ extension Simulation {
                     default: break
                     }
                 }
-            case .unknown(let token): process.proposals[token] = nil
+            case .unknown(let token):
+                for request in process.proposals.removeValue(forKey: token) ?? [] {
+                    process.replication?.handle(.changeLost(request), of: request.partition, now: now)
+                }
             case .votersChanged: break
             }
         }

@@ -83,13 +83,13 @@ struct GossipTests {
         for member in members[...1] { await member.stop() }
     }
 
-    @Test("What a member says of its health and its map reaches the others")
+    @Test("What a member says of its work and its map reaches the others")
     func facts() async throws {
         let lab = try ClusterLab(members: 2)
         let members = [try await Self.start(1, in: lab), try await Self.start(2, in: lab)]
-        members[1].gossip.loop.post { members[1].gossip.assumeIsolated { $0.health = 7 } }
+        members[1].gossip.loop.post { members[1].gossip.assumeIsolated { $0.backlog = 7 } }
         let opinion = try await Self.await(.alive, of: 2, at: members[0]) {
-            $0.meta.health == 7 && $0.meta.mapVersion > 0
+            $0.meta.backlog == 7 && $0.meta.mapVersion > 0
         }
         #expect(opinion.age >= .zero)
         for member in members { await member.stop() }

@@ -73,6 +73,25 @@ import Testing
         #expect(Self.requests(&node, 2_000_000).count == 3)
     }
 
+    @Test("2.6.7: a request that got lost with the leader it was sent to is made again soon")
+    func lostRequest() {
+        var node = Self.follower(partitions: 3)
+        let granted = Self.configuration(epoch: 2, revision: 2, owner: 2, inSync: [1, 2], leaving: [1])
+        Self.configure(&node, granted, now: 2)
+        var asked = Self.requests(&node, 2)
+        #expect(asked.count == 3)
+        for request in asked { node.handle(.changeLost(request), of: request.partition, now: 10) }
+        node.handleAll(.tick, now: 50_000)
+        #expect(Self.requests(&node, 50_000).isEmpty)
+        node.handleAll(.tick, now: 100_010)
+        #expect(Self.requests(&node, 100_010) == asked)
+        // What was asked under an earlier revision hurries nobody.
+        asked[0].revision = 1
+        node.handle(.changeLost(asked[0]), of: asked[0].partition, now: 110_000)
+        node.handleAll(.tick, now: 300_000)
+        #expect(Self.requests(&node, 300_000).isEmpty)
+    }
+
     @Test("An owner hears of a follower's death under the same revision; who comes back in time stays")
     func sameRevision() {
         var node = Self.follower(partitions: 3)
