@@ -35,6 +35,7 @@ extension Simulation {
 
     func operate() {
         replaceRefused()
+        takeDrainingBack()
         guard settings.hasOperator || settings.without != nil,
             let leader = machines.first(where: { $0.process?.server.isLeader == true && isFine($0) }),
             let process = leader.process, let map = process.server.state.map
@@ -106,6 +107,16 @@ extension Simulation {
         guard node.isDraining || others >= settings.copies else { return false }
         propose([.drain(node.id, node.incarnation, !node.isDraining)], leader.index, process)
         return true
+    }
+
+    /// Two orders that were under way together can leave fewer nodes than there are to be copies.
+    private func takeDrainingBack() {
+        guard let leader = machines.first(where: { $0.process?.server.isLeader == true }),
+            let process = leader.process, let map = process.server.state.map,
+            map.nodes.count(where: { !$0.isDraining }) < settings.copies,
+            let node = map.nodes.first(where: \.isDraining)
+        else { return }
+        propose([.drain(node.id, node.incarnation, false)], leader.index, process)
     }
 
     /// A process that ends in good order gives what it owns away first, has itself declared down, and ends
