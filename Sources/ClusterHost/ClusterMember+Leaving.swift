@@ -19,7 +19,7 @@ extension ClusterMember {
         guard let life = await control.leave() else { return 0 }
         var owned = 0
         var seen: (version: MapVersion, at: ContinuousClock.Instant)?
-        _ = await wait(limit) { map in
+        await wait(limit) { map in
             owned = map.partitions.count { $0.owner == life }
             if seen?.version != map.version { seen = (map.version, .now) }
             let isStuck = seen.map { ContinuousClock.now - $0.at > Self.standstill } ?? false
@@ -33,16 +33,15 @@ extension ClusterMember {
     func sayFarewell() async {
         // Without another voter nobody could hear it.
         guard await control.stopLeading() else { return }
-        _ = await wait(Self.farewellTimeout) { [control] _ in await control.hasOtherLeader }
-        _ = await wait(Self.farewellTimeout) { [control] _ in await control.sayFarewell() }
+        await wait(Self.farewellTimeout) { [control] _ in await !control.isLeader }
+        await wait(Self.farewellTimeout) { [control] _ in await control.sayFarewell() }
     }
 
-    private func wait(_ limit: Duration, until isDone: (ClusterMap) async -> Bool) async -> Bool {
+    private func wait(_ limit: Duration, until isDone: (ClusterMap) async -> Bool) async {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {
-            if let map = control.maps.map, await isDone(map) { return true }
+            if let map = control.maps.map, await isDone(map) { return }
             try? await Task.sleep(for: Self.look)
         }
-        return false
     }
 }

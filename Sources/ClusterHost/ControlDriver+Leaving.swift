@@ -22,8 +22,7 @@ extension ControlDriver {
         else { return }
         if case .heartbeat = request.body { return }
         let reply = ControlReply(id: request.id, body: .notLeader(server.raft.leader?.node))
-        let answer = Frame(ClusterFrames.controlReply, reply.encoded())
-        transport.assumeIsolated { _ = $0.send(answer, to: peer.node, on: .control) }
+        send(Frame(ClusterFrames.controlReply, reply.encoded()), to: peer.node)
     }
 
     /// Lets another voter lead, if this one does.
@@ -34,8 +33,6 @@ extension ControlDriver {
         if isLeader, let successor = others.first { handOver(to: successor) }
         return !others.isEmpty
     }
-
-    var hasOtherLeader: Bool { server.raft.leader.map { $0.node != me } ?? !server.isLeader }
 
     /// Asks for being declared down, so that nobody waits for this process or suspects it, again until it is
     /// so; if that takes too long, the others find out by themselves.

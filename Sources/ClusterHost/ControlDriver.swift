@@ -313,7 +313,7 @@ public actor ControlDriver: ControlPlane {
     }
 
     @discardableResult
-    private func send(_ frame: Frame, to node: NodeID) -> Bool {
+    func send(_ frame: Frame, to node: NodeID) -> Bool {
         transport.assumeIsolated { $0.send(frame, to: node, on: .control) } == .queued
     }
 

@@ -196,8 +196,10 @@ actor ReplicaLoop {
             for read in content.reads { read.reply(false) }
             return
         }
-        if content.persisted > 0 { synced(content.persisted) }
-        if content.persisted > 0 { replication?.persisted(batch: content.persisted, now: now) }
+        if content.persisted > 0 {
+            synced(content.persisted)
+            replication?.persisted(batch: content.persisted, now: now)
+        }
         append(content.records)
         for (partition, event) in content.logs { replication?.handle(event, of: partition, now: now) }
         confirm(content.reads)

@@ -16,13 +16,10 @@ struct SessionTable: Sendable {
     private struct Session: Sendable {
         var incarnation: Incarnation
         var heardAt: UInt64
-        /// Not the same as `heardAt` for somebody who was never heard.
-        var saidAt: UInt64?
-        var isLeaving = false
+        /// What it said last; nil for somebody who has just appeared.
+        var said: Heartbeat?
         /// Since when it says that it is sick; nil while it is not.
         var sickSince: UInt64?
-        var complaints: [NodeID: Incarnation] = [:]
-        var silences: [NodeID: Heartbeat.Silence] = [:]
     }
 
     private var now: UInt64 = 0
@@ -50,14 +47,9 @@ struct SessionTable: Sendable {
         guard var session = sessions[heartbeat.life.node],
             session.incarnation == heartbeat.life.incarnation
         else { return }
-        (session.heardAt, session.saidAt) = (now, now)
-        session.isLeaving = heartbeat.condition.isLeaving
+        (session.heardAt, session.said) = (now, heartbeat)
         let isSick = heartbeat.condition.health >= Self.sickHealth
         session.sickSince = isSick ? session.sickSince ?? now : nil
-        session.complaints = Dictionary(
-            heartbeat.complaints.map { ($0.node, $0.incarnation) }, uniquingKeysWith: { $1 })
-        session.silences = Dictionary(
-            heartbeat.silences.map { ($0.node, $0) }, uniquingKeysWith: { $1 })
         sessions[heartbeat.life.node] = session
     }
 
@@ -66,7 +58,7 @@ struct SessionTable: Sendable {
         Set(
             sessions.compactMap { node, session in
                 let isSick = session.sickSince.map { now - $0 >= Self.sickTicks } ?? false
-                return session.isLeaving || isSick ? node : nil
+                return isSick || session.said?.condition.isLeaving == true ? node : nil
             })
     }
 
@@ -87,9 +79,11 @@ struct SessionTable: Sendable {
         for silence in silences where silence.node != me {
             var found = Evidence(incarnation: silence.incarnation, silentTicks: [silence.ticks])
             for (node, session) in sessions where node != silence.node {
-                guard let saidAt = session.saidAt, now - saidAt <= freshTicks else { continue }
-                if session.complaints[silence.node] == silence.incarnation { found.reporters.append(node) }
-                guard node != me, voters.contains(node), let told = session.silences[silence.node],
+                guard let said = session.said, now - session.heardAt <= freshTicks else { continue }
+                let complaint = Heartbeat.Complaint(node: silence.node, incarnation: silence.incarnation)
+                if said.complaints.contains(complaint) { found.reporters.append(node) }
+                guard node != me, voters.contains(node),
+                    let told = said.silences.first(where: { $0.node == silence.node }),
                     told.incarnation == silence.incarnation
                 else { continue }
                 found.silentTicks.append(told.ticks)
