@@ -155,7 +155,7 @@ enum ActorDescription {
             case .completed(let value):
                 status("completed")
                 json.member("value") { $0.raw(value) }
-            case .retrying(let at):
+            case .retrying(let at, _):
                 status("retrying")
                 json.member("retryAt") { $0.time(at) }
             case .failed(let failure, let timedOut):

@@ -28,8 +28,9 @@ public enum StepState: Hashable, Sendable {
     /// Its only attempt has begun. Recorded for steps that must not be tried twice.
     case started
     case completed(value: [UInt8])
-    /// Will be tried again at that time.
-    case retrying(at: UInt64)
+    /// Will be tried again at that time. `interruptions` of its attempts were cut off by a stop in good
+    /// order: they happened, and use up no retry.
+    case retrying(at: UInt64, interruptions: UInt64 = 0)
     /// Ended for good; `timedOut` when its last attempt ran out of time.
     case failed(FailureRecord, timedOut: Bool)
 }
@@ -125,8 +126,8 @@ public enum OperationKind: UInt8, Sendable, CaseIterable {
 /// One operation in the history of a run, found by its path and rewritten in place as the operation proceeds.
 public struct HistoryEntry: Hashable, Sendable {
     /// Version 1 does not tell a taken message's priority and delivery, version 2 knows no messages to other
-    /// actors; what needs no more is still written so.
-    public static let version: UInt8 = 3
+    /// actors, version 3 no interrupted attempts; what needs no more is still written so.
+    public static let version: UInt8 = 4
     /// How many failed attempts a step's entry keeps.
     public static let failuresMax = 20
 
@@ -194,8 +195,11 @@ extension OperationKind {
 extension HistoryOperation {
     /// The first version that can tell it.
     fileprivate var version: UInt8 {
-        guard case .next(_, let taken?) = self else { return kind.version }
-        return taken.contains { $0.priority != 0 || $0.delivery != 1 } ? 2 : 1
+        switch self {
+        case .next(_, let taken?): taken.contains { $0.priority != 0 || $0.delivery != 1 } ? 2 : 1
+        case .step(.retrying(_, let interruptions), _, _, _): interruptions > 0 ? 4 : 1
+        default: kind.version
+        }
     }
 
     fileprivate func write(to writer: inout ByteWriter, _ version: UInt8) {
@@ -214,9 +218,10 @@ extension HistoryOperation {
             case .completed(let value):
                 writer.byte(0)
                 writer.blob(value)
-            case .retrying(let at):
+            case .retrying(let at, let interruptions):
                 writer.byte(1)
                 writer.varint(at)
+                if version > 3 { writer.varint(interruptions) }
             case .failed(let failure, let timedOut):
                 writer.byte(2)
                 failure.write(to: &writer)
@@ -262,7 +267,7 @@ extension HistoryOperation {
         _ kind: OperationKind, _ reader: inout ByteReader, _ version: UInt8
     ) throws(WireError) -> HistoryOperation {
         switch kind {
-        case .step: return try readStep(&reader)
+        case .step: return try readStep(&reader, version)
         case .turn:
             switch try reader.byte() {
             case 0: return .turn(.completed(value: try reader.blob()))
@@ -300,7 +305,9 @@ extension HistoryOperation {
         }
     }
 
-    private static func readStep(_ reader: inout ByteReader) throws(WireError) -> HistoryOperation {
+    private static func readStep(
+        _ reader: inout ByteReader, _ version: UInt8
+    ) throws(WireError) -> HistoryOperation {
         let attempts = try reader.varint().countable("a step's attempts")
         let startedAt = try reader.varint()
         let count = try reader.count("failed attempts", limit: HistoryEntry.failuresMax)
@@ -314,7 +321,10 @@ extension HistoryOperation {
         let state: StepState
         switch try reader.byte() {
         case 0: state = .completed(value: try reader.blob())
-        case 1: state = .retrying(at: try reader.varint())
+        case 1:
+            let at = try reader.varint()
+            let interruptions = version > 3 ? try reader.varint().countable("a step's interruptions") : 0
+            state = .retrying(at: at, interruptions: interruptions)
         case 2:
             let failure = try FailureRecord.read(&reader)
             state = .failed(failure, timedOut: try reader.bool())

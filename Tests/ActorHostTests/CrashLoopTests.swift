@@ -154,29 +154,56 @@ struct CrashLoopTests {
         #expect(seen == ["completed", "", "work", "work"])
     }
 
-    @Test("W13: a stop in good order is no crash, however often it comes")
+    /// Each attempt has a number of its own (W11), and the retries that the policy grants are left for the
+    /// step's own errors.
+    @Test("W13 W11: a stop in good order is no crash, however often it comes; its attempts count")
     func orderlyStops() async throws {
         let seen = try await live { workflow, log in
             try await workflow.step("long", retry: .upTo(2), timeout: nil) {
-                log.note("long")
-                while !log.entries.contains(where: { $0.name == "release" }) {
+                let number = StepAttempt.current?.number ?? 0
+                log.note("long \(number)")
+                while number < 7 {
+                    try Task.checkCancellation()
+                    await Task.yield()
+                }
+                // The last of three is the last that the policy grants.
+                if number < 9 { throw Oops("attempt \(number)") }
+            }
+        } _: { node in
+            try await node.create()
+            for life in 1...6 {
+                try await node.until("life \(life)") { node.effects.names.last == "long \(life)" }
+                try await node.restart()
+            }
+            let end = try await node.settle("lab", "a")
+            let history = try await node.history("lab", "a")
+            return [end.status, end.failure, "\(node.effects.names.count)", history]
+        }
+        #expect(seen.dropLast() == ["completed", "", "9"])
+        let history = try #require(seen.last)
+        #expect(history.contains(#""attempts":9"#), "\(history)")
+        #expect(history.contains(#""message":"the node stopped during attempt 6; its outcome is unknown""#))
+    }
+
+    @Test("W11: an attempt that a stop cut off is no free retry")
+    func orderlyStopAndErrors() async throws {
+        let seen = try await live { workflow, log in
+            try await workflow.step("long", retry: .upTo(2), timeout: nil) {
+                let number = StepAttempt.current?.number ?? 0
+                log.note("long \(number)")
+                guard number == 1 else { throw Oops("attempt \(number)") }
+                while true {
                     try Task.checkCancellation()
                     await Task.yield()
                 }
             }
         } _: { node in
             try await node.create()
-            for life in 1...6 {
-                try await node.until("life \(life)") {
-                    node.effects.entries.filter { $0.name == "long" }.count == life
-                }
-                try await node.restart()
-            }
-            node.effects.note("release")
-            let end = try await node.settle("lab", "a")
-            return [end.status, end.failure]
+            try await node.until("its start") { node.effects.names == ["long 1"] }
+            try await node.restart()
+            return [try await node.settle("lab", "a").status] + node.effects.names
         }
-        #expect(seen == ["completed", ""])
+        #expect(seen == ["failed", "long 1", "long 2", "long 3", "long 4"])
     }
 
     @Test("W30 W13: a restart in good order does not wake who only waits")

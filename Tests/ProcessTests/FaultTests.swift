@@ -45,8 +45,8 @@ extension ProcessTests {
                 _ = try await fixture.poll(client, "/actors/onboarding/held") { status($0) == "completed" }
                 let history = try await fixture.settle(client, .GET, "/actors/onboarding/held/history")
                 let entries = history.json["entries"] as? [[String: Any]] ?? []
-                #expect(entries.count == 3)
-                for entry in entries { #expect(entry["attempts"] as? Int == 1, "\(history.text)") }
+                // The outside world saw the first step twice, and its history says so.
+                #expect(entries.compactMap { $0["attempts"] as? Int } == [2, 1, 1], "\(history.text)")
             }
         }
 

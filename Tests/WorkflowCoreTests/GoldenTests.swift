@@ -62,6 +62,18 @@ struct GoldenTests {
         }
     }
 
+    @Test("W11: attempts that a stop in good order cut off are told with version 4") func interruptions()
+        throws
+    {
+        let entry = HistoryEntry(
+            sequence: 2, path: Self.path, recordedAt: 5,
+            operation: .step(
+                .retrying(at: 128, interruptions: 300), attempts: 301, failures: [], startedAt: 9))
+        let whole = [4] + Self.head.dropFirst() + [1, 0xAD, 2, 9, 0, 1, 0x80, 1, 0xAC, 2]
+        #expect(entry.encoded() == whole)
+        #expect(try HistoryEntry.decode(whole) == entry)
+    }
+
     @Test("W34: a message of a priority, or taken again, is told with version 2") func specialMessages()
         throws
     {
@@ -104,8 +116,8 @@ struct GoldenTests {
     }
 
     @Test func foreignVersionsAndTags() {
-        #expect(throws: WireError.version(what: "history entry", found: 4, newest: 3)) {
-            try HistoryEntry.decode([4] + Self.head.dropFirst() + [6, 1])
+        #expect(throws: WireError.version(what: "history entry", found: 5, newest: 4)) {
+            try HistoryEntry.decode([5] + Self.head.dropFirst() + [6, 1])
         }
         #expect(throws: WireError.unknown(what: "operation", value: 9)) {
             try HistoryEntry.decode(Self.head(.call) + [9, 1])

@@ -16,6 +16,7 @@ extension LiveActor {
         var failures: [AttemptRecord] = []
         var startedAt: UInt64 = 0
         var retryAt: UInt64?
+        var interruptions: UInt64 = 0
         if case .step(let state, let recordedAttempts, let recordedFailures, let recordedStart) = recorded {
             (attempts, failures, startedAt) = (recordedAttempts, recordedFailures, recordedStart)
             switch state {
@@ -24,13 +25,14 @@ extension LiveActor {
             case .failed(let failure, let timedOut):
                 return continuation.resume(
                     throwing: stepFailure(node, failure, timedOut, attempts, failures))
-            case .retrying(let at): retryAt = at
+            case .retrying(let at, let cutOff): (retryAt, interruptions) = (at, cutOff)
             case .started, .completed: break
             }
         }
         let step = StepExecution(
             request: request, of: self, node: node, ticket: newTicket(), attempts: attempts,
-            failures: failures, startedAt: startedAt, continuation: continuation)
+            interruptions: interruptions, failures: failures, startedAt: startedAt,
+            continuation: continuation)
         if let retryAt, retryAt > now.rawValue { return waitForRetry(step, until: retryAt) }
         countCrashes(step)
     }
@@ -52,7 +54,7 @@ extension LiveActor {
             note(Self.died(during: step.attempts - later), step)
         }
         let died = Self.died(during: step.attempts)
-        if step.request.retry.isExhausted(after: step.attempts) { return fail(step, died, timedOut: false) }
+        if step.isExhausted { return fail(step, died, timedOut: false) }
         if run.crashWakes >= Self.crashWakesMax {
             steps[step.ticket] = nil
             step.resume(.failure(RunClosed()))
@@ -150,7 +152,7 @@ extension LiveActor {
         let limit = step.request.timeout.map { "\($0)" } ?? ""
         let failure = FailureRecord(type: "TimedOut", message: "the attempt took longer than \(limit)")
         note(failure, step)
-        guard step.request.retry.retryOnTimeout, !step.request.retry.isExhausted(after: step.attempts) else {
+        guard step.request.retry.retryOnTimeout, !step.isExhausted else {
             return fail(step, failure, timedOut: true)
         }
         retry(step, after: nil)
@@ -181,9 +183,7 @@ extension LiveActor {
     private func attemptFailed(_ step: StepExecution, _ error: any Error) {
         let failure = FailureRecord(describing: error)
         note(failure, step)
-        if error is Unretryable || step.request.retryIf?(error) == false
-            || step.request.retry.isExhausted(after: step.attempts)
-        {
+        if error is Unretryable || step.request.retryIf?(error) == false || step.isExhausted {
             return fail(step, failure, timedOut: false)
         }
         retry(step, after: (error as? RetryAfter)?.delay)
@@ -203,13 +203,7 @@ extension LiveActor {
             ?? step.request.retry.delay(
                 after: step.attempts, chance: Double.random(in: 0..<1, using: &shard.chance))
         let at = (now + delay).rawValue
-        var operations = [
-            entry(
-                .step(
-                    .retrying(at: at), attempts: step.attempts, failures: step.failures,
-                    startedAt: step.startedAt),
-                at: step.node)
-        ]
+        var operations = [retrying(step, at: at)]
         if steps.isEmpty {
             // A crash while it waits interrupts no attempt, so it must not count as one (W13).
             storedWake = waits.values.compactMap(\.deadline).reduce(at) { min($0, $1) }
@@ -217,6 +211,28 @@ extension LiveActor {
         }
         record(operations, keepsWake: steps.isEmpty) {}
         waitForRetry(step, until: at)
+    }
+
+    private func retrying(_ step: StepExecution, at time: UInt64) -> TurnOperation {
+        entry(
+            .step(
+                .retrying(at: time, interruptions: step.interruptions), attempts: step.attempts,
+                failures: step.failures, startedAt: step.startedAt),
+            at: step.node)
+    }
+
+    /// The process stops in good order: what runs is cut off, which is no fault of the step, but the outside
+    /// world may have seen the attempt (W11). Who began durably stands in the history already.
+    func interruptSteps() -> [TurnOperation] {
+        steps.sorted { $0.key < $1.key }.map(\.value).filter { $0.request.retry.retries != 0 }.map { step in
+            step.interruptions += 1
+            note(
+                FailureRecord(
+                    type: "Interrupted",
+                    message: "the node stopped during attempt \(step.attempts); its outcome is unknown"),
+                step)
+            return retrying(step, at: now.rawValue)
+        }
     }
 
     private func waitForRetry(_ step: StepExecution, until time: UInt64) {

@@ -333,6 +333,7 @@ final class LiveActor: @unchecked Sendable {
         var wake: UInt64?
         if !run.status.hasEnded {
             describeRun()
+            pending += interruptSteps()
             if steps.isEmpty { run.crashWakes = 0 }
             if run != storedRun { isRunRecordDirty = true }
             if run.status == .stalled {

@@ -12,6 +12,8 @@ final class StepExecution: OpenCall, @unchecked Sendable {
     private let continuation: StepContinuation
     /// Every try so far, the running one included.
     var attempts: UInt64
+    /// Those of them that a stop in good order cut off.
+    var interruptions: UInt64
     var failures: [AttemptRecord]
     /// When the first attempt began, microseconds since 1970; 0 before.
     var startedAt: UInt64
@@ -23,17 +25,21 @@ final class StepExecution: OpenCall, @unchecked Sendable {
 
     init(
         request: StepRequest, of actor: LiveActor, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64,
-        failures: [AttemptRecord], startedAt: UInt64, continuation: StepContinuation
+        interruptions: UInt64, failures: [AttemptRecord], startedAt: UInt64, continuation: StepContinuation
     ) {
         self.request = request
         self.node = node
         self.ticket = ticket
         self.attempts = attempts
+        self.interruptions = interruptions
         self.failures = failures
         self.startedAt = startedAt
         self.continuation = continuation
         super.init(of: actor)
     }
+
+    /// Whether its tries use up the budget.
+    var isExhausted: Bool { request.retry.isExhausted(after: attempts - min(attempts, interruptions)) }
 
     /// Lets the run go on, once.
     func resume(_ result: Result<OperationResult, any Error>) {

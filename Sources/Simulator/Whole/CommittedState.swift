@@ -226,7 +226,7 @@ struct CommittedState {
         var fact = StepFact(partition: turn.partition, epoch: turn.epoch, isDone: false)
         switch state {
         case .completed, .failed: fact.isDone = true
-        case .retrying(let at): fact.retryAt = at
+        case .retrying(let at, _): fact.retryAt = at
         case .started: break
         }
         steps[key] = fact

@@ -93,7 +93,7 @@ struct WholeRun {
             switch entry.operation {
             case .sleep(let until, false): due = until
             case .next(let deadline, nil): due = deadline
-            case .step(.retrying(let at), _, _, _): due = at
+            case .step(.retrying(let at, _), _, _, _): due = at
             case .call(_, let deadline, .waiting): due = deadline
             default: break
             }

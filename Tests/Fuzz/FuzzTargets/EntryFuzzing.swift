@@ -33,6 +33,7 @@ extension FuzzTarget {
             .step(.started, attempts: 1, failures: [], startedAt: 5),
             .step(.completed(value: Array("42".utf8)), attempts: 2, failures: [attempt], startedAt: 5),
             .step(.retrying(at: 99), attempts: 1, failures: [attempt], startedAt: 5),
+            .step(.retrying(at: 99, interruptions: 1), attempts: 1, failures: [attempt], startedAt: 5),
             .step(.failed(failure, timedOut: true), attempts: 4, failures: [attempt], startedAt: 5),
             .turn(.completed(value: Array("null".utf8))), .turn(.failed(failure)),
             .sleep(until: .max, done: false), .next(deadline: nil, taken: nil),
