@@ -67,8 +67,6 @@ public actor ControlDriver: ControlPlane {
     weak var gossip: GossipDriver?
     /// Nodes that can be reached now, and since which tick others cannot.
     var links: Set<NodeID> = []
-    var lost: [NodeID: UInt64] = [:]
-    var ticks: UInt64 = 0
     private var timer: MeshTimer?
     private(set) var hasEnded = false
     /// The process is about to end: being declared down is what it asks for.
@@ -222,7 +220,6 @@ public actor ControlDriver: ControlPlane {
     /// There is a connection to a node for the control plane's frames.
     func connected(_ node: NodeID) {
         links.insert(node)
-        lost[node] = nil
     }
 
     /// The connection to a node for the control plane's frames is gone.

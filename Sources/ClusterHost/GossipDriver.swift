@@ -49,6 +49,11 @@ public actor GossipDriver {
         swim?.opinions(now: EventLoop.now, wall: clock.reading().wall) ?? [:]
     }
 
+    /// Whether it suspects that process.
+    func doubts(_ node: NodeID, _ incarnation: Incarnation) -> Bool {
+        swim?.doubts(node, incarnation) ?? false
+    }
+
     /// Whether nobody answers this node, so that its opinions say more about itself.
     public var isLonely: Bool { swim?.isLonely ?? false }
 

@@ -54,7 +54,7 @@ public struct ControlClient: Sendable {
     static let answerTicks = 30
     static let mapTicks = 60
     /// Between two heartbeats; more of them in clusters so large that voters would drown in them.
-    public static let heartbeatTicks: UInt64 = 5
+    static let heartbeatTicks: UInt64 = 5
     static let heartbeatTicksOfMany: UInt64 = 20
     static let manyNodes = 64
     /// Requests that wait for their turn, at the most.
@@ -71,15 +71,18 @@ public struct ControlClient: Sendable {
 
     /// How the process is, for its heartbeats. Whoever is leaving says so at once.
     public var condition = Heartbeat.Condition() {
-        didSet { if condition.isLeaving, !oldValue.isLeaving { ticks = 0 } }
+        didSet { if condition.isLeaving, !oldValue.isLeaving { isUrgent = true } }
     }
     /// Whether the process gets nothing done: it does not say that it lives then (D35).
     public var standsStill = false
     /// What the node sees of others, for its heartbeats.
-    public var complaints: [Heartbeat.Complaint] = []
+    package var complaints: [Heartbeat.Complaint] = []
     /// What the node's part of the consensus group waits for, for its heartbeats.
-    public var silences: [Heartbeat.Silence] = []
-    private var ticks: UInt64 = 0
+    package var silences: [Heartbeat.Silence] = []
+    var ticks: UInt64 = 0
+    private var isUrgent = false
+    /// Nodes without a connection, and since when.
+    var lost: [NodeID: UInt64] = [:]
 
     private struct Waiting {
         var purpose: Purpose
@@ -152,12 +155,19 @@ public struct ControlClient: Sendable {
         }
     }
 
-    private mutating func beat(_ effects: inout [Effect]) {
-        guard case .up(let life) = phase, let map = follower.map else { return }
-        defer { ticks += 1 }
+    /// Whether the next tick sends one, for which `observe` is to look around.
+    public var isHeartbeatDue: Bool {
+        guard case .up = phase, let map = follower.map, !standsStill else { return false }
         let isLarge = map.nodes.count > Self.manyNodes
         let interval = isLarge ? Self.heartbeatTicksOfMany : Self.heartbeatTicks
-        guard !standsStill, ticks.isMultiple(of: interval) else { return }
+        return isUrgent || ticks.isMultiple(of: interval)
+    }
+
+    private mutating func beat(_ effects: inout [Effect]) {
+        guard case .up(let life) = phase else { return }
+        defer { ticks += 1 }
+        guard isHeartbeatDue else { return }
+        isUrgent = false
         let heartbeat = Heartbeat(
             life: life, condition: condition, complaints: complaints.sorted { $0.node < $1.node },
             silences: silences)

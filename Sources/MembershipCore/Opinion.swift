@@ -19,6 +19,11 @@ public struct Opinion: Hashable, Sendable {
 }
 
 extension Swim {
+    /// Whether this node suspects that process, or takes it for unreachable.
+    public func doubts(_ node: NodeID, _ incarnation: Incarnation) -> Bool {
+        members[node].map { $0.incarnation == incarnation && $0.state != .alive } ?? false
+    }
+
     /// What this node thinks of all others that it knows of.
     /// - Parameters:
     ///   - now: by the clock of `handle`.

@@ -1,6 +1,7 @@
 import ConsensusCore
 import ControlCore
 import Identifiers
+import MembershipCore
 import PlacementCore
 import ReplicationCore
 
@@ -23,8 +24,10 @@ final class SimulatedProcess {
     /// What replicas asked for, by the token of the entry that it went into.
     var proposals: [UInt64: [MembershipRequest]] = [:]
     var nextToken: UInt64 = 1
-    /// Machines that it does not reach, and for how many ticks.
-    var outOfReach: [Int: UInt64] = [:]
+    var swim: Swim?
+    /// The members that it was told.
+    var listed: [Swim.Listed] = []
+    var nextGossip = Duration.zero
     /// It is about to end in good order, then at the latest.
     var leavesAt: UInt64?
     /// Stands still until then.

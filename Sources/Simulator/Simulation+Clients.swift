@@ -23,6 +23,9 @@ extension Simulation {
         case .reply(let reply):
             if case .map = reply.body, isFaulty, happens(settings.extremes.lostMapPercent) { return }
             take(process.client.handle(.reply(reply, from: Self.peer(line.from))), at: line.to)
+        case .gossip(let bytes):
+            guard !isTurnedAway(line.from, by: line.to), !isTurnedAway(line.to, by: line.from) else { return }
+            heard(bytes, line, process)
         case .replication(let bytes, let life):
             let frame: ReplicationFrame
             do { frame = try ReplicationFrame.decode(bytes) } catch {

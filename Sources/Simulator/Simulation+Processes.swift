@@ -1,6 +1,7 @@
 import ConsensusCore
 import ControlCore
 import Identifiers
+import MembershipCore
 import PartitionStore
 import PlacementCore
 import ReplicationCore
@@ -103,6 +104,7 @@ extension Simulation {
             guard let process = machines[one].process else { continue }
             process.replication?.handleAll(.linkChanged(Self.node(other)), now: now)
             linkBroke(one, other, process)
+            gossip(.linkChanged(Self.node(other)), one, process)
             take(process.client.handle(.gone(Self.peer(other))), at: one)
             take(process.server.handle(.gone(Self.peer(other)), time: time), at: one)
         }
@@ -257,6 +259,7 @@ extension Simulation {
             process.configured[partition] = configuration
             process.replication?.handle(.configured(configuration), of: partition, now: now)
         }
+        followMembers(map, index, process)
         followOwners(map, index, process)
         finishRound(index)
     }
