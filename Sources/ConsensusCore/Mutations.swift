@@ -32,4 +32,6 @@ package struct Mutations: OptionSet, Hashable, Sendable {
     package static let truncatesMatching = Mutations(rawValue: 1 << 13)
     /// A follower commits what the append did not prove to be the leader's.
     package static let commitsUnproven = Mutations(rawValue: 1 << 14)
+    /// Voters change without those being asked who are to commit it.
+    package static let changesUnasked = Mutations(rawValue: 1 << 15)
 }

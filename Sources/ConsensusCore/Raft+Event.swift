@@ -49,7 +49,7 @@ extension Raft {
         case tooManyMembers
         /// The leader does not remove itself; it hands over first.
         case isLeader
-        /// The voters that would remain were not heard of lately, so that they could decide nothing.
+        /// Too few of the voters that would be there then are heard of, so that they could decide nothing.
         case quorumSilent
     }
 }

@@ -4,6 +4,7 @@ struct Leadership: Sendable {
     var followers: [Progress] = []
     var reads = ReadQueue()
     var transfer: Handover?
+    var change: AskedChange?
     var heartbeatElapsed = 0
     var heartbeatDue = false
     /// The size of the entries that are not committed.
@@ -14,6 +15,15 @@ struct Leadership: Sendable {
         var target: Raft.Member
         var elapsed = 0
         var sent = false
+    }
+
+    /// A change of voters, about which they are asked.
+    struct AskedChange: Sendable {
+        var token: UInt64
+        var change: Raft.Change
+        /// Whoever answers this round of confirmation was there after the question.
+        var round: UInt64
+        var elapsed = 0
     }
 }
 
@@ -33,7 +43,8 @@ extension Raft {
 
     /// What was asked of this leader, and not promised yet, it can no longer promise.
     mutating func resign(to newLeader: Member?) {
-        for token in leadership.reads.all { refuse(token, .notLeader(leader: newLeader)) }
+        let tokens = leadership.reads.all + (leadership.change.map { [$0.token] } ?? [])
+        for token in tokens { refuse(token, .notLeader(leader: newLeader)) }
         leadership = Leadership()
     }
 
@@ -47,6 +58,7 @@ extension Raft {
             checkQuorum()
         }
         tickTransfer()
+        tickChange()
     }
 
     /// A leader that hears no quorum may have been replaced, and in any case can do nothing.
@@ -98,6 +110,7 @@ extension Raft {
     mutating func lead() {
         advanceCommit()
         advanceReads()
+        advanceChange()
         replicate()
     }
 

@@ -65,6 +65,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("raft-ignores-stores", consensus: .ignoresStores),
         BrokenRule("raft-truncates-matching", consensus: .truncatesMatching),
         BrokenRule("raft-commits-unproven", consensus: .commitsUnproven),
+        BrokenRule("raft-changes-unasked", consensus: .changesUnasked),
         BrokenRule("disk-syncs", disksLie: true),
         BrokenRule("host-outbox-after-commit", host: .outboxAfterCommit),
         BrokenRule("host-inbox-positions", host: .inboxPositions),

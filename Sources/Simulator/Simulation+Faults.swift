@@ -132,8 +132,9 @@ extension Simulation {
                 guard isLeft(partition.inSync.filter { $0 != former }) else { return false }
             }
         }
-        // Under any configuration that some voter still goes by, or may be about to.
-        for configuration in machines.map(configuration(of:)) {
+        // Under any configuration that some voter still goes by, or may be about to: who has answered the
+        // question for a change is counted on.
+        for configuration in machines.flatMap(configurations(of:)) {
             for promoted in configuration.learners.map({ [$0] }) + [[]] {
                 let voters = configuration.voters + promoted
                 guard voters.contains(where: { $0.node == node }) else { continue }
@@ -145,13 +146,15 @@ extension Simulation {
         return true
     }
 
-    private func configuration(of machine: SimulatedMachine) -> Raft.Configuration {
-        if let process = machine.process { return process.server.raft.configuration }
+    private func configurations(of machine: SimulatedMachine) -> [Raft.Configuration] {
+        if let raft = machine.process?.server.raft {
+            return [raft.configuration] + (raft.askedConfiguration.map { [$0] } ?? [])
+        }
         let state = machine.disk.raft
         for entry in state.entries.reversed() {
-            if case .configuration(let configuration) = entry.payload { return configuration }
+            if case .configuration(let configuration) = entry.payload { return [configuration] }
         }
-        return state.snapshot.configuration
+        return [state.snapshot.configuration]
     }
 
     private func cut() {

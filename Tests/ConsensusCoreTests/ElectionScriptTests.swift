@@ -266,8 +266,8 @@ struct ElectionScriptTests {
             1 leads t2
             > isolate 3
             > remove 1 3
-            1 accepts remove 3 as 2/3
             > settle
+            1 accepts remove 3 as 2/3
             1 applies 2/3 members(1 2)
             2 applies 2/3 members(1 2)
             > drop
@@ -295,8 +295,8 @@ struct ElectionScriptTests {
             1 leads t2
             > isolate 3
             > remove 1 3
-            1 accepts remove 3 as 2/3
             > settle
+            1 accepts remove 3 as 2/3
             1 applies 2/3 members(1 2)
             2 applies 2/3 members(1 2)
             > drop

@@ -42,8 +42,8 @@ struct MembershipScriptTests {
             2 applies 2/5 b
             2>1 t2 accepted 5
             > promote 1 2
-            1 accepts promote 2 as 2/6
             > settle
+            1 accepts promote 2 as 2/6
             1 applies 2/6 members(1 2)
             2 applies 2/6 members(1 2)
             > show
@@ -71,8 +71,8 @@ struct MembershipScriptTests {
             1 applies 3/3 noop
             3 applies 3/3 noop
             > remove 2 1
-            2 accepts remove 1 as 3/4
             > settle
+            2 accepts remove 1 as 3/4
             2 applies 3/4 members(2 3)
             3 applies 3/4 members(2 3)
             > show 2
@@ -98,8 +98,8 @@ struct MembershipScriptTests {
             > remove 1 2
             1 refuses remove 2: quorumSilent
             > remove 1 3
-            1 accepts remove 3 as 2/3
             > settle
+            1 accepts remove 3 as 2/3
             1 applies 2/3 members(1 2)
             2 applies 2/3 members(1 2)
             > show 1
@@ -118,9 +118,10 @@ struct MembershipScriptTests {
             1 accepts add 5 as 2/3
             > quietly settle
             > promote 1 5
+            > pass 1>2 2>1 1>5 5>1
             1 accepts promote 5 as 2/4
             > deliver 1>5
-            1>5 t2 append after 2/3 [2/4 members(1 2 3 4 5)] commit 3
+            1>5 t2 append after 2/3 [2/4 members(1 2 3 4 5)] commit 3 round 1
             > drop
             > show 1
             1 leads t2 leader 1 last 2/4 durable 4 commit 3 members(1 2 3 4 5)
@@ -251,14 +252,58 @@ struct MembershipScriptTests {
             1 leads t2
             > isolate 5
             > isolate 4
-            > isolate 3
             > remove 1 5
+            > remove 1 4
+            1 refuses remove 4: changeInFlight
+            > pass 1>2 2>1 1>3 3>1
             1 accepts remove 5 as 2/3
+            > isolate 3
             > remove 1 4
             1 refuses remove 4: changeInFlight
             > settle
             > show 1
             1 leads t2 leader 1 last 2/3 durable 3 commit 2 members(1 2 3 4)
+            """)
+    }
+
+    /// Of three voters one has lost its disk a moment ago, which nobody can know yet. The other two go on;
+    /// a removal of one of them does not come to pass.
+    @Test func whoIsToCommitAChangeIsAskedFirst() {
+        expect(
+            """
+            > cluster 3
+            > elect 1
+            1 leads t2
+            > wipe 3
+            > remove 1 2
+            > propose 1 a
+            1 accepts a as 2/3
+            > settle
+            1 applies 2/3 a
+            2 applies 2/3 a
+            > tick 1 11
+            1 refuses remove 2: quorumSilent
+            > show 1
+            1 leads t2 leader 1 last 2/3 durable 3 commit 3 members(1 2 3)
+            """)
+    }
+
+    /// The same without the question: nothing is decided any more, whatever comes back.
+    @Test func aChangeThatNobodyIsAskedAboutStopsTheGroup() {
+        expect(
+            """
+            > without asking
+            > cluster 3
+            > elect 1
+            1 leads t2
+            > wipe 3
+            > remove 1 2
+            1 accepts remove 2 as 2/3
+            > propose 1 a
+            1 accepts a as 2/4
+            > settle
+            > show 1
+            1 leads t2 leader 1 last 2/4 durable 4 commit 2 members(1 3)
             """)
     }
 
@@ -294,8 +339,8 @@ struct MembershipScriptTests {
             > elect 1
             1 leads t3
             > remove 1 2
-            1 accepts remove 2 as 3/5
             > settle
+            1 accepts remove 2 as 3/5
             1 applies 3/5 members(1 3)
             3 applies 3/5 members(1 3)
             > add 1 2b
@@ -311,8 +356,8 @@ struct MembershipScriptTests {
             2b applies 3/5 members(1 3)
             2b applies 3/6 members(1 3 + 2b)
             > promote 1 2b
-            1 accepts promote 2b as 3/7
             > settle
+            1 accepts promote 2b as 3/7
             1 applies 3/7 members(1 2b 3)
             2b applies 3/7 members(1 2b 3)
             3 applies 3/7 members(1 2b 3)

@@ -158,6 +158,7 @@ struct Script {
         switch name {
         case "older-terms-rule": .commitsOlderTerms
         case "own-term-rule": .changesBeforeOwnTerm
+        case "asking": .changesUnasked
         case "log-order": .votesForShorterLogs
         case "pre-vote": .noPreVote
         case "stickiness": .heedsDisruption

@@ -134,13 +134,6 @@ struct CodingTests {
         ]
         #expect(delta.encoded() == [1, 1, 3, 4, 5] + changes.flatMap { $0 })
         for update in [snapshot, delta] { #expect(try MapUpdate.decode(update.encoded()) == update) }
-
-        let clients = PartitionMap(map)
-        #expect(
-            clients.encoded()
-                == [1, 4] + Self.cluster + [3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]
-                + [1, 1, 1, 0x63] + [1, 1, 2, 1, 1, 1, 1])
-        #expect(try PartitionMap.decode(clients.encoded()) == clients)
     }
 
     @Test("Golden bytes of what the audit remembers")
@@ -189,9 +182,6 @@ struct CodingTests {
             try MapUpdate.decode([1, 1, 4, 4, 0])
         }
         #expect(throws: WireError.unknown(what: "map update", value: 3)) { try MapUpdate.decode([1, 3]) }
-        #expect(throws: WireError.invalid("0 partitions are not a power of two")) {
-            try PartitionMap.decode([1, 4] + Self.cluster + Array(repeating: 0, count: 18))
-        }
         let state = Self.state().encoded()
         for count in state.indices {
             #expect(throws: WireError.self) { try ClusterState.decode(Array(state[..<count])) }

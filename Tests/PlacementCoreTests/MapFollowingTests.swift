@@ -85,40 +85,6 @@ struct MapFollowingTests {
         #expect(follower.follow(.snapshot(other.map)) == .contradiction("another cluster"))
     }
 
-    @Test("D28, 2.10: clients find the owner's address, and follow only newer entries")
-    func clients() throws {
-        let plane = plane()
-        var map = PartitionMap(plane.map)
-        #expect(try PartitionMap.decode(map.encoded()) == map)
-        let actor = ActorAddress(kind: try ActorKind("k"), key: try ActorKey(["a"]))
-        let partition = map.ring.partition(of: actor)
-        let entry = try #require(map[partition])
-        #expect(map[PartitionID(4)] == nil)
-        let (old, new) = (
-            PartitionMap.Entry(
-                epoch: entry.epoch, revision: entry.revision, owner: NodeID(rawValue: 7), replicas: []),
-            PartitionMap.Entry(
-                epoch: Epoch(rawValue: entry.epoch.rawValue + 1), revision: Revision(rawValue: 0),
-                owner: NodeID(rawValue: 7), replicas: [])
-        )
-        #expect(new.isNewer(than: entry) && !entry.isNewer(than: new) && !entry.isNewer(than: entry))
-        var learned = [
-            map.learn(old, of: partition, ownerAddress: "seven"),
-            map.learn(new, of: PartitionID(4), ownerAddress: "seven"),
-            map.learn(new, of: partition, ownerAddress: "seven"),
-            map.learn(new, of: partition, ownerAddress: "eight"),
-        ]
-        #expect(learned == [false, false, true, false])
-        #expect(map.ownerAddress(of: actor) == "seven")
-        var newer = new
-        newer.revision = Revision(rawValue: 1)
-        learned = [map.learn(newer, of: partition, ownerAddress: "eight")]
-        #expect(learned == [true])
-        #expect(map.ownerAddress(of: actor) == "eight" && map.addresses.count == 4)
-        #expect(PartitionMap(plane.map)[PartitionID(0)]?.owner?.rawValue == 2)
-        #expect(PartitionMap(plane.map).address(of: NodeID(rawValue: 2)) == "c")
-    }
-
     /// An update that no control plane sends.
     private static func delta(from: MapVersion, to: MapVersion, _ change: MapChange) -> MapUpdate {
         MapUpdate.delta(MapDelta(from: from, to: to, changes: [change]))

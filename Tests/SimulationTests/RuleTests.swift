@@ -28,6 +28,7 @@ import Testing
         Case(rule: "raft-votes-twice", from: 40, seeds: 500),
         Case(rule: "raft-votes-for-shorter-logs", seeds: 50), Case(rule: "raft-ignores-stores", seeds: 600),
         Case(rule: "raft-commits-unproven", seeds: 150),
+        Case(rule: "raft-changes-unasked", from: 3_000, seeds: 300),
     ]
 
     @Test(arguments: cases) func isCaught(example: Case) async {

@@ -57,14 +57,6 @@ extension FuzzTarget {
         return nil
     }
 
-    /// The map for clients.
-    public static let partitionMap = FuzzTarget(
-        "PartitionMap", corpus: History.states.compactMap { $0.map.map { PartitionMap($0).encoded() } }
-    ) { bytes in
-        guard let map = try? PartitionMap.decode(bytes) else { return nil }
-        return (try? PartitionMap.decode(map.encoded())) == map ? nil : "a map changed on its way"
-    }
-
     /// A short life of a cluster.
     private enum History {
         static let life = NodeLife(

@@ -46,7 +46,6 @@ struct FuzzTests {
         "PlacementCore/MapDelta": "MapUpdate",
         "PlacementCore/Command+Coding": "ClusterEntry",
         "PlacementCore/NodeState": "ClusterState",
-        "PlacementCore/PartitionMap": "PartitionMap",
         "PlacementCore/ClusterState+Coding": "ClusterState",
         "PlacementCore/PartitionState": "ClusterState",
         "ConsensusCore/Raft+DiskCoding": "RaftDisk",
