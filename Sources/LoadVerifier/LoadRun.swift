@@ -23,8 +23,8 @@ package final class LoadRun: Sendable {
 
     /// Workflows that move money; each does one transfer at a time.
     static let tellers = 16
-    /// Timers that are set, or looked at, at once.
-    private static let alarmsAtOnce = 64
+    /// Timers that are set at once, beside the calls.
+    private static let alarmsAtOnce = 256
 
     let settings: LoadSettings
     let connection: ApusConnection
