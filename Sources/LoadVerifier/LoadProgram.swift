@@ -86,11 +86,14 @@ package struct LoadProgram: Sendable {
     private var alarmsRandom: SplitMix64
     /// How many operations each counter had.
     private var asked: [UInt32]
-    package private(set) var count = 0
+    private var count = 0
     private var changes = 0
     private var orders = 0
     private var transfers = 0
     private var alarms = 0
+
+    /// How many operations were given out, timers among them.
+    package var begun: Int { count + alarms }
 
     package init(_ settings: LoadSettings) {
         self.settings = settings

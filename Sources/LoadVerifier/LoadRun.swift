@@ -105,7 +105,7 @@ package final class LoadRun: Sendable {
     }
 
     private func progress(since start: ContinuousClock.Instant) -> Progress {
-        let begun = program.withLock { $0.count } + book.withLock { $0.alarms.count }
+        let begun = program.withLock { $0.begun }
         return book.withLock { book in
             Progress(
                 elapsed: ContinuousClock.now - start, calls: book.calls, acknowledged: book.acknowledged,
