@@ -15,11 +15,16 @@ import Testing
 
 /// Counters of a service that does one change wrong.
 private final class FaultyService: ActorService {
-    enum Fault { case none, doubles, loses }
+    enum Fault {
+        case none, doubles, loses
+        /// Performs what comes under an idempotency key, and leaves every other one without an answer.
+        case swallows
+    }
 
     private let honest = FakeActorService()
     private let fault: Fault
     private let count = Atomic<Int>(0)
+    private let keyed = Atomic<Int>(0)
 
     init(_ fault: Fault) { self.fault = fault }
 
@@ -28,9 +33,16 @@ private final class FaultyService: ActorService {
     func submit(
         _ request: ActorRequest, reply: @escaping @Sendable (Result<ActorReply, ActorError>) -> Void
     ) -> RequestToken {
+        if fault == .swallows, case .key = request.identity,
+            keyed.add(1, ordering: .relaxed).newValue % 2 == 1
+        {
+            return honest.submit(request) { _ in reply(.failure(.moved)) }
+        }
         let token = honest.submit(request, reply: reply)
         guard case .action(let name, let input) = request.operation, name == "increment" else { return token }
-        guard count.add(1, ordering: .relaxed).newValue == 50, fault != .none else { return token }
+        guard count.add(1, ordering: .relaxed).newValue == 50, fault == .doubles || fault == .loses else {
+            return token
+        }
         var again = request
         again.identity = nil
         if fault == .loses { again.operation = .action(name, input: Payload("-" + input.text)) }
@@ -115,6 +127,21 @@ struct LoadRunTests {
         // Each change that goes over what was lost shows it.
         #expect((report.verdict.lost > 0) == (fault == .loses), "\(report.verdict)")
         #expect(report.exitCode == (fault == .none ? 0 : 1))
+        await gateway.stop(within: .zero)
+    }
+
+    @Test("A13: what has no answer is asked again under the same idempotency key, and so happens once")
+    func askedAgain() async throws {
+        let gateway = try await ClientGateway.start(
+            service: FaultyService(.swallows), host: "127.0.0.1", port: 0, logger: quiet)
+        var settings = settings
+        settings.operationsMax = 150
+        settings.requestsPercent = 0
+        settings.keyedPercent = 40
+        let report = try await LoadRun(settings, host: "127.0.0.1", port: gateway.port).run()
+        #expect(report.book.acknowledged == 150 && report.book.unknown == 0)
+        #expect(report.verdict == LoadVerdict())
+        #expect(report.book.counters.foundTotal == report.book.counters.acknowledgedTotal)
         await gateway.stop(within: .zero)
     }
 
