@@ -46,7 +46,7 @@ extension ProcessTests {
             settings.ordersPercent = 3
             settings.timers = 60
             settings.timersDue = .seconds(1) ... .seconds(3)
-            settings.duration = .seconds(2)
+            settings.operationsMax = 1_200
             return settings
         }
 
