@@ -187,7 +187,8 @@ let package = Package(
         .target(
             name: "LoadVerifier",
             dependencies: [
-                "ApusClient", "OperatorCommands", "ClientProtocol", "Identifiers", "TimeAndChance", arguments,
+                "ApusClient", "OperatorCommands", "HTTPCalls", "ClientProtocol", "Identifiers",
+                "TimeAndChance", arguments, .product(name: "NIOHTTP1", package: "swift-nio"),
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "apus-load", dependencies: ["LoadVerifier", arguments], swiftSettings: house),
@@ -377,14 +378,14 @@ let package = Package(
         .testTarget(
             name: "LoadVerifierTests",
             dependencies: [
-                "LoadVerifier", "NodeAssembly", "Apus", "ClientGateway", "ClientProtocol", "FakeActors",
-                "OperatorCommands", "Identifiers", logging, arguments,
+                "LoadVerifier", "NodeAssembly", "AnnouncedPrograms", "OutsideWorldServer", "ClientGateway",
+                "ClientProtocol", "FakeActors", "OperatorCommands", "Identifiers", logging, arguments,
             ], swiftSettings: house),
         .testTarget(
             name: "ChaosProbeTests",
             dependencies: [
-                "ChaosProbe", "Linearizability", "NodeAssembly", "Apus", "OperatorCommands", logging,
-                arguments,
+                "ChaosProbe", "LoadVerifier", "Linearizability", "NodeAssembly", "Apus", "OperatorCommands",
+                logging, arguments,
             ], swiftSettings: house),
         .testTarget(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
@@ -403,7 +404,7 @@ let package = Package(
                 "Announced", "OutsideWorld", "TimeAndChance", "Linearizability", "ClusterMembership",
                 "MeshTransport",
                 "MeshProtocol", "Identifiers", "PartitionStore", "PlacementCore", "ApusClient",
-                "ClientProtocol",
+                "ClientProtocol", "LoadVerifier", "OperatorCommands",
             ] + nio,
             swiftSettings: house),
     ],

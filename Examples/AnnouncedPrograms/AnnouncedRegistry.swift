@@ -1,7 +1,8 @@
 import Apus
 import Foundation
 
-/// The announced programs under their announced names.
+/// The announced programs under their announced names, and those by which `apus-load` proves a cluster, whose
+/// names begin with `verify`.
 public struct AnnouncedRegistry: Registry {
     public let onboarding: Onboarding
     public let order: Order
@@ -10,6 +11,9 @@ public struct AnnouncedRegistry: Registry {
     public let emailDrip: EmailDrip
     public let agent: Agent
     public let orderProcessor: OrderProcessor
+    public let verifyAccount = VerifyAccount()
+    public let verifyTeller = VerifyTeller()
+    public let verifyAlarm: VerifyAlarm
 
     public init() { self.init(outside: Outside()) }
 
@@ -23,5 +27,6 @@ public struct AnnouncedRegistry: Registry {
         emailDrip = EmailDrip(outside: outside, day: day ?? .seconds(seconds ?? 86_400))
         agent = Agent(outside: outside)
         orderProcessor = OrderProcessor(outside: outside)
+        verifyAlarm = VerifyAlarm(outside: outside)
     }
 }

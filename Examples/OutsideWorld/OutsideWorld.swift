@@ -12,6 +12,7 @@ struct OutsideWorld: AsyncParsableCommand {
         discussion: """
             Any method and path is recorded and answered 200 with JSON.
               GET /_calls      all recorded calls, in order        DELETE /_calls   forget them
+                               (/_calls?prefix=PATH: those whose path begins so)
               POST /_fail      {"path": prefix, "times": n, "status": 500, "delayMs": 0}
                                (times -1: until cleared)           DELETE /_fail    clear all faults
             """)

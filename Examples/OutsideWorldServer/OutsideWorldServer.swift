@@ -9,7 +9,8 @@ import Synchronization
 /// answers it, and fails or delays on demand.
 ///
 /// - Any method and path: recorded, answered 200 with a `ServiceAnswer`.
-/// - `GET /_calls`: all recorded calls in order; `DELETE /_calls` forgets them.
+/// - `GET /_calls`: all recorded calls in order, or with `?prefix=PATH` those whose path begins so;
+///   `DELETE /_calls` forgets them.
 /// - `POST /_fail`: adds a `Fault`; `GET /_fail` lists those left, `DELETE /_fail` clears them.
 public final class OutsideWorldServer: Sendable {
     /// How much is remembered before further calls are refused with 507.
@@ -106,8 +107,16 @@ final class World: Sendable {
     }
 
     func respond(to head: HTTPRequestHead, body: String) -> Response {
-        let path = head.uri.split(separator: "?", maxSplits: 1).first.map(String.init) ?? "/"
+        let parts = head.uri.split(separator: "?", maxSplits: 1).map(String.init)
+        let path = parts.first ?? "/"
         switch path {
+        case "/_calls" where head.method == .GET && parts.count > 1:
+            guard parts[1].hasPrefix("prefix=") else {
+                return Self.refusal(.badRequest, "expected /_calls?prefix=PATH")
+            }
+            let prefix = parts[1].dropFirst("prefix=".count)
+            let calls = log.withLock { $0.calls.filter { $0.path.hasPrefix(prefix) } }
+            return Response(status: .ok, json: Self.encode(calls))
         case "/_calls", "/_fail": return control(head.method, path, body: body)
         default: return receive(head, body: body)
         }

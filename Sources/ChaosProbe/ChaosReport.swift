@@ -36,13 +36,15 @@ package struct ChaosReport: Sendable {
 
     package var lost: Int { sum(\.lost) }
     package var doubled: Int { sum(\.doubled) }
+    package var early: Int { sum(\.early) }
+    package var contradictions: Int { sum(\.contradictions) }
 
     /// Why nothing can be said, or what did not come back to life.
     package var doubts: [String] {
         var doubts = silentLoads.map { "the load \($0) ended without figures" }
         if sum(\.acknowledged) == 0 { doubts.append("no load was acknowledged anything") }
         if probes == 0 { doubts.append("no probe was answered") }
-        if sum(\.undecided) > 0 { doubts.append("\(sum(\.undecided)) orders did not come to their end") }
+        if sum(\.undecided) > 0 { doubts.append("\(sum(\.undecided)) runs did not come to their end") }
         if case .undecided = linearizability {
             doubts.append("linearizability is undecided: too many orders")
         }
@@ -54,10 +56,10 @@ package struct ChaosReport: Sendable {
         return doubts
     }
 
-    /// 1 if something was lost or doubled or answers contradict each other, 75 if that is not known or the
-    /// cluster did not recover, else 0.
+    /// 1 if something was lost, doubled or too early, or answers contradict each other, 75 if that is not
+    /// known or the cluster did not recover, else 0.
     package var exitCode: Int32 {
-        if lost > 0 || doubled > 0 || linearizability.explanation != nil { return 1 }
+        if lost + doubled + early + contradictions > 0 || linearizability.explanation != nil { return 1 }
         return doubts.isEmpty ? 0 : 75
     }
 
@@ -99,17 +101,52 @@ package struct ChaosReport: Sendable {
         }
         let judgement =
             switch linearizability {
-            case .linearizable: "yes"
-            case .violation: "**no**"
+            case .linearizable where contradictions == 0: "yes"
+            case .linearizable, .violation: "**no**"
             case .undecided: "undecided"
             }
         return [
             ("calls", "\(sum(\.calls))"), ("acknowledged", "\(sum(\.acknowledged))"),
             ("errors", "\(sum(\.errors))"), ("outcome unknown", "\(sum(\.unknown))"),
             ("lost", "\(lost)"), ("doubled", "\(doubled)"), ("undecided", "\(sum(\.undecided))"),
+            ("counters read back", "\(sum(\.countersRead))"),
+            (
+                "sum of their acknowledged changes, and what they hold",
+                "\(sum(\.totalAcknowledged)), \(sum(\.totalFound))"
+            ),
+        ] + transferFigures + timerFigures + [
             ("calls of the probe", "\(probes)"), ("of these never answered", "\(probesUnanswered)"),
             ("linearizable", judgement), ("faults", "\(outages.reduce(0) { $0 + $1.strikes })"),
             ("failover after a killed node, p50", wait(50)), ("p99", wait(99)), ("max", wait(100)),
+        ]
+    }
+
+    private var transferFigures: [(String, String)] {
+        let all = loads.compactMap(\.transfers)
+        guard !all.isEmpty else { return [] }
+        let (expected, found) = all.reduce((0, 0)) { ($0.0 + $1.moneyExpected, $0.1 + $1.moneyFound) }
+        return [
+            ("transfers paid", "\(all.reduce(0) { $0 + $1.paid })"),
+            ("overdrafts refused", "\(all.reduce(0) { $0 + $1.overdrawn })"),
+            ("money in the beginning, in the end", "\(expected), \(found)"),
+        ]
+    }
+
+    /// Each load knows the ranks of its own timers only, so the worst of each is told.
+    private var timerFigures: [(String, String)] {
+        let all = loads.compactMap(\.timers)
+        guard !all.isEmpty else { return [] }
+        func sum(_ figure: KeyPath<LoadFigures.Timers, Int>) -> Int {
+            all.reduce(0) { $0 + $1[keyPath: figure] }
+        }
+        func worst(_ figure: KeyPath<LoadFigures.Timers, Int64>) -> String {
+            Self.seconds(all.map { $0[keyPath: figure] }.max() ?? 0)
+        }
+        return [
+            ("timers set, fired", "\(sum(\.set)), \(sum(\.fired))"),
+            ("timers missing, twice, early", "\(sum(\.missing)), \(sum(\.doubled)), \(sum(\.early))"),
+            ("timers late, p50 of the worst load", worst(\.latenessMicrosP50)),
+            ("p99", worst(\.latenessMicrosP99)), ("max", worst(\.latenessMicrosMax)),
         ]
     }
 

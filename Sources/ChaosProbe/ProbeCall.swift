@@ -54,25 +54,6 @@ package struct FaultLine: Codable, Hashable, Sendable {
     }
 }
 
-/// What `apus-load --json` has printed, as far as the report needs it.
-package struct LoadFigures: Decodable, Hashable, Sendable {
-    package var name: String
-    package var calls: Int
-    package var acknowledged: Int
-    package var errors: Int
-    package var unknown: Int
-    package var lost: Int
-    package var doubled: Int
-    package var undecided: Int
-    package var latencyMicrosP50: Int
-    package var latencyMicrosP99: Int
-    package var latencyMicrosMax: Int
-    /// Why the first call failed; nil if none did.
-    package var firstError: String?
-    package var findings: [String]
-    package var verdict: String
-}
-
 /// JSON objects, one a line.
 package enum JSONLines {
     package struct Unreadable: Error, Hashable, CustomStringConvertible {

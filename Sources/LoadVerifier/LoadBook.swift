@@ -4,6 +4,8 @@ package struct LoadBook: Sendable {
     package enum Outcome: Hashable, Sendable {
         /// Acknowledged; a counter's change answers with the total behind it.
         case acknowledged(total: Int)
+        /// The money was not there.
+        case overdrawn
         /// The node said no, so nothing may have changed.
         case refused(String)
         /// No answer in all the time that the call was repeated: it may have happened, once.
@@ -22,35 +24,53 @@ package struct LoadBook: Sendable {
         }
     }
 
-    private struct Counter: Sendable {
-        var changes: [(delta: Int, total: Int)] = []
-        /// Amounts that may have been added.
-        var unknown = 0
-    }
-
+    /// The first part of every actor's key.
+    package let name: String
     package private(set) var acknowledged = 0
     package private(set) var refused = 0
     package private(set) var unknown = 0
-    /// Latencies of acknowledged calls in microseconds, in no order.
-    package private(set) var latencies: [UInt32] = []
+    /// Of acknowledged calls.
+    package private(set) var latencies = Latencies()
     package private(set) var firstRefusal: String?
-    private var counters: [Int: Counter] = [:]
+    package private(set) var counters = CounterBook()
+    package var transfers: TransferBook
+    package var alarms = AlarmBook()
+    /// What was found while calls were answered, and then while everything was read back.
+    package var verdict = LoadVerdict()
     /// Acknowledged decisions.
     private var orders: [Int: Bool] = [:]
 
-    package init() {}
+    package init(name: String = "load", settings: LoadSettings = LoadSettings()) {
+        self.name = name
+        transfers = TransferBook(
+            accountsOfBank: settings.accounts, transfersOfBank: settings.transfersOfBank)
+    }
 
     package var calls: Int { acknowledged + refused + unknown }
-    /// The actors that must be looked at in the end.
-    package var counterNumbers: [Int] { counters.keys.sorted() }
     package var orderNumbers: [Int] { orders.keys.sorted() }
 
-    package mutating func note(_ operation: LoadOperation, _ outcome: Outcome, took: Duration) {
+    package func address(_ kind: String, _ number: Int) -> String { "\(kind)/\(name)/\(number)" }
+
+    /// The operation is about to be asked for.
+    /// - Returns: what the answer must build on, for `note`.
+    package mutating func begin(_ operation: LoadOperation) -> Int {
+        switch operation {
+        case .increment(let counter, _), .request(let counter, _), .keyed(let counter, _, _):
+            return counters.floor(of: counter)
+        case .transfer(let transfer):
+            transfers.begin(transfer)
+            return 0
+        case .decide, .alarm: return 0
+        }
+    }
+
+    package mutating func note(
+        _ operation: LoadOperation, _ outcome: Outcome, took: Duration, floor: Int = 0
+    ) {
         switch outcome {
-        case .acknowledged:
+        case .acknowledged, .overdrawn:
             acknowledged += 1
-            let (seconds, attoseconds) = took.components
-            latencies.append(UInt32(clamping: seconds * 1_000_000 + attoseconds / 1_000_000_000_000))
+            latencies.add(took)
         case .refused(let reason):
             refused += 1
             firstRefusal = firstRefusal ?? reason
@@ -58,101 +78,80 @@ package struct LoadBook: Sendable {
             unknown += 1
             firstRefusal = firstRefusal ?? reason
         }
-        switch (operation, outcome) {
-        case (.increment(let counter, let delta), .acknowledged(let total)),
-            (.request(let counter, let delta), .acknowledged(let total)):
-            counters[counter, default: Counter()].changes.append((delta, total))
-        case (.increment(let counter, let delta), .unknown), (.request(let counter, let delta), .unknown):
-            counters[counter, default: Counter()].unknown += delta
-        case (.increment(let counter, _), .refused), (.request(let counter, _), .refused):
-            // It must still be looked at: a refused change must not be there.
-            counters[counter, default: Counter()].unknown += 0
-        case (.decide(let order, let isApproved), .acknowledged): orders[order] = isApproved
-        case (.decide, _): break
+        switch operation {
+        case .increment(let counter, let amount), .request(let counter, let amount),
+            .keyed(let counter, let amount, _):
+            noteChange(counter, by: amount, outcome, floor: floor)
+        case .decide(let order, let isApproved):
+            if case .acknowledged = outcome { orders[order] = isApproved }
+        case .transfer(let transfer): transfers.end(transfer.number, .init(outcome))
+        case .alarm(let number, let delay): alarms.note(number, delayMillis: delay, .init(outcome))
         }
     }
 
-    /// What the node holds in the end against what it said.
-    /// - Parameters:
-    ///   - totals: of the counters; nil for one that is not there.
-    ///   - ends: of the orders.
-    package func verdict(totals: [Int: Int], ends: [Int: OrderEnd]) -> LoadVerdict {
-        var verdict = LoadVerdict()
-        for number in counterNumbers {
-            if let counter = counters[number] { judge(counter, number, totals[number], &verdict) }
+    private mutating func noteChange(_ counter: Int, by amount: Int, _ outcome: Outcome, floor: Int) {
+        switch outcome {
+        case .acknowledged(let total):
+            counters.acknowledge(
+                counter, address("counter", counter), by: amount, total: total, floor: floor, &verdict)
+        case .unknown: counters.doubt(counter, by: amount)
+        // A refused change must not be there.
+        case .refused, .overdrawn: break
         }
+    }
+
+    // MARK: Judging
+
+    /// - Parameter totals: of these counters in the end; one that is absent is not there.
+    package mutating func judge(counters numbers: Range<Int>, _ totals: [Int: Int]) {
+        for number in numbers {
+            counters.judge(number, address("counter", number), final: totals[number], &verdict)
+        }
+    }
+
+    /// - Parameter effects: nil if nobody knows what happened outside.
+    package mutating func judge(orders ends: [Int: OrderEnd], _ effects: inout EffectBook?) {
         for number in orderNumbers {
             guard let isApproved = orders[number] else { continue }
-            judge(isApproved ? "fulfilled" : "cancelled", "order \(number)", ends[number], &verdict)
-        }
-        return verdict
-    }
-
-    /// Each change continues the one before in the order of totals, unless unknown ones fill the gap.
-    private func judge(_ counter: Counter, _ number: Int, _ final: Int?, _ verdict: inout LoadVerdict) {
-        let name = "counter \(number)"
-        var total = 0
-        var unknown = counter.unknown
-        for change in counter.changes.sorted(by: { $0.total < $1.total }) {
-            let gap = change.total - (total + change.delta)
-            if gap < 0 {
-                verdict.lose("\(name): +\(change.delta) answered \(change.total) after \(total)")
-            } else if gap > unknown {
-                verdict.double("\(name): +\(change.delta) answered \(change.total) after \(total)")
-            } else {
-                unknown -= gap
+            let name = address("order", number)
+            let expected = isApproved ? "fulfilled" : "cancelled"
+            guard let end = ends[number] else {
+                verdict.lose("\(name): expected \(expected), found nothing")
+                continue
             }
-            total = change.total
-        }
-        let end = final ?? 0
-        if end < total { verdict.lose("\(name) ends with \(end), \(total) was acknowledged") }
-        if end > total + unknown { verdict.double("\(name) ends with \(end), \(total) was acknowledged") }
-    }
-
-    private func judge(_ expected: String, _ name: String, _ end: OrderEnd?, _ verdict: inout LoadVerdict) {
-        guard let end else { return verdict.lose("\(name) is gone") }
-        switch end.runStatus {
-        case "completed":
-            if end.status != expected { verdict.lose("\(name) is \(end.status), it was to be \(expected)") }
-            if end.messagesLeft > 0 { verdict.double("\(name) has \(end.messagesLeft) decisions left") }
-        default: verdict.leave("\(name) did not come to its end: its run is \(end.runStatus)")
+            guard end.runStatus == "completed" else {
+                verdict.leave("\(name): expected its run completed, found \(end.runStatus)")
+                continue
+            }
+            if end.status != expected { verdict.lose("\(name): expected \(expected), found \(end.status)") }
+            if end.messagesLeft > 0 {
+                verdict.double("\(name): expected no decision left, found \(end.messagesLeft)")
+            }
+            let path = "/orders/\(self.name)/\(number)"
+            effects?.judge("\(path)/validate", happens: true, &verdict)
+            effects?.judge("\(path)/fulfill", happens: isApproved, &verdict)
+            effects?.judge("\(path)/cancel", happens: !isApproved, &verdict)
         }
     }
 }
 
-/// Whether everything that was acknowledged is there, once.
-package struct LoadVerdict: Hashable, Sendable {
-    /// Findings that are kept as text; all are counted.
-    package static let findingsMax = 20
-
-    /// Acknowledged, and not there.
-    package private(set) var lost = 0
-    /// There more often than it was asked for.
-    package private(set) var doubled = 0
-    /// Not known, because a run has not ended well.
-    package private(set) var undecided = 0
-    package private(set) var findings: [String] = []
-
-    package init() {}
-
-    package var isClean: Bool { lost == 0 && doubled == 0 }
-
-    mutating func lose(_ finding: String) {
-        lost += 1
-        keep("lost: " + finding)
+extension TransferBook.Outcome {
+    fileprivate init(_ outcome: LoadBook.Outcome) {
+        switch outcome {
+        case .acknowledged: self = .paid
+        case .overdrawn: self = .overdrawn
+        case .refused: self = .refused
+        case .unknown: self = .unknown
+        }
     }
+}
 
-    mutating func double(_ finding: String) {
-        doubled += 1
-        keep("doubled: " + finding)
-    }
-
-    mutating func leave(_ finding: String) {
-        undecided += 1
-        keep("undecided: " + finding)
-    }
-
-    private mutating func keep(_ finding: String) {
-        if findings.count < Self.findingsMax { findings.append(finding) }
+extension AlarmBook.Outcome {
+    fileprivate init(_ outcome: LoadBook.Outcome) {
+        switch outcome {
+        case .acknowledged: self = .set
+        case .refused, .overdrawn: self = .refused
+        case .unknown: self = .unknown
+        }
     }
 }

@@ -1,6 +1,7 @@
 import ApusClient
-import ClientProtocol
+import HTTPCalls
 import Identifiers
+import OperatorCommands
 import Synchronization
 
 /// Why there is no verdict.
@@ -16,31 +17,60 @@ package final class LoadRun: Sendable {
         package var calls: Int
         package var acknowledged: Int
         package var unanswered: Int
+        /// What goes on once no more calls are made; nil before.
+        package var stage: String?
     }
 
-    private let settings: LoadSettings
-    private let connection: ApusConnection
-    private let program: Mutex<LoadProgram>
-    private let book = Mutex(LoadBook())
+    /// Workflows that move money; each does one transfer at a time.
+    static let tellers = 16
+    /// Timers that are set at once, beside the calls.
+    private static let alarmsAtOnce = 256
+
+    let settings: LoadSettings
+    let connection: ApusConnection
+    /// The nodes over plain HTTP, for operations under an idempotency key.
+    let callers: [HTTPCaller]
+    /// Where effects are recorded; nil if nobody is to be asked.
+    let outside: NodeLocation?
+    let program: Mutex<LoadProgram>
+    let book: Mutex<LoadBook>
+    let stage = Mutex<String?>(nil)
     /// Part of every actor's key, so that each load has actors of its own.
     package let name: String
 
-    package convenience init(_ settings: LoadSettings, host: String, port: Int) {
+    package convenience init(
+        _ settings: LoadSettings, host: String, port: Int, outside: NodeLocation? = nil
+    ) {
         let configuration = Self.configuration(settings)
-        self.init(settings, ApusConnection(host: host, port: port, configuration: configuration))
-    }
-
-    /// - Parameter nodes: `http://HOST:PORT` of some nodes of a cluster.
-    package convenience init(_ settings: LoadSettings, nodes: [String]) throws(ClientConfigurationError) {
         self.init(
-            settings, try ApusConnection(nodes: nodes, configuration: Self.configuration(settings)))
+            settings, ApusConnection(host: host, port: port, configuration: configuration),
+            [HTTPCaller(host: host, port: port)], outside)
     }
 
-    private init(_ settings: LoadSettings, _ connection: ApusConnection) {
+    /// - Parameters:
+    ///   - nodes: some nodes of a cluster.
+    ///   - outside: where `outside-world` listens, which the nodes call.
+    package convenience init(
+        _ settings: LoadSettings, nodes: [NodeLocation], outside: NodeLocation? = nil
+    ) throws(ClientConfigurationError) {
+        self.init(
+            settings,
+            try ApusConnection(
+                nodes: nodes.map(\.description), configuration: Self.configuration(settings)),
+            nodes.map { HTTPCaller(host: $0.host, port: $0.port) }, outside)
+    }
+
+    private init(
+        _ settings: LoadSettings, _ connection: ApusConnection, _ callers: [HTTPCaller],
+        _ outside: NodeLocation?
+    ) {
         self.settings = settings
         self.connection = connection
+        self.callers = callers
+        self.outside = outside
         program = Mutex(LoadProgram(settings))
         name = "load-\(settings.seed)-\(connection.session.description.prefix(8))"
+        book = Mutex(LoadBook(name: name, settings: settings))
     }
 
     private static func configuration(_ settings: LoadSettings) -> ClientConfiguration {
@@ -51,161 +81,55 @@ package final class LoadRun: Sendable {
         return configuration
     }
 
-    package var progressOfCalls: (begun: Int, ended: Int, acknowledged: Int) {
-        let (ended, acknowledged) = book.withLock { ($0.calls, $0.acknowledged) }
-        return (program.withLock { $0.count }, ended, acknowledged)
-    }
-
     /// Puts the load on the node, reads everything back, and judges.
-    /// - Parameter watch: called about once a second while calls go on.
+    /// - Parameter watch: called about once a second.
     package func run(
         watch: @escaping @Sendable (Progress) -> Void = { _ in }
     ) async throws -> LoadReport {
         let clock = ContinuousClock()
         let start = clock.now
         let watcher = Task { [self] in
-            while (try? await Task.sleep(for: .seconds(1))) != nil {
-                let calls = progressOfCalls
-                watch(
-                    Progress(
-                        elapsed: clock.now - start, calls: calls.ended, acknowledged: calls.acknowledged,
-                        unanswered: calls.begun - calls.ended))
-            }
+            while (try? await Task.sleep(for: .seconds(1))) != nil { watch(progress(since: start)) }
         }
         defer { watcher.cancel() }
         await withDiscardingTaskGroup { group in
             for _ in 0..<settings.inFlight { group.addTask { await self.work(since: start) } }
+            for _ in 0..<min(settings.timers, Self.alarmsAtOnce) {
+                group.addTask { await self.setAlarms(since: start) }
+            }
         }
-        watcher.cancel()
         let took = clock.now - start
-        let book = book.withLock { $0 }
-        let totals = try await readBack(book.counterNumbers) { try await self.total(of: $0) }
-        let ends = try await readBack(book.orderNumbers) { try await self.end(of: $0) }
+        try await readBack(since: start)
         await connection.close()
-        return LoadReport(
-            name: name, settings: settings, took: took, book: book,
-            verdict: book.verdict(totals: totals, ends: ends))
+        return LoadReport(settings: settings, took: took, book: book.withLock { $0 })
+    }
+
+    private func progress(since start: ContinuousClock.Instant) -> Progress {
+        let begun = program.withLock { $0.begun }
+        return book.withLock { book in
+            Progress(
+                elapsed: ContinuousClock.now - start, calls: book.calls, acknowledged: book.acknowledged,
+                unanswered: max(0, begun - book.calls), stage: stage.withLock { $0 })
+        }
     }
 
     private func work(since start: ContinuousClock.Instant) async {
         while settings.duration.map({ ContinuousClock.now - start < $0 }) ?? true {
             guard let operation = program.withLock({ $0.next() }) else { return }
-            let begin = ContinuousClock.now
-            let outcome = await perform(operation)
-            book.withLock { $0.note(operation, outcome, took: ContinuousClock.now - begin) }
+            await perform(operation)
         }
     }
 
-    /// The connection repeats what a lost connection left open, under the same sequence (A13).
-    private func perform(_ operation: LoadOperation) async -> LoadBook.Outcome {
-        do {
-            switch operation {
-            case .increment(let counter, let amount):
-                let output = try await connection.call(
-                    try address("counter", counter), "increment", Payload("\(amount)"))
-                return .acknowledged(total: try whole(output))
-            case .request(let counter, let amount):
-                let response = try await connection.request(
-                    try address("counter", counter), "requests", Payload("{\"delta\":\(amount)}"),
-                    timeout: settings.patience)
-                guard let response else { return .unknown("no response within \(settings.patience)") }
-                return .acknowledged(total: try whole(response, member: "count"))
-            case .decide(let order, let isApproved):
-                let body = Payload("{\"approved\":\(isApproved)}")
-                try await connection.send(try address("order", order), "approval", body)
-                return .acknowledged(total: 0)
-            }
-        } catch let error as ClientError {
-            // A sequence that the actor has forgotten says nothing about its first execution.
-            guard case .actor(let refusal) = error, refusal != .sessionExpired else {
-                return .unknown(error.description)
-            }
-            return .refused(error.description)
-        } catch { return .unknown("\(error)") }
-    }
-
-    private func address(_ kind: String, _ number: Int) throws(AddressError) -> ActorAddress {
-        ActorAddress(kind: try ActorKind(kind), key: try ActorKey([name, String(number)]))
-    }
-
-    // MARK: Reading back
-
-    /// Looks at actors, as many at once as calls were.
-    private func readBack<Value: Sendable>(
-        _ numbers: [Int], _ look: @escaping @Sendable (Int) async throws -> Value?
-    ) async throws -> [Int: Value] {
-        let width = settings.inFlight
-        return try await withThrowingTaskGroup(of: [(Int, Value)].self) { group in
-            for first in 0..<min(width, numbers.count) {
-                group.addTask {
-                    var found: [(Int, Value)] = []
-                    for place in stride(from: first, to: numbers.count, by: width) {
-                        if let value = try await look(numbers[place]) {
-                            found.append((numbers[place], value))
-                        }
-                    }
-                    return found
-                }
-            }
-            var all: [Int: Value] = [:]
-            for try await found in group { for (number, value) in found { all[number] = value } }
-            return all
+    private func setAlarms(since start: ContinuousClock.Instant) async {
+        while let alarm = program.withLock({ $0.nextAlarm(after: ContinuousClock.now - start) }) {
+            await perform(alarm)
         }
     }
 
-    private func members(_ kind: String, _ number: Int) async throws -> [String: Payload]? {
-        do {
-            return try objectMembers(try await connection.describe(try address(kind, number)))
-        } catch ClientError.actor(let error) where error.code == "not_found" {
-            return nil
-        } catch let error as ClientError {
-            throw LoadFailure(description: "\(kind) \(number) cannot be read back: \(error)")
-        }
-    }
-
-    private func total(of counter: Int) async throws -> Int? {
-        guard let state = try await members("counter", counter)?["state"] else { return nil }
-        return try whole(state, member: "count")
-    }
-
-    /// Waits for the end of an order's run.
-    private func end(of order: Int) async throws -> LoadBook.OrderEnd? {
-        let deadline = ContinuousClock.now + settings.patience
-        while true {
-            guard let order = try await members("order", order) else { return nil }
-            let run = text(try objectMembers(order["run"] ?? Payload("{}"))["status"])
-            let hasEnded = ["completed", "failed", "cancelled", "stalled"].contains(run)
-            if hasEnded || ContinuousClock.now >= deadline {
-                let queues = try objectMembers(order["queues"] ?? Payload("{}"))
-                return LoadBook.OrderEnd(
-                    runStatus: run,
-                    status: text(try objectMembers(order["state"] ?? Payload("{}"))["status"]),
-                    messagesLeft: try queues.values.reduce(0) { $0 + (try whole($1)) })
-            }
-            try await Task.sleep(for: .milliseconds(100))
-        }
-    }
-
-    // MARK: JSON
-
-    private func objectMembers(_ object: Payload) throws -> [String: Payload] {
-        do throws(JSONError) {
-            return try JSONSlice.members(of: object.bytes.span).mapValues {
-                $0.payload(in: object.bytes.span)
-            }
-        } catch { throw LoadFailure(description: "the node answered \(object.text): \(error)") }
-    }
-
-    private func whole(_ value: Payload, member: String? = nil) throws -> Int {
-        let value = try member.map { try objectMembers(value)[$0] ?? .null } ?? value
-        guard let number = JSONSlice(place: 0..<value.bytes.count).integer(in: value.bytes.span) else {
-            throw LoadFailure(description: "the node answered \(value.text) in place of a total")
-        }
-        return Int(number)
-    }
-
-    private func text(_ value: Payload?) -> String {
-        guard let value else { return "absent" }
-        return JSONSlice(place: 0..<value.bytes.count).string(in: value.bytes.span) ?? value.text
+    private func perform(_ operation: LoadOperation) async {
+        let floor = book.withLock { $0.begin(operation) }
+        let begin = ContinuousClock.now
+        let outcome = await outcome(of: operation)
+        book.withLock { $0.note(operation, outcome, took: ContinuousClock.now - begin, floor: floor) }
     }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Testing
 
 @testable import ChaosProbe
+@testable import LoadVerifier
 
 /// Evidence by hand; a second is a million.
 private func call(
@@ -19,11 +20,17 @@ private func fault(_ second: Double, _ fault: String, _ act: String, _ node: Str
 }
 
 private func load(
-    lost: Int = 0, doubled: Int = 0, undecided: Int = 0, acknowledged: Int = 10
+    lost: Int = 0, doubled: Int = 0, early: Int = 0, contradictions: Int = 0, undecided: Int = 0,
+    acknowledged: Int = 10
 ) -> LoadFigures {
     LoadFigures(
         name: "load-1", calls: acknowledged, acknowledged: acknowledged, errors: 0, unknown: 0, lost: lost,
-        doubled: doubled, undecided: undecided, latencyMicrosP50: 1, latencyMicrosP99: 2, latencyMicrosMax: 3,
+        doubled: doubled, early: early, contradictions: contradictions, undecided: undecided, countersRead: 4,
+        totalAcknowledged: 50, totalFound: 50, latencyMicrosP50: 1, latencyMicrosP99: 2, latencyMicrosMax: 3,
+        transfers: .init(paid: 6, overdrawn: 2, moneyExpected: 400, moneyFound: 400),
+        timers: .init(
+            set: 9, fired: 9, missing: 0, doubled: 0, early: early, latenessMicrosP50: 20_000,
+            latenessMicrosP99: 1_000_000, latenessMicrosMax: 2_000_000),
         firstError: lost > 0 ? "node.starting" : nil, findings: lost > 0 ? ["lost: counter 3"] : [],
         verdict: "")
 }
@@ -49,8 +56,22 @@ struct ChaosReportTests {
     @Test func anythingLostOrDoubledEndsWithOne() {
         #expect(report([load(), load(lost: 1)]).exitCode == 1)
         #expect(report([load(doubled: 1), load()]).exitCode == 1)
+        #expect(report([load(), load(early: 1)]).exitCode == 1)
+        #expect(report([load(contradictions: 1)]).exitCode == 1)
+        #expect(report([load(contradictions: 1)]).markdown.contains("| linearizable | **no** |"))
         #expect(report([load(lost: 1)]).markdown.contains("- lost: counter 3"))
         #expect(report([load(lost: 1)]).markdown.contains("- the first error of load-1: node.starting"))
+    }
+
+    @Test func moneyAndTimersOfAllLoadsAreTold() {
+        let text = report([load(), load(early: 1)]).markdown
+        for line in [
+            "| counters read back | 8 |",
+            "| sum of their acknowledged changes, and what they hold | 100, 100 |",
+            "| transfers paid | 12 |", "| overdrafts refused | 4 |",
+            "| money in the beginning, in the end | 800, 800 |", "| timers set, fired | 18, 18 |",
+            "| timers missing, twice, early | 0, 0, 1 |", "| timers late, p50 of the worst load | 0.02 s |",
+        ] { #expect(text.contains(line), "\(text)") }
     }
 
     /// R17: an answer that is older than what somebody has heard already is a contradiction.
@@ -110,6 +131,24 @@ struct ChaosReportTests {
         let report = report(faults: faults, calls: calls)
         #expect(report.outages[0].waits == [2_000_000])
         #expect(report.markdown.contains("| failover after a killed node, p50 | 2.00 s |"))
+    }
+
+    @Test func whatALoadPrintsIsUnderstood() throws {
+        var settings = LoadSettings()
+        settings.accounts = 2
+        var book = LoadBook(settings: settings)
+        book.note(.increment(counter: 0, by: 3), .acknowledged(total: 3), took: .milliseconds(2))
+        let transfer = LoadTransfer(number: 0, from: 0, to: 1, amount: 7, way: .byCalls)
+        _ = book.begin(.transfer(transfer))
+        book.note(.transfer(transfer), .overdrawn, took: .zero)
+        book.note(.alarm(number: 0, delayMillis: 5), .acknowledged(total: 0), took: .zero)
+        let alarm = VerifiedAlarm(setAt: 0, dueAt: 5_000, firedAt: [4_000])
+        book.alarms.judge(0, "verifyAlarm/load/0", alarm, &book.verdict)
+        let json = LoadReport(settings: settings, took: .seconds(1), book: book).json
+        let figures = try JSONDecoder().decode(LoadFigures.self, from: Data(json))
+        #expect(figures.acknowledged == 3 && figures.totalAcknowledged == 3 && figures.early == 1)
+        #expect(figures.transfers?.overdrawn == 1 && figures.timers?.fired == 1)
+        #expect(figures.findings.count == 1 && figures.verdict == "failed")
     }
 
     @Test func filesAreReadAndAGarbledOneIsNamed() throws {

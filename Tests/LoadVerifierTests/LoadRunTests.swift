@@ -1,4 +1,4 @@
-import Apus
+import AnnouncedPrograms
 import ClientGateway
 import ClientProtocol
 import FakeActors
@@ -7,60 +7,24 @@ import Identifiers
 import Logging
 import NodeAssembly
 import OperatorCommands
+import OutsideWorldServer
 import Synchronization
 import Testing
 
 @testable import LoadVerifier
 
-/// The announced programs, without an outside world.
-private struct Counter: DurableActor {
-    struct State: DurableState { var count = 0 }
-    struct Change: Codable, Sendable { var delta: Int }
-    struct Total: Codable, Sendable { var count: Int }
-    struct Queues: Declarations { let requests = CompletableQueue<Change, Total>() }
-    struct Actions: Declarations {
-        let increment = Action<Int, Int> { turn, amount in
-            turn.state.count += amount
-            return turn.state.count
-        }
-    }
-
-    func run(_ workflow: inout Workflow<Self>) async throws {
-        try await workflow.loop("requests") { loop in
-            let change = try await loop.next("take", from: \.requests)
-            try await loop.turn("apply", answering: change) { turn in
-                turn.state.count += change.body.delta
-                return Total(count: turn.state.count)
-            }
-        }
-    }
-}
-
-private struct Order: DurableActor {
-    struct State: DurableState { var status = "pending" }
-    struct Approval: Codable, Sendable { var approved: Bool }
-    struct Queues: Declarations { let approval = Queue<Approval>() }
-
-    func run(_ workflow: inout Workflow<Self>) async throws {
-        let decision = try await workflow.next("approval", from: \.approval)
-        try await workflow.turn("decide") { turn in
-            turn.state.status = decision.body.approved ? "fulfilled" : "cancelled"
-        }
-    }
-}
-
-private struct Shop: Registry {
-    let counter = Counter()
-    let order = Order()
-}
-
 /// Counters of a service that does one change wrong.
 private final class FaultyService: ActorService {
-    enum Fault { case none, doubles, loses }
+    enum Fault {
+        case none, doubles, loses
+        /// Performs what comes under an idempotency key, and leaves every other one without an answer.
+        case swallows
+    }
 
     private let honest = FakeActorService()
     private let fault: Fault
     private let count = Atomic<Int>(0)
+    private let keyed = Atomic<Int>(0)
 
     init(_ fault: Fault) { self.fault = fault }
 
@@ -69,9 +33,16 @@ private final class FaultyService: ActorService {
     func submit(
         _ request: ActorRequest, reply: @escaping @Sendable (Result<ActorReply, ActorError>) -> Void
     ) -> RequestToken {
+        if fault == .swallows, case .key = request.identity,
+            keyed.add(1, ordering: .relaxed).newValue % 2 == 1
+        {
+            return honest.submit(request) { _ in reply(.failure(.moved)) }
+        }
         let token = honest.submit(request, reply: reply)
         guard case .action(let name, let input) = request.operation, name == "increment" else { return token }
-        guard count.add(1, ordering: .relaxed).newValue == 50, fault != .none else { return token }
+        guard count.add(1, ordering: .relaxed).newValue == 50, fault == .doubles || fault == .loses else {
+            return token
+        }
         var again = request
         again.identity = nil
         if fault == .loses { again.operation = .action(name, input: Payload("-" + input.text)) }
@@ -108,21 +79,39 @@ struct LoadRunTests {
         return settings
     }
 
-    @Test("A13 W33 R17: a node passes, with counters by action and message, and with orders")
+    @Test("A13 W33 W60 W30 R17: a node passes with all that is asked of it")
     func aNodePasses() async throws {
         let directory = NSTemporaryDirectory() + "apus-load-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: directory) }
+        let world = try await OutsideWorldServer.start(port: 0)
+        let outside = NodeLocation(host: "127.0.0.1", port: world.port)
         let node = try await Node.start(
-            Shop(), configuration: NodeConfiguration(dataDirectory: directory, port: 0), logger: quiet
+            AnnouncedRegistry(outside: Outside(base: outside.description)),
+            configuration: NodeConfiguration(dataDirectory: directory, port: 0), logger: quiet
         ) { error in Issue.record("the journal failed: \(error)") }
         var settings = settings
-        settings.ordersPercent = 10
-        let report = try await LoadRun(settings, host: "127.0.0.1", port: node.port).run()
-        #expect(report.book.acknowledged == 400)
+        settings.operationsMax = 600
+        settings.ordersPercent = 5
+        settings.transfersPercent = 25
+        settings.keyedPercent = 10
+        settings.accounts = 2
+        settings.timers = 30
+        settings.timersDue = .zero ... .milliseconds(500)
+        let report = try await LoadRun(settings, host: "127.0.0.1", port: node.port, outside: outside).run()
+        let book = report.book
+        #expect(book.acknowledged == 630, "\(book.firstRefusal ?? "")")
         #expect(report.verdict == LoadVerdict())
-        #expect(report.book.orderNumbers.count > 10)
+        #expect(book.orderNumbers.count > 10)
+        #expect(book.counters.countersJudged == 7)
+        #expect(book.counters.foundTotal == book.counters.acknowledgedTotal)
+        let transfers = book.transfers
+        #expect(transfers.banks == 2 && transfers.count(.paid) > 20 && transfers.count(.overdrawn) > 20)
+        #expect(transfers.moneyFound == 400 && transfers.moneyExpected == 400)
+        #expect(book.alarms.fired == 30 && book.alarms.lateness.count == 30)
+        #expect(world.calls.count { $0.path.hasPrefix("/verify/alarms/\(book.name)/") } >= 30)
         #expect(report.exitCode == 0)
         try await node.stop()
+        try await world.stop()
     }
 
     @Test("A service that does one change twice, or not at all, fails", arguments: [0, 1, 2])
@@ -135,8 +124,24 @@ struct LoadRunTests {
         let report = try await LoadRun(settings, host: "127.0.0.1", port: gateway.port).run()
         #expect(report.book.acknowledged == 400)
         #expect(report.verdict.doubled == (fault == .doubles ? 1 : 0), "\(report.verdict)")
-        #expect(report.verdict.lost == (fault == .loses ? 1 : 0), "\(report.verdict)")
+        // Each change that goes over what was lost shows it.
+        #expect((report.verdict.lost > 0) == (fault == .loses), "\(report.verdict)")
         #expect(report.exitCode == (fault == .none ? 0 : 1))
+        await gateway.stop(within: .zero)
+    }
+
+    @Test("A13: what has no answer is asked again under the same idempotency key, and so happens once")
+    func askedAgain() async throws {
+        let gateway = try await ClientGateway.start(
+            service: FaultyService(.swallows), host: "127.0.0.1", port: 0, logger: quiet)
+        var settings = settings
+        settings.operationsMax = 150
+        settings.requestsPercent = 0
+        settings.keyedPercent = 40
+        let report = try await LoadRun(settings, host: "127.0.0.1", port: gateway.port).run()
+        #expect(report.book.acknowledged == 150 && report.book.unknown == 0)
+        #expect(report.verdict == LoadVerdict())
+        #expect(report.book.counters.foundTotal == report.book.counters.acknowledgedTotal)
         await gateway.stop(within: .zero)
     }
 
@@ -145,14 +150,19 @@ struct LoadRunTests {
             service: FaultyService(.doubles), host: "127.0.0.1", port: 0, logger: quiet)
         var settings = settings
         settings.requestsPercent = 0
-        let report = try await LoadRun(settings, host: "127.0.0.1", port: gateway.port).run()
+        var report = try await LoadRun(settings, host: "127.0.0.1", port: gateway.port).run()
+        report.command = "apus-load --seed 1"
         await gateway.stop(within: .zero)
         let text = report.lines(.plain).joined(separator: "\n")
-        for words in ["calls", "latency p99", "throughput", "doubled: counter", "NOT everything"] {
+        for words in [
+            "calls", "latency p99", "throughput", "doubled: counter/load-1", "expected", "NOT everything",
+            "the same again: apus-load --seed 1",
+        ] {
             #expect(text.contains(words), "\(text)")
         }
         let members = try JSONSlice.members(of: report.json.span)
         #expect(members["doubled"]?.integer(in: report.json.span) == 1)
+        #expect(members["linearizable"]?.boolean(in: report.json.span) == true)
         #expect(members["verdict"]?.string(in: report.json.span) == "failed")
     }
 }

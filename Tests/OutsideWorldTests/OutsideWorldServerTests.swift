@@ -34,6 +34,18 @@ struct OutsideWorldServerTests {
         }
     }
 
+    @Test func callsBelowAPathAreToldApart() async throws {
+        try await withServer { _, client async throws in
+            for path in ["/verify/a/1", "/verify/b/1", "/verify/a/2"] {
+                _ = try await client.send("POST", path)
+            }
+            let some = try await client.send("GET", "/_calls?prefix=/verify/a/").body
+            let calls = try JSONDecoder().decode([RecordedCall].self, from: some)
+            #expect(calls.map(\.path) == ["/verify/a/1", "/verify/a/2"])
+            #expect(try await client.send("GET", "/_calls?after=1").status == 400)
+        }
+    }
+
     @Test func theSameKeyGetsTheSameAnswerAndNoKeyAFreshOne() async throws {
         try await withServer { server, client async throws in
             let keyed = try await client.send("POST", "/pay", key: "k1").body

@@ -7,6 +7,7 @@ node_folder() { echo "$CHAOS_DIR/$1"; }
 node_control() { echo "$CHAOS_DIR/$1/control"; }
 node_disk() { echo "$CHAOS_DIR/$1/disk"; }
 node_url() { echo "http://$1:7420"; }
+outside_url() { echo "http://outside-world:7500"; }
 
 compose() {
     local program=(docker-compose)

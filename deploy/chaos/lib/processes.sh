@@ -12,6 +12,7 @@ node_address() { echo "$address_prefix.$((10 + ${1#node}))"; }
 node_url() { echo "http://$(node_address "$1"):7420"; }
 node_iptables() { ip netns exec "$CHAOS_NAME-$1" iptables "${@:2}"; }
 client_address=$address_prefix.100
+outside_url() { echo "http://$client_address:7500"; }
 
 in_client() { PATH=$APUS_BIN:$deploy_folder:$PATH ip netns exec "$CHAOS_NAME-client" "$@"; }
 
@@ -28,7 +29,7 @@ node_start() { # NODE
     rm -f "$folder/stopped"
     setsid "$chaos_folder/lib/keep-running" "$folder" ip netns exec "$CHAOS_NAME-$1" \
         env LD_PRELOAD="$CHAOS_DIR/libchaos.so" CHAOS_CONTROL="$folder/control" \
-        APUS_OUTSIDE_URL="http://$client_address:7500" \
+        APUS_OUTSIDE_URL="$(outside_url)" \
         "$APUS_BIN/announced" serve --data "$folder/disk/data" --listen "$address:7420" \
         --mesh "$address:7430" > /dev/null 2>&1 < /dev/null &
 }
