@@ -49,9 +49,12 @@ public struct NodeReplication: Sendable {
         take(effects, partition)
     }
 
-    /// An event for every replica: time, or a change of a link.
+    /// Time, or a change of a link. Only owners do anything about either; in a cluster at rest, telling
+    /// all the others is most of what there would be to do.
     public mutating func handleAll(_ event: ReplicaEvent, now: UInt64) {
-        for partition in partitions { handle(event, of: partition, now: now) }
+        for partition in partitions where replicas.ownedEpoch(of: partition) != nil {
+            handle(event, of: partition, now: now)
+        }
     }
 
     public mutating func receive(_ frame: ReplicationFrame, from sender: NodeLife, now: UInt64) {
