@@ -14,6 +14,7 @@ public final class ClusterAdministrator: ClusterAdministration {
     public let directory: MemberDirectory
     let caller: any SeedCaller
     private let clock: @Sendable () -> Timestamp
+    private let patience: Duration
     var now: Timestamp { clock() }
     private let state: Mutex<State>
 
@@ -24,10 +25,13 @@ public final class ClusterAdministrator: ClusterAdministration {
         var waitersMade: UInt64 = 0
     }
 
+    /// - Parameter patience: how long the answer to whoever founds or joins a cluster waits until the node
+    ///   follows its map, which the next command needs.
     public init(
         directory: MemberDirectory, profile: NodeProfile, caller: some SeedCaller,
-        clock: @escaping @Sendable () -> Timestamp
+        patience: Duration = .seconds(5), clock: @escaping @Sendable () -> Timestamp
     ) {
+        self.patience = patience
         self.directory = directory
         state = Mutex(State(profile: profile))
         self.caller = caller
@@ -97,9 +101,11 @@ public final class ClusterAdministrator: ClusterAdministration {
         case .describe: return try Self.json(await describe())
         case .initialize:
             try initialize(try Self.read(body))
+            await firstMap()
             return try Self.json(await describe())
         case .join:
             try await join(try Self.read(body))
+            await firstMap()
             return try Self.json(await describe())
         default: break
         }
@@ -130,6 +136,14 @@ public final class ClusterAdministrator: ClusterAdministration {
         case .createToken: return try Self.json(try await createToken(try Self.read(body), admission))
         case .revokeToken(let id): return try Self.json(try await revoke(id, admission))
         case .describe, .initialize, .join: throw .notMember
+        }
+    }
+
+    private func firstMap() async {
+        let deadline = ContinuousClock.now + patience
+        while ContinuousClock.now < deadline, !Task.isCancelled {
+            if let control = state.withLock({ $0.control }), await control.currentMap() != nil { return }
+            try? await Task.sleep(for: .milliseconds(20))
         }
     }
 

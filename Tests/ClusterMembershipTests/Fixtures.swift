@@ -175,10 +175,10 @@ struct Town {
         return try ClusterState.decode(opened.state.snapshot.state)
     }
 
-    func newcomer(_ number: Int) throws -> ClusterAdministrator {
+    func newcomer(_ number: Int, patience: Duration = .zero) throws -> ClusterAdministrator {
         ClusterAdministrator(
             directory: try MemberDirectory.open(scratch.sub("n\(number)")),
-            profile: Sample.profile(number), caller: network, clock: clock.read)
+            profile: Sample.profile(number), caller: network, patience: patience, clock: clock.read)
     }
 
     func token(uses: Int = 1, seconds: Int = 3600) async throws -> JoinToken {

@@ -191,4 +191,15 @@ import Testing
         // Those of one kind share their sentence, the others do not.
         #expect(Set(refusals.map { "\($0)" }).count == refusals.count - 2)
     }
+
+    @Test("Whoever founds a cluster is answered when the next command can be carried out")
+    func answersWithTheFirstMap() async throws {
+        let town = try Town()
+        let newcomer = try town.newcomer(2, patience: .seconds(60))
+        async let answer = newcomer.perform(.initialize, Payload("{\"partitions\":8}"))
+        _ = await newcomer.membership()
+        newcomer.attach(town.control)
+        let document: ClusterDocument = try ClusterAdministrator.read(try await answer)
+        #expect(document.member && document.message == nil)
+    }
 }
