@@ -54,8 +54,38 @@ extension Controller {
             }
             if let learner = learners.first { return .changeVoters(.promote(learner)) }
         }
+        if voters == group.voters, voters.count == wantedVoters(map), !isFull,
+            let change = spread(map, group, learners)
+        {
+            return change
+        }
         let makesRoom = isFull && (candidate != nil || !learners.isEmpty)
         return shrink(map, group, staying: voters, makesRoom: makesRoom)
+    }
+
+    /// Where two voters share a zone and a node is there in a zone without one, that node comes, and then one
+    /// of the two leaves (`shrink`): as many zones as can be may fail.
+    private func spread(_ map: ClusterMap, _ group: Group, _ learners: [ReplicaID]) -> Decision? {
+        let crowds = crowds(group.voters, map)
+        func isAlone(_ member: ReplicaID?) -> Bool { zone(member, map).map { crowds[$0] == nil } ?? false }
+        guard crowds.values.contains(where: { $0 > 1 }), group.voters.allSatisfy(map.isLive) else {
+            return nil
+        }
+        if let learner = learners.first(where: isAlone) { return .changeVoters(.promote(learner)) }
+        guard group.learners.isEmpty, let candidate = candidate(map, group), isAlone(candidate) else {
+            return nil
+        }
+        return .changeVoters(.addLearner(candidate))
+    }
+
+    private func zone(_ member: ReplicaID?, _ map: ClusterMap) -> String? {
+        member.flatMap { map[$0.node]?.profile.zone }
+    }
+
+    private func crowds(_ members: [ReplicaID], _ map: ClusterMap) -> [String: Int] {
+        members.reduce(into: [:]) { crowds, member in
+            if let zone = zone(member, map) { crowds[zone, default: 0] += 1 }
+        }
     }
 
     /// Whom the group does without. Whoever leaves does so after somebody else has come, except where there
@@ -75,7 +105,10 @@ extension Controller {
         if !leaving.isEmpty { return staying.first(where: map.isLive).map { .handOver(to: $0) } }
         guard staying.count > enough else { return nil }
         let others = staying.filter { $0 != me }
-        return (others.first { !map.isLive($0) } ?? others.last).map { .changeVoters(.remove($0)) }
+        let crowds = crowds(staying, map)
+        func crowd(_ member: ReplicaID) -> Int { zone(member, map).flatMap { crowds[$0] } ?? 0 }
+        let crowded = others.max { (crowd($0), $0) < (crowd($1), $1) }
+        return (others.first { !map.isLive($0) } ?? crowded).map { .changeVoters(.remove($0)) }
     }
 
     private func isAbsent(_ member: ReplicaID, _ map: ClusterMap) -> Bool {
@@ -84,12 +117,13 @@ extension Controller {
 
     /// A node that should get a vote: of the zone with the fewest members, and among those the first.
     private func candidate(_ map: ClusterMap, _ group: Group) -> ReplicaID? {
-        let zones = group.members.compactMap { map[$0.node]?.profile.zone }
+        let crowds = crowds(group.members, map)
         let free = usable(map).filter { node in
             node.isUp && !group.members.holds(node.id)
         }
-        func crowd(_ node: NodeState) -> Int { zones.count { $0 == node.profile.zone } }
-        return free.min { (crowd($0), $0.id) < (crowd($1), $1.id) }?.replica
+        return free.min {
+            (crowds[$0.profile.zone] ?? 0, $0.id) < (crowds[$1.profile.zone] ?? 0, $1.id)
+        }?.replica
     }
 
     private func usable(_ map: ClusterMap) -> [NodeState] { map.nodes.filter { !$0.isDraining } }

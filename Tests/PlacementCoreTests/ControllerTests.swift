@@ -273,4 +273,26 @@ struct ControllerTests {
         cluster.tick(60)
         #expect(cluster.voters == [1, 4, 5])
     }
+
+    @Test("Zones: voters that came before the zones did move apart, one at a time, and then stay")
+    func lateZones() {
+        var cluster = Cluster(nodes: 1)
+        for (number, zone) in ["", "a"].enumerated() { cluster.plane.join(store: number + 2, zone: zone) }
+        cluster.tick(60)
+        #expect(cluster.voters == [1, 2, 3])
+        for (number, zone) in ["a", "b", "b"].enumerated() {
+            cluster.plane.join(store: number + 4, zone: zone)
+        }
+        var steps: [Controller.Decision] = []
+        for _ in 0..<200 {
+            steps += cluster.tick().filter { if case .changeVoters = $0 { true } else { false } }
+        }
+        let (two, five) = (cluster.plane.life(2).replica, cluster.plane.life(5).replica)
+        #expect(steps == [.addLearner(five), .promote(five), .remove(two)].map { .changeVoters($0) })
+        #expect(cluster.voters == [1, 3, 5] && cluster.isRecorded)
+        // Not as long as one of them is away, which comes back or is replaced.
+        cluster.plane.down(5)
+        cluster.tick(15)
+        #expect(cluster.voters == [1, 3, 5])
+    }
 }
