@@ -24,7 +24,7 @@ public actor MeshTransport {
     private var random: SplitMix64
     private var context: TLSContext?
     private var connections: [LinkID: Connection] = [:]
-    private var listener: Listener?
+    private var listener: TCPListener?
     private let buffers = SharedBuffers()
     /// Links with bytes to write at the end of this round.
     private var unflushed: [LinkID] = []
@@ -75,7 +75,7 @@ public actor MeshTransport {
         }
         openHandles += 1
         do {
-            let listener = try Listener(numeric, of: self)
+            let listener = try TCPListener(numeric, on: loop.thread, for: self)
             self.listener = listener
             return listener.address ?? address
         } catch {
