@@ -21,6 +21,14 @@ struct ClusterOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            """
+            The address of this machine that other nodes are dialled from, where it has several: numeric. \
+            Environment: APUS_DIAL_FROM.
+            """, valueName: "address"))
+    var dialFrom: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Where clients find this node, if not as in --listen. Environment: APUS_ADVERTISE_CLIENTS.",
             valueName: "host:port"))
     var advertiseClients: ListenAddress?
@@ -53,7 +61,8 @@ struct ClusterOptions: ParsableArguments {
             }
         }
         guard let configuration else {
-            guard advertise == nil, advertiseClients == nil, zone == nil, join == nil, tokenFile == nil
+            guard advertise == nil, dialFrom == nil, advertiseClients == nil, zone == nil, join == nil,
+                tokenFile == nil
             else { throw ValidationError("a node takes part in a cluster with --mesh HOST:PORT only") }
             return
         }
@@ -68,6 +77,7 @@ struct ClusterOptions: ParsableArguments {
         guard let mesh = mesh ?? Self.address("APUS_MESH") else { return nil }
         var cluster = ClusterConfiguration(mesh: mesh.meshAddress)
         cluster.advertisedMesh = (advertise ?? Self.address("APUS_ADVERTISE"))?.meshAddress
+        cluster.dialFrom = dialFrom ?? ServeCommand.environment("APUS_DIAL_FROM")
         cluster.advertisedClients =
             (advertiseClients ?? Self.address("APUS_ADVERTISE_CLIENTS"))?.meshAddress
         cluster.zone = zone ?? ServeCommand.environment("APUS_ZONE") ?? ""

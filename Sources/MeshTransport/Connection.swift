@@ -34,7 +34,9 @@ final class Connection {
 
     // MARK: Opening
 
-    func dial(_ address: MeshAddress) { socket?.dial(address) }
+    func dial(_ address: MeshAddress, from source: SocketAddress?) {
+        socket?.dial(address, from: source)
+    }
 
     /// Takes the next connection of a listener.
     func accept(from listener: UnsafeMutablePointer<uv_stream_t>) -> Bool {

@@ -23,6 +23,7 @@ public actor MeshTransport {
     private var core: MeshCore
     private var random: SplitMix64
     private var context: TLSContext?
+    private let source: SocketAddress?
     private var connections: [LinkID: Connection] = [:]
     private var listener: TCPListener?
     private let buffers = SharedBuffers()
@@ -48,6 +49,12 @@ public actor MeshTransport {
         core = MeshCore(
             configuration.identity, catalog: configuration.catalog, settings: configuration.settings)
         random = SplitMix64(seed: configuration.seed)
+        source = try configuration.dialFrom.map { host throws(MeshTransportError) in
+            guard let address = SocketAddress(numeric: MeshAddress(host: host, port: 0)) else {
+                throw .dialFrom(host)
+            }
+            return address
+        }
         switch configuration.security {
         case .plainTCP: context = nil
         case .mutualTLS(let credentials): context = try Self.context(credentials, of: configuration.identity)
@@ -204,7 +211,7 @@ public actor MeshTransport {
             case .success(let connection):
                 connection.id = id
                 connections[id] = connection
-                connection.dial(address)
+                connection.dial(address, from: source)
             case .failure(let error): handle(.ended(id, failure: "\(error)"))
             }
         case .finish(let id): connections[id]?.finish()

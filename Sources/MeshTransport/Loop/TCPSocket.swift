@@ -52,7 +52,12 @@ package final class TCPSocket {
     // MARK: Opening
 
     /// Dials; `socketConnected` or `socketFailed` follows.
-    package func dial(_ address: MeshAddress) {
+    /// - Parameter source: the address of this machine to dial from; nil lets the system choose.
+    package func dial(_ address: MeshAddress, from source: SocketAddress? = nil) {
+        if let source {
+            let code = source.withPointer { uv_tcp_bind(handle, $0, 0) }
+            guard code == 0 else { return fail("dialling from \(source.address) failed: \(UVError(code))") }
+        }
         if let numeric = SocketAddress(numeric: address) { return dial(numeric) }
         NameLookUp.start(address, on: thread) { [self] result in
             guard !isClosing else { return }
