@@ -10,8 +10,8 @@ package struct ProxyCommand: AsyncParsableCommand {
         commandName: "apus-proxy",
         abstract: "Stands between nodes and delays, cuts, slows and breaks what they say to each other.",
         discussion: """
-            Each node is told to advertise the proxy's address for it (--advertise), and to
-            dial from an address of its own (--dial-from), by which the proxy knows it.
+            Each node is told to advertise the proxy's address for it (--advertise), and
+            to dial from an address of its own (--dial-from), by which it is known.
 
               apus-proxy run --control 127.0.0.1:21000 \\
                 --node a,127.0.0.1:21001,127.0.0.11:7430,127.0.0.11 \\
@@ -22,10 +22,10 @@ package struct ProxyCommand: AsyncParsableCommand {
 
             \(FaultTable.help.map { "  " + $0 }.joined(separator: "\n"))
 
-            Loss and delay are of whole pieces of a TCP stream: inside of one connection nothing
-            is reordered or missing, between connections it is. A mebibyte waits in each
-            direction of a connection at the most, then its sender is held back. A connection on
-            which nothing moved for 15 minutes is reset.
+            Loss and delay are of whole pieces of a TCP stream: inside of one connection
+            nothing is reordered or missing. A mebibyte waits in each direction of a
+            connection at the most, then its sender is held back. A connection on which
+            nothing moved for 15 minutes is reset.
             """,
         subcommands: [Run.self, Tell.self])
 

@@ -40,6 +40,12 @@ struct FaultTableTests {
         #expect(Self.faulty(table) == ["ba", "ca"])
         _ = try table.handle("heal b a")
         #expect(Self.faulty(table) == ["ca"])
+        #expect(
+            try table.handle("status").first
+                == .answer([
+                    "node a from 127.0.0.11", "node b from 127.0.0.12", "node c from anywhere",
+                    "fault c > a: cut",
+                ]))
         _ = try table.handle("set * * loss=0.1")
         #expect(Self.faulty(table).count == 12)
         _ = try table.handle("heal")

@@ -77,16 +77,18 @@ package struct FaultTable: Sendable {
 
     /// What each command does.
     package static let help = [
-        "set FROM TO FAULT ...   what is wrong with what FROM sends to TO, in place of what was; without",
-        "                        FAULT: nothing. FAULT: cut, swallow, delay=50ms, jitter=20ms, loss=0.01,",
-        "                        reset=0.001, rate=BYTES a second",
-        "cut A B                 set A B cut and set B A cut: nothing passes between them",
-        "heal                    nothing is wrong any more",
-        "heal A B                nothing is wrong any more between A and B, both ways",
-        "reset A B               all connections between A and B are reset, now",
-        "status                  nodes, faults and connections",
-        "help                    this list",
-        "FROM, TO, A, B: a node, outside (who dials from an unknown address), several joined by commas, or *",
+        "set FROM TO FAULT ...  what is wrong with what FROM sends to TO,",
+        "                       in place of what was; no FAULT: nothing",
+        "cut A B                nothing passes between them, both ways",
+        "heal                   nothing is wrong any more",
+        "heal A B               the same between A and B, both ways",
+        "reset A B              all connections between them are reset, now",
+        "status                 nodes, faults and connections",
+        "help                   this list",
+        "FAULT: cut, swallow, delay=50ms, jitter=20ms, loss=0.01,",
+        "       reset=0.001, rate=BYTES a second",
+        "FROM, TO, A, B: a node; outside, who dials from an unknown address;",
+        "       several with commas between them; * for all",
     ]
 
     /// Follows one command.

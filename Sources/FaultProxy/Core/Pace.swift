@@ -7,8 +7,6 @@ struct Pace {
     /// A piece is not longer than what the rate lets pass meanwhile, so that a slow link trickles.
     static let grain: Duration = .milliseconds(50)
 
-    /// When the last piece comes out: none overtakes another.
-    private var last: Duration = .zero
     /// When the sender has put everything on the wire, if the rate is limited.
     private var wireIsFree: Duration = .zero
 
@@ -18,7 +16,7 @@ struct Pace {
         return max(1, Int(Double(rate) * (grain / .seconds(1))))
     }
 
-    /// - Returns: when a piece comes out that is sent now.
+    /// - Returns: when a piece comes out that is sent now, unless one before it comes later.
     mutating func release(
         bytes: Int, _ fault: LinkFault, now: Duration, random: inout some RandomNumberGenerator
     ) -> Duration {
@@ -34,7 +32,6 @@ struct Pace {
             time += Self.retransmission * (1 << losses)
             losses += 1
         }
-        last = max(last, time)
-        return last
+        return time
     }
 }
