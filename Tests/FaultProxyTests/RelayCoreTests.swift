@@ -165,6 +165,15 @@ struct RelayCoreTests {
         #expect(trial.effects == [.close(resets: [.back])])
     }
 
+    @Test("When both sides are gone the relay is over, whatever is cut")
+    func bothGone() throws {
+        var trial = Trial.open(try Self.fault("cut"), try Self.fault("cut"))
+        trial.handle(.broken(.forward))
+        #expect(trial.effects == [] && !trial.core.isClosed)
+        trial.handle(.broken(.back))
+        #expect(trial.effects == [.close(resets: [])] && trial.core.isClosed)
+    }
+
     @Test("What is swallowed vanishes, ends too; when that is over the connection is reset")
     func swallow() throws {
         var trial = Trial.open(try Self.fault("swallow"))

@@ -142,6 +142,8 @@ package struct RelayCore {
         case .ended(let way): over(way, .end, now: now, random: &random)
         case .broken(let way):
             broke(way, now: now, random: &random)
+            // Nobody is left to be told of anything, through whatever cut.
+            if streams[way.other.rawValue].isBroken { return close(resets: []) }
         case .connected:
             guard !streams[Way.back.rawValue].isBroken else { break }
             isConnected = true

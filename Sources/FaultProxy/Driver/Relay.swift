@@ -85,6 +85,8 @@ final class Relay {
             for way in Way.allCases {
                 if resets.contains(way) { end(of: way)?.reset() } else { end(of: way)?.close() }
             }
+            // Sockets that broke are gone already.
+            if openHandles == 0 { server.assumeIsolated { [id] in $0.relayClosed(id) } }
         }
     }
 
