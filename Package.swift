@@ -201,6 +201,13 @@ let package = Package(
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "apus-probe", dependencies: ["ChaosProbe", arguments], swiftSettings: house),
+        .target(
+            name: "FaultProxy",
+            dependencies: [
+                "CLibUV", "MeshProtocol", "MeshTransport", "TimeAndChance", arguments, deque,
+            ], exclude: ["README.md"], swiftSettings: house),
+        .executableTarget(
+            name: "apus-proxy", dependencies: ["FaultProxy", arguments], swiftSettings: house),
 
         // The cluster in one process, in virtual time
         .target(
@@ -388,6 +395,10 @@ let package = Package(
                 logging, arguments,
             ], swiftSettings: house),
         .testTarget(
+            name: "FaultProxyTests",
+            dependencies: ["FaultProxy", "MeshTransport", "MeshProtocol", "TimeAndChance"],
+            swiftSettings: house),
+        .testTarget(
             name: "ReadmeTests", dependencies: ["Apus", "ApusNode", "ApusClient"], swiftSettings: house),
         .testTarget(
             name: "NodeTests",
@@ -401,7 +412,8 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "Announced", "OutsideWorld", "TimeAndChance", "Linearizability", "ClusterMembership",
+                "Announced", "OutsideWorld", "FaultProxy", "TimeAndChance", "Linearizability",
+                "ClusterMembership",
                 "MeshTransport",
                 "MeshProtocol", "Identifiers", "PartitionStore", "PlacementCore", "ApusClient",
                 "ClientProtocol", "LoadVerifier", "OperatorCommands",

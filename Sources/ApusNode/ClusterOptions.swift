@@ -21,6 +21,14 @@ struct ClusterOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            """
+            The address of this machine that other nodes are dialled from, where it has several: numeric. \
+            Environment: APUS_DIAL_FROM.
+            """, valueName: "address"))
+    var dialFrom: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Where clients find this node, if not as in --listen. Environment: APUS_ADVERTISE_CLIENTS.",
             valueName: "host:port"))
     var advertiseClients: ListenAddress?
@@ -46,14 +54,29 @@ struct ClusterOptions: ParsableArguments {
             valueName: "file"))
     var tokenFile: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            How much of the journal is kept for nodes that are away, in MiB: who lacks more gets whole \
+            partitions. Environment: APUS_JOURNAL_MIB. Standard: 64.
+            """, valueName: "mib"))
+    var journalMib: Int?
+
     func validate() throws {
+        if let text = ServeCommand.environment("APUS_JOURNAL_MIB"), Int(text) == nil {
+            throw ValidationError("APUS_JOURNAL_MIB is \"\(text)\", needed is a number")
+        }
+        guard journalMibs.map({ 1...65_536 ~= $0 }) ?? true else {
+            throw ValidationError("--journal-mib must be 1 to 65536")
+        }
         for name in ["APUS_MESH", "APUS_ADVERTISE", "APUS_ADVERTISE_CLIENTS", "APUS_JOIN"] {
             if let text = ServeCommand.environment(name), ListenAddress(argument: text) == nil {
                 throw ValidationError("\(name) is \"\(text)\", needed is HOST:PORT")
             }
         }
         guard let configuration else {
-            guard advertise == nil, advertiseClients == nil, zone == nil, join == nil, tokenFile == nil
+            guard advertise == nil, dialFrom == nil, advertiseClients == nil, zone == nil, join == nil,
+                tokenFile == nil, journalMib == nil
             else { throw ValidationError("a node takes part in a cluster with --mesh HOST:PORT only") }
             return
         }
@@ -68,6 +91,8 @@ struct ClusterOptions: ParsableArguments {
         guard let mesh = mesh ?? Self.address("APUS_MESH") else { return nil }
         var cluster = ClusterConfiguration(mesh: mesh.meshAddress)
         cluster.advertisedMesh = (advertise ?? Self.address("APUS_ADVERTISE"))?.meshAddress
+        cluster.journalBytesMax = journalMibs.map { $0 << 20 }
+        cluster.dialFrom = dialFrom ?? ServeCommand.environment("APUS_DIAL_FROM")
         cluster.advertisedClients =
             (advertiseClients ?? Self.address("APUS_ADVERTISE_CLIENTS"))?.meshAddress
         cluster.zone = zone ?? ServeCommand.environment("APUS_ZONE") ?? ""
@@ -75,6 +100,10 @@ struct ClusterOptions: ParsableArguments {
             cluster.join = UnattendedJoin(seed: seed.meshAddress.description, tokenFile: file)
         }
         return cluster
+    }
+
+    private var journalMibs: Int? {
+        journalMib ?? ServeCommand.environment("APUS_JOURNAL_MIB").flatMap { Int($0) }
     }
 
     private var seed: ListenAddress? { join ?? Self.address("APUS_JOIN") }

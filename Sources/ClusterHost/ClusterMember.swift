@@ -18,6 +18,8 @@ public struct MemberConfiguration: Sendable {
     public var credentials: NodeCredentials
     /// Where the mesh listens: a numeric address; port 0 lets the system choose.
     public var listen: MeshAddress
+    /// The address that others are dialled from: numeric; nil lets the system choose.
+    public var dialFrom: String?
     /// What the others are told. An empty mesh address stands for the one that is listened on.
     public var profile: NodeProfile
     /// Other members, until the map says where they are; none on a node that founds the cluster.
@@ -147,6 +149,7 @@ public final class ClusterMember: Sendable {
             security: .mutualTLS(configuration.credentials),
             catalog: try FrameCatalog(ClusterFrames.entries), seed: generator.next())
         mesh.settings = configuration.mesh
+        mesh.dialFrom = configuration.dialFrom
         let transport = try MeshTransport(mesh, on: EventLoop(name: "apus-mesh")) { _, event in
             switchboard.handle(event)
         }

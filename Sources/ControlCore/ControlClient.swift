@@ -47,6 +47,8 @@ public struct ControlClient: Sendable {
     enum Purpose: Hashable {
         case register, confirm, map
         case command(UInt64)
+        /// These are sent when the answer to nothing has come.
+        case hearing(UInt64, [Command])
         case voters(UInt64)
     }
 
@@ -106,7 +108,12 @@ public struct ControlClient: Sendable {
 
     /// Whether commands were sent whose outcome is not known.
     public var isProposing: Bool {
-        waiting.values.contains { if case .command = $0.purpose { true } else { false } }
+        waiting.values.contains {
+            switch $0.purpose {
+            case .command, .hearing: true
+            default: false
+            }
+        }
     }
 
     /// How peers are named that the map knows.
@@ -125,7 +132,7 @@ public struct ControlClient: Sendable {
             guard case .persisting(let life, let version) = phase else { break }
             phase = .confirming(life, version)
             ask(.confirm, .commands([.confirm(life)]), &effects)
-        case .propose(let token, let commands): ask(.command(token), .commands(commands), &effects)
+        case .propose(let token, let commands): propose(token, commands, &effects)
         case .changeVoters(let token, let change): ask(.voters(token), .voters(change), &effects)
         case .gone(let peer):
             for id in waiting.keys.sorted() where waiting[id]?.peer == peer { retry(id, &effects) }
@@ -173,6 +180,20 @@ public struct ControlClient: Sendable {
             silences: silences)
         let request = ControlRequest(id: 0, body: .heartbeat(heartbeat))
         for voter in voters { effects.append(.send(request, to: voter)) }
+    }
+
+    /// A node that hears nobody may be heard. If it dropped the copies that seem silent to it, it would have
+    /// the only one in sync when it is declared down, and nobody could take over (D25). So whoever wants to
+    /// drop one must hear an answer of the leader first, to commands that do nothing.
+    private mutating func propose(_ token: UInt64, _ commands: [Command], _ effects: inout [Effect]) {
+        let drops = commands.contains {
+            if case .changeInSync(_, _, _, .drop) = $0 { true } else { false }
+        }
+        if drops {
+            ask(.hearing(token, commands), .commands([]), &effects)
+        } else {
+            ask(.command(token), .commands(commands), &effects)
+        }
     }
 
     private func isWaiting(for purpose: Purpose) -> Bool { waiting.values.contains { $0.purpose == purpose } }
@@ -227,7 +248,8 @@ public struct ControlClient: Sendable {
 
     private func fail(_ purpose: Purpose, _ effects: inout [Effect]) {
         switch purpose {
-        case .command(let token), .voters(let token): effects.append(.unknown(token: token))
+        case .command(let token), .hearing(let token, _), .voters(let token):
+            effects.append(.unknown(token: token))
         case .register, .confirm, .map: break
         }
     }
@@ -279,6 +301,7 @@ public struct ControlClient: Sendable {
                 effects.append(.refused(refusal))
             default: break
             }
+        case (.hearing(let token, let commands), _): ask(.command(token), .commands(commands), &effects)
         case (.command(let token), _): effects.append(.outcomes(token: token, outcomes))
         default: break
         }

@@ -14,6 +14,8 @@ public struct MeshConfiguration: Sendable {
     public var security: Security
     public var catalog: FrameCatalog
     public var settings = MeshSettings()
+    /// The address of this machine that other nodes are dialled from: numeric; nil lets the system choose.
+    public var dialFrom: String?
     /// Spreads the waits between attempts; any number that differs between nodes.
     public var seed: UInt64
 
@@ -31,6 +33,8 @@ public enum MeshTransportError: Error, Hashable, Sendable, CustomStringConvertib
     /// The certificate is for another node or cluster than the configuration.
     case otherIdentity(CertificateIdentity)
     case listen(MeshAddress, reason: String)
+    /// What is to be dialled from is no numeric address.
+    case dialFrom(String)
     case closed
 
     public var description: String {
@@ -41,6 +45,8 @@ public enum MeshTransportError: Error, Hashable, Sendable, CustomStringConvertib
                 + "which this node is not: every node needs its own"
         case .listen(let address, let reason):
             "listening on \(address) failed (\(reason)): choose a free port and an address of this machine"
+        case .dialFrom(let host):
+            "dialling from \"\(host)\" is impossible: a numeric address of this machine is needed"
         case .closed: "the mesh of this node is closed"
         }
     }

@@ -23,11 +23,17 @@ extension MeshTransport {
 
     nonisolated func linkEnded(_ id: LinkID, _ failure: String?) { assumeIsolated { $0.ended(id, failure) } }
 
-    nonisolated func linkArrived(on stream: UnsafeMutablePointer<uv_stream_t>) {
+    nonisolated func handleClosed() { assumeIsolated { $0.oneHandleLess() } }
+}
+
+extension MeshTransport: TCPListenerOwner {
+    package nonisolated func connectionArrived(
+        at _: TCPListener, on stream: UnsafeMutablePointer<uv_stream_t>
+    ) {
         // Lent for the duration of the call, on the one thread that both sides run on.
         nonisolated(unsafe) let stream = stream
         assumeIsolated { $0.arrived(on: stream) }
     }
 
-    nonisolated func handleClosed() { assumeIsolated { $0.oneHandleLess() } }
+    package nonisolated func listenerClosed() { handleClosed() }
 }

@@ -23,8 +23,9 @@ public actor MeshTransport {
     private var core: MeshCore
     private var random: SplitMix64
     private var context: TLSContext?
+    private let source: SocketAddress?
     private var connections: [LinkID: Connection] = [:]
-    private var listener: Listener?
+    private var listener: TCPListener?
     private let buffers = SharedBuffers()
     /// Links with bytes to write at the end of this round.
     private var unflushed: [LinkID] = []
@@ -48,6 +49,12 @@ public actor MeshTransport {
         core = MeshCore(
             configuration.identity, catalog: configuration.catalog, settings: configuration.settings)
         random = SplitMix64(seed: configuration.seed)
+        source = try configuration.dialFrom.map { host throws(MeshTransportError) in
+            guard let address = SocketAddress(numeric: MeshAddress(host: host, port: 0)) else {
+                throw .dialFrom(host)
+            }
+            return address
+        }
         switch configuration.security {
         case .plainTCP: context = nil
         case .mutualTLS(let credentials): context = try Self.context(credentials, of: configuration.identity)
@@ -75,7 +82,7 @@ public actor MeshTransport {
         }
         openHandles += 1
         do {
-            let listener = try Listener(numeric, of: self)
+            let listener = try TCPListener(numeric, on: loop.thread, for: self)
             self.listener = listener
             return listener.address ?? address
         } catch {
@@ -204,7 +211,7 @@ public actor MeshTransport {
             case .success(let connection):
                 connection.id = id
                 connections[id] = connection
-                connection.dial(address)
+                connection.dial(address, from: source)
             case .failure(let error): handle(.ended(id, failure: "\(error)"))
             }
         case .finish(let id): connections[id]?.finish()

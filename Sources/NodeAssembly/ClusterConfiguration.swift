@@ -8,6 +8,8 @@ public struct ClusterConfiguration: Sendable {
     public var mesh: MeshAddress
     /// Where other nodes reach the mesh, if that is another address.
     public var advertisedMesh: MeshAddress?
+    /// The address of this machine that other nodes are dialled from, where it has several: numeric.
+    public var dialFrom: String?
     /// Where clients and other nodes reach the port for clients, if that is another address.
     public var advertisedClients: MeshAddress?
     /// The failure domain; copies of one partition keep out of each other's.

@@ -133,10 +133,11 @@ public final class MemberNode: Sendable {
         guard var storage = directory.storeConfiguration else { throw MembershipError.busy }
         if let limit = settings.cluster.journalBytesMax { storage.journalBytesMax = limit }
         let store = try PartitionStore.open(storage, holding: directory.lock)
-        let member = MemberConfiguration(
+        var member = MemberConfiguration(
             credentials: membership.credentials, listen: settings.cluster.mesh,
             profile: administrator.profile, peers: membership.peers,
             consensusDirectory: directory.consensusDirectory)
+        member.dialFrom = settings.cluster.dialFrom
         let settings = settings
         return try await ClusterMember.start(
             member, store: store, logger: settings.logger,

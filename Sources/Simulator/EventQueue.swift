@@ -12,6 +12,7 @@ struct EventQueue {
         case identitySynced(machine: Int, process: Int, NodeLife)
         case start(machine: Int)
         case fault(FaultKind, number: Int)
+        case scripted(ScriptedEvent.Kind)
         /// A machine that has no process refuses a connection.
         case refused(asker: Int, ControlPeer)
         case heal

@@ -178,7 +178,7 @@ extension Simulation {
         note("the network is whole")
     }
 
-    private func trim(_ index: Int) {
+    func trim(_ index: Int) {
         guard let process = machines[index].process, let replication = process.replication else { return }
         for replica in replication.replicas.all {
             let safe = min(replica.committed, replica.durable)

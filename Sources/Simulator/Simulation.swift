@@ -61,6 +61,7 @@ public final class Simulation {
         }
         events.plan(.operator, at: Self.operatorMicros)
         for kind in FaultKind.allCases { planFault(kind) }
+        for event in settings.script { events.plan(.scripted(event.kind), at: event.atMicros) }
         events.plan(.heal, at: settings.faultyMicros)
     }
 
@@ -211,6 +212,7 @@ public final class Simulation {
             finishRound(machine)
         case .start(let machine): try start(machine)
         case .fault(let kind, let number): happen(kind, number: number)
+        case .scripted(let kind): try happen(kind)
         case .refused(let asker, let peer):
             guard let process = machines[asker].process else { return }
             take(process.client.handle(.gone(peer)), at: asker)

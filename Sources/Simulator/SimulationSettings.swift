@@ -13,6 +13,8 @@ public struct SimulationSettings: Hashable, Sendable {
     /// How long convergence may take.
     public var healMicros: UInt64 = 60_000_000
     public var faults = FaultRates()
+    /// What happens at moments that are known, within `faultyMicros`.
+    public var script: [ScriptedEvent] = []
     public var extremes = Extremes()
     /// Whether somebody declares nodes down besides the controller, quickly and not always rightly.
     public var hasOperator = true

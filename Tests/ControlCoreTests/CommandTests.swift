@@ -117,6 +117,35 @@ import Testing
         #expect(peer != Electorate.peer(0))
     }
 
+    /// Else the only copy in sync might be on a node that everybody hears and that hears nobody (D25).
+    @Test func whoDropsACopyMustHearTheLeaderFirst() throws {
+        var electorate = try Electorate()
+        var client = try RegistrationTests.bringUp(
+            &electorate, Electorate.registration(node: 0, store: 1))
+        let life = try #require(client.life)
+        client.setVoters([Electorate.peer(electorate.elect())])
+        let replica = ReplicaID(node: life.node, store: life.store)
+        let drop = Command.changeInSync(
+            PartitionID(0), Epoch(rawValue: 1), Revision(rawValue: 1), .drop(replica))
+        let first = client.handle(.propose(token: 3, [drop]))
+        guard case .send(let request, _) = try #require(first.first) else { return }
+        #expect(request.body == .commands([]))
+        #expect(client.isProposing)
+        // Deaf, it says nothing more, and what it wanted counts as lost.
+        var deaf = client
+        var said: [ControlClient.Effect] = []
+        for _ in 0..<100 { said += deaf.handle(.tick) }
+        #expect(said.contains(.unknown(token: 3)))
+        #expect(
+            !said.contains {
+                if case .send(let request, _) = $0 { request.body == .commands([drop]) } else { false }
+            })
+        #expect(
+            electorate.run(first, of: &client, at: Self.peer).contains { effect in
+                if case .outcomes(token: 3, let outcomes) = effect { outcomes.count == 1 } else { false }
+            })
+    }
+
     // MARK: The map
 
     @Test func theMapIsAnsweredWhenItChanges() throws {

@@ -145,13 +145,14 @@ struct Lab {
         _ node: UInt64, identity: NodeIdentity? = nil, credentials: NodeCredentials? = nil,
         plain: Bool = false,
         settings: MeshSettings = MeshSettings(), loop: EventLoop? = nil, port: UInt16 = 0,
-        handler: MeshTransport.Handler? = nil
+        dialFrom: String? = nil, handler: MeshTransport.Handler? = nil
     ) async throws -> LabNode {
         let identity = identity ?? Self.identity(node)
         let security: MeshConfiguration.Security =
             if plain { .plainTCP } else { .mutualTLS(try credentials ?? self.credentials(node)) }
         var configuration = MeshConfiguration(identity, security: security, catalog: Self.catalog, seed: node)
         configuration.settings = settings
+        configuration.dialFrom = dialFrom
         let log = EventLog()
         let transport = try MeshTransport(configuration, on: loop ?? self.loop) { transport, event in
             handler?(transport, event)

@@ -316,6 +316,26 @@ struct TransportTests {
         await echo.transport.close()
     }
 
+    @Test("A node dials from the address that it is told to, and says what is wrong with another one")
+    func dialFrom() async throws {
+        let lab = try Lab()
+        let right = try await lab.node(2)
+        // Nobody has this address (RFC 5737), so the connection cannot be made from it.
+        let left = try await lab.node(1, settings: Lab.quick, dialFrom: "192.0.2.1")
+        await left.connect(to: right, lanes: [.control])
+        let reason = await left.log.first {
+            if case .dialFailed(_, _, _, let reason, _) = $0 { "\(reason)" } else { nil }
+        }
+        #expect(reason.contains("192.0.2.1"), "\(reason)")
+        let other = try await lab.node(3, dialFrom: "127.0.0.1")
+        await other.connect(to: right, lanes: [.control])
+        await other.isConnected(to: right, lanes: [.control])
+        await #expect(throws: MeshTransportError.dialFrom("here")) {
+            _ = try await lab.node(4, dialFrom: "here")
+        }
+        for node in [left, right, other] { await node.transport.close() }
+    }
+
     @Test("A port that is taken is an error that says what to do")
     func portTaken() async throws {
         let lab = try Lab()

@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import NIOHTTP1
 import Synchronization
 import TimeAndChance
@@ -16,17 +17,39 @@ final class ClusterFixture: LoadTarget {
         var process: ChildProcess?
     }
 
+    /// What a test wants to be different.
+    struct Setup: Sendable {
+        var size = 3
+        /// Whether what the nodes say to each other passes a proxy.
+        var hasNetwork = false
+        /// Whether the nodes are one cluster when the body gets them, or belong to nothing yet.
+        var isFormed = true
+        /// The body of `/cluster/init`.
+        var founding = "{}"
+        /// More arguments of each node.
+        var arguments: [String] = []
+        var log = "notice"
+    }
+
     let directory: String
+    let setup: Setup
+    /// Nil if the nodes talk to each other directly.
+    let network: ClusterNetwork?
     private let world: OutsideProcess
     private let members: Mutex<[Member]>
     private let next = Atomic<Int>(0)
 
     var outsidePort: Int { world.port }
 
-    private init(directory: String, size: Int) async throws {
+    private init(directory: String, _ setup: Setup) async throws {
         self.directory = directory
-        world = try await OutsideProcess()
+        self.setup = setup
+        let size = setup.size
         let ports = try Self.freePorts(2 * size)
+        network =
+            setup.hasNetwork
+            ? try await ClusterNetwork(ports: (0..<size).map { ports[2 * $0 + 1] }) : nil
+        world = try await OutsideProcess()
         members = Mutex(
             (0..<size).map {
                 Member(
@@ -37,14 +60,14 @@ final class ClusterFixture: LoadTarget {
 
     /// Gives the body a cluster in which every partition has its copies, and ends all processes behind it.
     static func with<Value>(
-        size: Int = 3, _ body: (ClusterFixture) async throws -> Value
+        _ setup: Setup = Setup(), _ body: (ClusterFixture) async throws -> Value
     ) async throws -> Value {
         let directory = NSTemporaryDirectory() + "apus-cluster-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        let fixture = try await ClusterFixture(directory: directory, size: size)
+        let fixture = try await ClusterFixture(directory: directory, setup)
         do {
-            for index in 0..<size { try await fixture.start(index) }
-            try await fixture.form()
+            try await fixture.startAll()
+            if setup.isFormed { try await fixture.form() }
             let value = try await body(fixture)
             try await fixture.end()
             try FileManager.default.removeItem(atPath: directory)
@@ -62,6 +85,7 @@ final class ClusterFixture: LoadTarget {
     private func end() async throws {
         for member in all { try await member.process?.terminateAtOnce() }
         try await world.process.terminateAtOnce()
+        await network?.end()
     }
 
     /// Ports that nobody uses now; held together, so that they differ.
@@ -96,6 +120,14 @@ final class ClusterFixture: LoadTarget {
         members.withLock { $0[index].process = process }
     }
 
+    /// Starts all nodes at the same moment, and waits until all answer.
+    func startAll() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for member in all { group.addTask { [self] in try await start(member.index) } }
+            try await group.waitForAll()
+        }
+    }
+
     /// Starts a node, and waits until the cluster has its next incarnation.
     func startAgain(_ index: Int, within limit: Duration = .seconds(60)) async throws {
         let before = try await incarnation(index)?.number ?? .max
@@ -123,12 +155,17 @@ final class ClusterFixture: LoadTarget {
     func spawn(_ index: Int, data: String? = nil, ports: (Int, Int)? = nil) throws -> ChildProcess {
         let member = all[index]
         let (port, meshPort) = ports ?? (member.port, member.meshPort)
+        let host = network == nil ? "127.0.0.1" : ClusterNetwork.host(index)
+        var arguments = [
+            "serve", "--data", data ?? member.data, "--listen", "127.0.0.1:\(port)", "--mesh",
+            "\(host):\(meshPort)",
+        ]
+        if let network {
+            arguments += ["--advertise", network.advertised[index], "--dial-from", host]
+        }
         return try ChildProcess(
-            try Programs.path("announced"),
-            [
-                "serve", "--data", data ?? member.data, "--listen", "127.0.0.1:\(port)", "--mesh",
-                "127.0.0.1:\(meshPort)",
-            ], environment: world.environment.merging(["APUS_LOG": "notice"]) { $1 })
+            try Programs.path("announced"), arguments + setup.arguments,
+            environment: world.environment.merging(["APUS_LOG": setup.log]) { $1 })
     }
 
     /// A process that was spawned is the node from now on, and ended with it.
@@ -142,6 +179,17 @@ final class ClusterFixture: LoadTarget {
         }
         process?.send(SIGTERM)
         try await process?.waitForEnd()
+    }
+
+    /// SIGKILL to all, as when the power fails.
+    func killAll() async throws {
+        let processes = members.withLock { members in
+            let processes = members.compactMap(\.process)
+            for index in members.indices { members[index].process = nil }
+            return processes
+        }
+        for process in processes { process.send(SIGKILL) }
+        for process in processes { try await process.waitForEnd() }
     }
 
     /// SIGKILL, at once.
@@ -161,14 +209,26 @@ final class ClusterFixture: LoadTarget {
     private func form() async throws {
         let client = HTTPClient()
         let first = all[0]
-        try await order(client, first, "/cluster/init", "{}")
-        let token =
-            try await order(client, first, "/cluster/tokens", #"{"uses": 9}"#).json["token"] as? String ?? ""
-        for member in all.dropFirst() {
-            let body = #"{"seed": "127.0.0.1:\#(first.port)", "token": "\#(token)"}"#
-            try await order(client, member, "/cluster/join", body)
-        }
+        try await order(client, first, "/cluster/init", setup.founding)
+        let token = try await token(client)
+        for member in all.dropFirst() { try await join(client, member, with: token) }
         try await waitUntilWhole(client)
+        try await learnNodes(client)
+    }
+
+    /// A token of the first node's cluster.
+    func token(_ client: HTTPClient) async throws -> String {
+        try await order(client, all[0], "/cluster/tokens", #"{"uses": 9}"#).json["token"] as? String ?? ""
+    }
+
+    /// A node joins the first one's cluster.
+    func join(_ client: HTTPClient, _ member: Member, with token: String) async throws {
+        let body = #"{"seed": "127.0.0.1:\#(all[0].port)", "token": "\#(token)"}"#
+        try await order(client, member, "/cluster/join", body)
+    }
+
+    /// What the cluster calls each node.
+    private func learnNodes(_ client: HTTPClient) async throws {
         for member in all {
             let answer = try await client.send(.GET, "/cluster", port: member.port)
             members.withLock { $0[member.index].node = answer.json["node"] as? Int ?? 0 }
@@ -195,25 +255,34 @@ final class ClusterFixture: LoadTarget {
     }
 
     /// Waits until no partition is without an owner or has fewer copies in sync than it should.
-    func waitUntilWhole(_ client: HTTPClient, within limit: Duration = .seconds(120)) async throws {
+    /// - Parameter isSupervised: whether nodes that end by themselves are started again meanwhile, as those
+    ///   do that were declared down. All nodes must say so then: one that was cut off knows an old map.
+    func waitUntilWhole(
+        _ client: HTTPClient, isSupervised: Bool = false, within limit: Duration = .seconds(120)
+    ) async throws {
         let deadline = ContinuousClock.now + limit
         var last = "nothing"
         while ContinuousClock.now < deadline {
-            if let member = all.first(where: { $0.process != nil }),
-                let answer = try? await client.send(.GET, "/cluster", port: member.port)
-            {
-                last = answer.text
-                let json = answer.json
-                let nodes = json["nodesUp"] as? Int ?? 0
-                if nodes == all.count, (json["voters"] as? [Int])?.count == 3,
-                    json["partitionsWithoutOwner"] as? Int == 0, json["partitionsAtRisk"] as? Int == 0
-                {
-                    return
-                }
+            for member in all where isSupervised && member.process?.isRunning == false {
+                try await start(member.index)
             }
+            let running = all.filter { $0.process != nil }
+            var isWhole = !running.isEmpty
+            for member in isSupervised ? all : Array(running.prefix(1)) where isWhole {
+                let answer = try? await client.send(.GET, "/cluster", port: member.port)
+                last = answer?.text ?? "no answer of node \(member.index)"
+                isWhole = answer.map { saysWhole($0) } ?? false
+            }
+            if isWhole { return }
             try await Task.sleep(for: .milliseconds(50))
         }
         throw DeadlineExceeded(what: "a whole cluster (last: \(last))", limit: limit)
+    }
+
+    private func saysWhole(_ answer: Answer) -> Bool {
+        let json = answer.json
+        return json["nodesUp"] as? Int == all.count && (json["voters"] as? [Int])?.count == 3
+            && json["partitionsWithoutOwner"] as? Int == 0 && json["partitionsAtRisk"] as? Int == 0
     }
 
     /// An operator says that a node is down, to any of the others.
@@ -246,16 +315,27 @@ final class ClusterFixture: LoadTarget {
     func settle(
         _ client: HTTPClient, _ method: HTTPMethod, _ path: String, _ body: String, key: String?
     ) async throws -> Answer {
+        try await settle(client, method, path, body, key: key, at: Array(all.indices))
+    }
+
+    /// - Parameters:
+    ///   - nodes: who is asked, in turn.
+    ///   - attempt: how long one of them may take to answer before the next one is asked.
+    func settle(
+        _ client: HTTPClient, _ method: HTTPMethod, _ path: String, _ body: String, key: String?,
+        at nodes: [Int], attempt: TimeAmount = .seconds(10)
+    ) async throws -> Answer {
         let limit = Duration.seconds(90)
         let deadline = ContinuousClock.now + limit
         var last = "nothing"
         while ContinuousClock.now < deadline {
-            let up = all.filter { $0.process != nil }
+            let up = all.filter { $0.process != nil && nodes.contains($0.index) }
             if !up.isEmpty {
                 // Any node serves any client (A60).
                 let member = up[next.add(1, ordering: .relaxed).oldValue % up.count]
                 do {
-                    let answer = try await client.send(method, path, body, key: key, port: member.port)
+                    let answer = try await client.send(
+                        method, path, body, key: key, port: member.port, within: attempt)
                     if ![421, 429, 503, 504].contains(answer.status) { return answer }
                     last = answer.text
                 } catch { last = "\(error)" }

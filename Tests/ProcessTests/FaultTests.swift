@@ -77,6 +77,9 @@ extension ProcessTests {
                     (["bake"], [:], "bake"),
                     ([], ["APUS_LISTEN": "127.0.0.1:99999"], "APUS_LISTEN"),
                     ([], ["APUS_LOG": "loud"], "APUS_LOG"),
+                    (["serve", "--mesh", "127.0.0.1:1", "--journal-mib", "0"], [:], "journal-mib"),
+                    (["serve", "--dial-from", "127.0.0.1"], [:], "--mesh"),
+                    ([], ["APUS_JOURNAL_MIB": "much"], "APUS_JOURNAL_MIB"),
                 ]
                 for (arguments, environment, words) in cases {
                     let base = fixture.environment.merging(["APUS_DATA": fixture.data]) { $1 }

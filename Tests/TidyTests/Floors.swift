@@ -18,7 +18,7 @@ enum Floors {
         ["ApusClient"],
         [
             "ApusNode", "OperatorCommands", "ApusCommand", "LoadVerifier", "apus-load", "ChaosProbe",
-            "apus-probe", "simulate",
+            "apus-probe", "FaultProxy", "apus-proxy", "simulate",
             "Simulator",
             "ApusTesting",
         ],

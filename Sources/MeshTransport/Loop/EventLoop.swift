@@ -6,7 +6,7 @@ import CLibUV
 /// actors, without a hop (`assumeIsolated`). Nothing that blocks may run here: no SQLite, no user code
 /// (`cluster.md` 2.2.4). The thread lives as long as this object.
 public final class EventLoop: SerialExecutor, Sendable {
-    let thread: LoopThread
+    package let thread: LoopThread
 
     /// Starts the thread.
     /// - Parameter name: shown by `top -H`, at most 15 bytes of it.

@@ -12,7 +12,7 @@ import Darwin
 ///
 /// Sound to share: `inbox` is behind a lock and `uv_async_send` may be called from anywhere; everything else
 /// is touched on the thread only, which `isCurrent` tells.
-final class LoopThread: @unchecked Sendable {
+package final class LoopThread: @unchecked Sendable {
     private enum Work {
         case job(UnownedJob)
         case call(@Sendable () -> Void)

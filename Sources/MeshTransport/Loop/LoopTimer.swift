@@ -1,11 +1,11 @@
 import CLibUV
 
 /// A timer of the loop. Used on the loop's thread only; `close` ends it for good.
-final class LoopTimer {
+package final class LoopTimer {
     private let handle: UnsafeMutablePointer<uv_timer_t>
     private let body: @Sendable () -> Void
 
-    init(on thread: LoopThread, _ body: @escaping @Sendable () -> Void) {
+    package init(on thread: LoopThread, _ body: @escaping @Sendable () -> Void) {
         handle = .allocate(capacity: 1)
         self.body = body
         uv_timer_init(thread.loop, handle)
@@ -15,14 +15,14 @@ final class LoopTimer {
 
     deinit { handle.deallocate() }
 
-    func start(after delay: Duration, every period: Duration? = nil) {
+    package func start(after delay: Duration, every period: Duration? = nil) {
         guard uv_is_closing(apus_handle(handle)) == 0 else { return }
         uv_timer_start(
             handle, { LoopTimer.of($0)?.body() }, Self.millis(delay),
             period.map { max(1, Self.millis($0)) } ?? 0)
     }
 
-    func close() {
+    package func close() {
         guard uv_is_closing(apus_handle(handle)) == 0 else { return }
         uv_close(apus_handle(handle)) { handle in
             guard let data = handle?.pointee.data else { return }

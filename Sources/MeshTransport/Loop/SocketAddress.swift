@@ -8,11 +8,11 @@ import Darwin
 #endif
 
 /// An address of the system, IPv4 or IPv6.
-struct SocketAddress {
+package struct SocketAddress {
     private var storage = sockaddr_storage()
 
     /// Reads a numeric address; nil for a name.
-    init?(numeric address: MeshAddress) {
+    package init?(numeric address: MeshAddress) {
         let isRead = withUnsafeMutablePointer(to: &storage) { storage in
             let raw = UnsafeMutableRawPointer(storage)
             return uv_ip4_addr(

@@ -2,14 +2,11 @@ import CLibUV
 
 /// Bytes on their way to a socket; owns them and the request until libuv calls back.
 final class WriteRequest {
-    /// How many bytes of frames they stand for.
-    let plainBytes: Int
     private let request = UnsafeMutablePointer<uv_write_t>.allocate(capacity: 1)
     private let bytes: UnsafeMutableRawBufferPointer
     private var whenDone: ((CInt) -> Void)?
 
-    init(_ bytes: UnsafeRawBufferPointer, plainBytes: Int) {
-        self.plainBytes = plainBytes
+    init(_ bytes: UnsafeRawBufferPointer) {
         self.bytes = .allocate(byteCount: bytes.count, alignment: 1)
         self.bytes.copyMemory(from: bytes)
     }
