@@ -159,6 +159,8 @@ final class ClusterLab: Sendable {
     /// Whether that many nodes are up, everything is where the planner wants it, and each has something.
     static func isSettled(_ map: ClusterMap, nodes: Int) -> Bool {
         map.nodes.count(where: \.isUp) == nodes
+            // Of two voters neither may die, and on the way to three there are two for a moment.
+            && map.voters.voters.count == (map.nodes.count < 3 ? 1 : 3)
             && Set(map.partitions.flatMap { $0.inSync.map(\.node) }).count == nodes
             && map.partitions.allSatisfy { partition in
                 partition.learners.isEmpty && partition.owner?.node == partition.targets.first

@@ -92,12 +92,18 @@ import Testing
         #expect(evidence.keys.map { $0 } == [Electorate.node(sick)])
     }
 
-    @Test mutating func nobodySpeaksForAnother() throws {
+    @Test mutating func nobodySpeaksForAnotherNorForALaterLife() throws {
         let (victim, liar) = ((leader + 1) % 3, (leader + 2) % 3)
         run(ticks: 40, silent: [victim])
         let life = try #require(clients[victim].life)
         let forged = ControlRequest(id: 0, body: .heartbeat(Heartbeat(life: life)))
         electorate.handle(.request(forged, from: Electorate.peer(liar)), at: leader)
+        #expect(evidence[Electorate.node(victim)] != nil)
+        let former = NodeLife(
+            node: life.node, incarnation: Incarnation(rawValue: life.incarnation.rawValue - 1),
+            store: life.store)
+        let late = ControlRequest(id: 0, body: .heartbeat(Heartbeat(life: former)))
+        electorate.handle(.request(late, from: Electorate.peer(victim)), at: leader)
         #expect(evidence[Electorate.node(victim)] != nil)
         electorate.handle(.request(forged, from: Electorate.peer(victim)), at: leader)
         #expect(evidence[Electorate.node(victim)] == nil)
