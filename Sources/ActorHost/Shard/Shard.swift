@@ -57,8 +57,9 @@ final class Shard: @unchecked Sendable {
     var outgoing: [SealedRecord] = []
     /// For encoding one thing at a time without new memory.
     var scratch = ByteWriter()
-    /// The clocks, read once a round.
+    /// The clocks, read once a round; the wall clock without its jumps.
     private(set) var reading: ClockReading
+    private var steadyClock: SteadyClock
     /// Partitions for whose tables something waits.
     var appliedWanted: Set<PartitionID> = []
     var counters = HostCounters()
@@ -80,6 +81,7 @@ final class Shard: @unchecked Sendable {
         chance = SplitMix64(seed: seed ?? UInt64.random(in: .min ... .max))
         ring = store.identity.ring
         reading = clock.reading()
+        steadyClock = SteadyClock(reading)
     }
 
     func start() {
@@ -112,7 +114,7 @@ final class Shard: @unchecked Sendable {
     }
 
     private func begin() {
-        reading = clock.reading()
+        reading = steadyClock.steady(clock.reading())
         fireTimers()
     }
 
