@@ -31,6 +31,14 @@ public struct Outside: Sendable {
         self.base = base ?? ProcessInfo.processInfo.environment["APUS_OUTSIDE_URL"] ?? "http://127.0.0.1:7500"
     }
 
+    /// An attempt is cancelled when its time is over or its actor moves, and Foundation on Linux does not
+    /// survive that at any moment: a request that is cancelled while it begins or ends can stop the process
+    /// ("a behaviour for a task that in not in the registry") or the thread that cancels it. So it is left to
+    /// its end, on a thread that no actor needs, and nobody waits for it.
+    private static func load(_ request: URLRequest) async throws -> (Data, URLResponse) {
+        try await Task.detached { try await session.data(for: request) }.value
+    }
+
     /// Posts to a service. The step's idempotency key goes along, so that a repeated attempt is recognised
     /// there.
     @discardableResult
@@ -43,7 +51,7 @@ public struct Outside: Sendable {
         request.setValue("application/json", forHTTPHeaderField: "Content-Type")
         request.setValue(StepAttempt.current?.idempotencyKey, forHTTPHeaderField: "Idempotency-Key")
         request.httpBody = try JSONEncoder().encode(body)
-        let (data, response) = try await Self.session.data(for: request)
+        let (data, response) = try await Self.load(request)
         let status = (response as? HTTPURLResponse)?.statusCode ?? 0
         guard 200..<300 ~= status else { throw Refused(description: "\(path) answered \(status)") }
         return try JSONDecoder().decode(Answer.self, from: data)

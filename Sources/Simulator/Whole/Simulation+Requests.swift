@@ -150,7 +150,12 @@ extension Simulation {
         _ result: Result<ActorReply, ActorError>, _ call: WholeCaller.Call, _ id: UInt64, _ index: Int
     ) {
         guard case .failure(let error) = result else { return }
-        guard error.group == "node" || error.code == "full" else {
+        if error.code == "full" {
+            // That is the outcome, and stays it under this sequence (A13): nothing was put in.
+            whole?.callers[index].call = nil
+            return events.plan(.clientTurn(index), at: now + chance(20_000...200_000))
+        }
+        guard error.group == "node" else {
             return checker.fail("client \(index) hears \(error) of \(call.request.target)")
         }
         // Asked again under the same sequence, after a while.
