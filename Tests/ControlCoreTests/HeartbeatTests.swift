@@ -108,4 +108,37 @@ import Testing
         electorate.handle(.request(forged, from: Electorate.peer(victim)), at: leader)
         #expect(evidence[Electorate.node(victim)] == nil)
     }
+
+    @Test("D35: complaints are of nodes that had no connection for half a second, and of suspects")
+    mutating func observing() throws {
+        var client = clients[leader]
+        let (lost, suspect) = (Electorate.node((leader + 1) % 3), Electorate.node((leader + 2) % 3))
+        let present = try #require(client.map?[suspect]?.incarnation)
+        func complaints(ticks: Int, suspects: Incarnation?) -> [NodeID] {
+            for _ in 0..<ticks {
+                client.observe(
+                    silences: [], isLinked: { $0 != lost },
+                    seemsDown: { $0 == suspect && $1 == suspects })
+                _ = client.handle(.tick)
+            }
+            return client.complaints.map(\.node)
+        }
+        #expect(complaints(ticks: 10, suspects: nil) == [])
+        #expect(complaints(ticks: 1, suspects: nil) == [lost])
+        #expect(complaints(ticks: 1, suspects: Incarnation(rawValue: present.rawValue + 1)) == [lost])
+        #expect(Set(complaints(ticks: 1, suspects: present)) == [lost, suspect])
+        // A connection that was made anew begins anew.
+        client.observe(silences: [], isLinked: { _ in true }, seemsDown: { _, _ in false })
+        #expect(client.complaints.isEmpty)
+        #expect(complaints(ticks: 10, suspects: nil) == [])
+    }
+
+    @Test mutating func whoeverLeavesSaysSoAtOnce() {
+        var client = clients[leader]
+        while client.isHeartbeatDue { _ = client.handle(.tick) }
+        client.condition.isLeaving = true
+        #expect(client.isHeartbeatDue)
+        _ = client.handle(.tick)
+        #expect(!client.isHeartbeatDue)
+    }
 }
