@@ -18,7 +18,7 @@ import Testing
     static let cases = [
         Case(rule: "R1", seeds: 20), Case(rule: "R2", seeds: 150), Case(rule: "R3", seeds: 60),
         Case(rule: "R4", seeds: 60), Case(rule: "R5", seeds: 20), Case(rule: "R6", seeds: 20),
-        Case(rule: "R7", from: 20, seeds: 250), Case(rule: "R8", from: 390, seeds: 500),
+        Case(rule: "R7", from: 35, seeds: 250), Case(rule: "R8", from: 620, seeds: 600),
         Case(rule: "R10", from: 30, seeds: 150), Case(rule: "R11", from: 25, seeds: 150),
         Case(rule: "R12", seeds: 150), Case(rule: "R15", from: 135, seeds: 900),
         Case(rule: "R16", seeds: 60), Case(rule: "R17", seeds: 20),
