@@ -433,7 +433,7 @@ final class LiveActor: @unchecked Sendable {
         for step in steps.values { deadline = min(deadline, step.deadline ?? .max) }
         for waiter in waiters { deadline = min(deadline, waiter.deadline ?? .max) }
         for action in actions.values { deadline = min(deadline, action.deadline) }
-        next = min(next, shard.wallTime(of: deadline, in: partition))
+        next = min(next, deadline)
         guard armed.map({ next < $0 }) ?? true else { return }
         armed = next
         shard.timers.schedule(timerKey, at: next)

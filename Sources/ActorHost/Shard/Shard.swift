@@ -57,7 +57,8 @@ final class Shard: @unchecked Sendable {
     var outgoing: [SealedRecord] = []
     /// For encoding one thing at a time without new memory.
     var scratch = ByteWriter()
-    /// The clocks, read once a round; the wall clock without its jumps.
+    /// The clocks, read once a round; the wall clock without its jumps, so that no partition's time is behind
+    /// it.
     private(set) var reading: ClockReading
     private var steadyClock: SteadyClock
     /// Partitions for whose tables something waits.
@@ -102,15 +103,6 @@ final class Shard: @unchecked Sendable {
 
     func now(in partition: PartitionID) -> Timestamp {
         partitions[partition]?.now(reading) ?? reading.wall
-    }
-
-    /// When the wall clock will show that a time of the partition has come: the two differ after the wall
-    /// clock has jumped forward.
-    func wallTime(of time: UInt64, in partition: PartitionID) -> UInt64 {
-        let now = now(in: partition).rawValue
-        guard time > now, reading.wall.rawValue > now else { return time }
-        let (sum, overflow) = time.addingReportingOverflow(reading.wall.rawValue - now)
-        return overflow ? .max : sum
     }
 
     private func begin() {
@@ -230,7 +222,7 @@ final class Shard: @unchecked Sendable {
     private func remove(tombstone: StoredActor, in log: PartitionLog) {
         if let expiry = tombstone.wakeAt, expiry > log.now(reading).rawValue {
             let key = TimerKey(partition: log.id, actor: tombstone.id)
-            return timers.schedule(key, at: wallTime(of: expiry, in: log.id))
+            return timers.schedule(key, at: expiry)
         }
         var body = TurnBody(actor: tombstone.id)
         body.append(.destroy)
@@ -309,7 +301,7 @@ final class Shard: @unchecked Sendable {
         live[actor.address] = nil
         actor.log.actors[actor.id] = nil
         if let wake = actor.wakeAfterDeparture {
-            timers.schedule(actor.timerKey, at: wallTime(of: wake, in: actor.partition))
+            timers.schedule(actor.timerKey, at: wake)
         } else {
             timers.cancel(actor.timerKey)
         }
