@@ -110,14 +110,8 @@ final class World: Sendable {
         let parts = head.uri.split(separator: "?", maxSplits: 1).map(String.init)
         let path = parts.first ?? "/"
         switch path {
-        case "/_calls" where head.method == .GET && parts.count > 1:
-            guard parts[1].hasPrefix("prefix=") else {
-                return Self.refusal(.badRequest, "expected /_calls?prefix=PATH")
-            }
-            let prefix = parts[1].dropFirst("prefix=".count)
-            let calls = log.withLock { $0.calls.filter { $0.path.hasPrefix(prefix) } }
-            return Response(status: .ok, json: Self.encode(calls))
-        case "/_calls", "/_fail": return control(head.method, path, body: body)
+        case "/_calls", "/_fail":
+            return control(head.method, path, query: parts.dropFirst().first, body: body)
         default: return receive(head, body: body)
         }
     }
@@ -142,10 +136,15 @@ final class World: Sendable {
         }
     }
 
-    private func control(_ method: HTTPMethod, _ path: String, body: String) -> Response {
+    private func control(_ method: HTTPMethod, _ path: String, query: String?, body: String) -> Response {
         switch (method, path) {
         case (.GET, "/_calls"):
-            return Response(status: .ok, json: Self.encode(log.withLock { $0.calls }))
+            guard query?.hasPrefix("prefix=") ?? true else {
+                return Self.refusal(.badRequest, "expected /_calls?prefix=PATH")
+            }
+            let prefix = query?.dropFirst("prefix=".count) ?? ""
+            let calls = log.withLock { $0.calls.filter { $0.path.hasPrefix(prefix) } }
+            return Response(status: .ok, json: Self.encode(calls))
         case (.DELETE, "/_calls"):
             log.withLock { $0.clearCalls() }
             return Response(status: .ok, json: Data(#"{"ok":true}"#.utf8))
