@@ -278,6 +278,7 @@ public actor ControlDriver: ControlPlane {
                 send(Frame(ClusterFrames.controlReply, reply.encoded()), to: node)
             }
         }
+        if output.hasMapChanged, let map = server.state.map { take(client.handle(.applied(map))) }
     }
 
     private func take(_ effects: [ControlClient.Effect]) {

@@ -8,6 +8,9 @@ public struct ControlClient: Sendable {
     public enum Event: Sendable {
         case tick
         case reply(ControlReply, from: ControlPeer)
+        /// This node's own part of the consensus group has come to that map: a voter knows it before others
+        /// tell it, above all whom not to listen to any more (R15).
+        case applied(ClusterMap)
         /// The incarnation of that life is on this node's disk.
         case incarnationPersisted
         /// To be applied by the leader; the outcome comes under the token.
@@ -128,6 +131,7 @@ public struct ControlClient: Sendable {
         switch event {
         case .tick: tick(&effects)
         case .reply(let reply, let peer): receive(reply, peer, &effects)
+        case .applied(let map): follow([.snapshot(map)], &effects)
         case .incarnationPersisted:
             guard case .persisting(let life, let version) = phase else { break }
             phase = .confirming(life, version)

@@ -126,8 +126,10 @@ extension Simulation {
         for (peer, reply) in output.replies {
             send(.reply(reply), from: index, to: Int(peer.rawValue) - 1, isControl: true)
         }
-        if output.hasMapChanged, let map = process.server.state.map { checker.decide(map) }
         checker.observe(process.server, at: index)
+        guard output.hasMapChanged, let map = process.server.state.map else { return }
+        checker.decide(map)
+        take(process.client.handle(.applied(map)), at: index)
     }
 
     private func syncRaft(_ index: Int, _ process: SimulatedProcess) {

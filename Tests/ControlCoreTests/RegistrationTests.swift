@@ -112,6 +112,30 @@ import Testing
         #expect(effect == .refused(.staleLife(life)))
     }
 
+    /// A voter goes by what it has applied itself, whoever answers its questions about the map (R15): a
+    /// leader that does not know yet whose disk went back would count it.
+    @Test func aVoterFollowsWhatItHasApplied() throws {
+        var electorate = try Electorate()
+        var client = try Self.bringUp(&electorate, Electorate.registration(node: 0, store: 1))
+        let old = try #require(client.map)
+        _ = try Self.bringUp(
+            &electorate, Electorate.registration(node: 1, store: 2), at: Electorate.peer(1))
+        let applied = try #require(electorate.servers[electorate.elect()].state.map)
+        #expect(applied.version > old.version)
+        #expect(client.handle(.applied(applied)) == [.mapChanged])
+        #expect(client.map == applied)
+        #expect(client.handle(.applied(old)).isEmpty)
+        #expect(client.map == applied)
+
+        let life = try #require(client.life)
+        let down = ControlRequest(
+            id: 1 << 40, body: .commands([.nodeDown(life.node, life.incarnation, .operator)]))
+        electorate.handle(.request(down, from: Electorate.peer(2)), at: electorate.elect())
+        let over = try #require(electorate.servers[electorate.elect()].state.map)
+        #expect(client.handle(.applied(over)) == [.mapChanged, .refused(.staleLife(life))])
+        #expect(client.life == nil)
+    }
+
     /// The answer to the confirmation comes after the map that shows the end of the life.
     @Test func aLifeThatWasDeclaredDownBeforeItBeganNeverBegins() throws {
         var electorate = try Electorate()
