@@ -10,7 +10,9 @@ let package = Package(
     ],
     targets: [
         // Both ends of a connection in plain C, for comparison.
-        .target(name: "CEcho", linkerSettings: [.linkedLibrary("uv")]),
+        .target(
+            name: "CEcho",
+            linkerSettings: [.linkedLibrary("uv"), .linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .executableTarget(
             name: "bench",
             dependencies: [

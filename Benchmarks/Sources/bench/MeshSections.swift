@@ -35,7 +35,12 @@ enum MeshSections {
         let authority = try ClusterAuthority(cluster: MeshPair.cluster, at: MeshPair.now)
         var figures: [Figure] = []
         for shape in shapes {
-            let plainC = shape.rate(echo_seconds(CInt(shape.bytes), CInt(shape.window), shape.count))
+            let plainC = shape.rate(echo_seconds(CInt(shape.bytes), CInt(shape.window), shape.count, 0))
+            figures.append(
+                Figure(
+                    name: "\(shape.name), C with TLS",
+                    value: shape.rate(echo_seconds(CInt(shape.bytes), CInt(shape.window), shape.count, 1)),
+                    unit: shape.unit, limit: plainC, limitName: "plain C libuv", target: "-", reached: true))
             for (name, issuer) in [("plain", nil), ("TLS", authority)] {
                 let pair = try await MeshPair(issuer, bytes: shape.bytes, window: shape.window)
                 _ = await pair.run(shape.count / 10)
