@@ -106,6 +106,12 @@ public final class ActorHost: ActorService {
 
     func shard(of partition: PartitionID) -> Shard { shards[Int(partition.rawValue) % shards.count] }
 
+    /// Asks for a good end of an epoch that is about to be over, or takes that back.
+    package func handOver(_ partition: PartitionID, _ epoch: Epoch, _ request: HandoverRequest) {
+        let shard = shard(of: partition)
+        shard.executor.post { shard.handOver(partition, epoch, request) }
+    }
+
     // MARK: ActorService
 
     public var kinds: [String] { definitions.keys.sorted() }
@@ -333,7 +339,9 @@ extension Shard {
     /// Calls `then` when everything that was appended so far is committed, in all partitions in which turns
     /// run; with false, if one of them was given up before.
     func whenAllCommitted(_ then: @escaping @Sendable (Bool) -> Void) {
-        let open = partitions.values.filter { $0.isServing && !$0.isCommitted }
+        let open = partitions.values.filter {
+            ($0.isServing || $0.phase == .handingOver) && !$0.isCommitted
+        }
         guard !open.isEmpty else { return then(true) }
         var left = open.count
         var areCommitted = true

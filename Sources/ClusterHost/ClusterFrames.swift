@@ -5,6 +5,7 @@ enum ClusterFrames {
     static let controlRequest = FrameKind(rawValue: 16)
     static let controlReply = FrameKind(rawValue: 17)
     static let raft = FrameKind(rawValue: 18)
+    static let handover = FrameKind(rawValue: 19)
     static let gossip = FrameKind(rawValue: 20)
     static let replication = FrameKind(rawValue: 24)
     static let call = FrameKind(rawValue: 32)
@@ -18,6 +19,7 @@ enum ClusterFrames {
         FrameCatalog.Entry(controlRequest, "control.request", on: [.control]),
         FrameCatalog.Entry(controlReply, "control.reply", on: [.control]),
         FrameCatalog.Entry(raft, "control.raft", on: [.control]),
+        FrameCatalog.Entry(handover, "control.handover", on: [.control]),
         FrameCatalog.Entry(gossip, "gossip", on: [.control]),
         FrameCatalog.Entry(replication, "replication", on: [.data]),
         FrameCatalog.Entry(call, "call", on: [.data]),

@@ -80,6 +80,8 @@ package protocol PartitionHost: Sendable {
     func deliver(_ batch: MessageBatch, _ done: @escaping @Sendable (BatchResult) -> Void)
     /// Somebody owns the partition now: messages that wait for it may go.
     func retryMessages(to partition: PartitionID)
+    /// Brings a partition that is to have another owner to a good end, or takes that back.
+    func handOver(_ partition: PartitionID, _ epoch: Epoch, _ request: HandoverRequest)
     /// Settles what is under way and closes the store.
     func stop() async throws
     /// Forgets everything, like a crash.
@@ -187,7 +189,7 @@ public final class ClusterMember: Sendable {
             let gossip = GossipDriver(
                 transport, settings: configuration.gossip, seed: generator.next(), logger: logger)
             await control.connect(to: gossip)
-            switchboard.connect(control, replicas, service, carrier, gossip)
+            switchboard.connect(control, replicas, service, carrier, gossip, host)
             await transport.schedule(after: ClusterService.tick, every: ClusterService.tick) { _ in
                 switchboard.ticked()
             }
@@ -224,6 +226,7 @@ public final class ClusterMember: Sendable {
             }, seed: seed,
             logger: logger, persistIncarnation: { try store.recordIncarnation($0.incarnation) },
             onRegistered: { switchboard.registered($0, $1) }, onMap: { switchboard.mapChanged($0) },
+            onHandover: { switchboard.handOver($0, $1, $2) },
             onFailure: { failure.tell($0) })
         return try ControlDriver(setup, store: consensus, transport: transport)
     }

@@ -60,6 +60,7 @@ extension ControlDriver {
             switch decision {
             // What becomes of it shows in the map, and what does not is decided again.
             case .propose(let commands): propose(commands) { _ in }
+            case .ask(let handovers): ask(handovers)
             case .changeVoters(let change): changeVoters(Raft.Change(change)) { _ in }
             case .handOver(let voter): handOver(to: voter)
             case .spare(let nodes):
@@ -68,5 +69,35 @@ extension ControlDriver {
                     "so many nodes seem to be down that \(names) are not declared so: is this node cut off?")
             }
         }
+    }
+
+    // MARK: Planned changes of owner
+
+    /// Tells owners what they should hand over. Who does not hear it is relieved without.
+    private func ask(_ handovers: [Handover]) {
+        guard let map = server.state.map else { return }
+        for (owner, own) in Dictionary(grouping: handovers, by: { map[$0.partition]?.owner?.node }) {
+            guard let owner else { continue }
+            if owner == me {
+                take(client.handle(.handOver(own)))
+                settle()
+            } else {
+                send(Frame(ClusterFrames.handover, Handover.encode(own)), to: owner)
+            }
+        }
+    }
+
+    func receivedHandovers(_ frame: Frame, from peer: MeshPeer) {
+        guard !hasEnded else { return }
+        do { take(client.handle(.handOver(try Handover.decode(frame.payload)))) } catch {
+            setup.logger.error("node \(peer.node.rawValue) sent what cannot be read: \(error)")
+        }
+        settle()
+    }
+
+    func readyToHandOver(_ partition: PartitionID, _ epoch: Epoch) {
+        guard !hasEnded else { return }
+        take(client.handle(.readyToHandOver(partition, epoch)))
+        settle()
     }
 }

@@ -36,6 +36,8 @@ public actor ControlDriver: ControlPlane {
         /// With the map that shows the life; it need not change after that.
         var onRegistered: @Sendable (NodeLife, ClusterMap) -> Void
         var onMap: @Sendable (ClusterMap) -> Void
+        /// A partition of this process is to have another owner, or is not after all.
+        var onHandover: @Sendable (PartitionID, Epoch, HandoverStage) -> Void
         /// Called once: the process must stop.
         var onFailure: @Sendable (MemberFailure) -> Void
     }
@@ -246,7 +248,7 @@ public actor ControlDriver: ControlPlane {
     }
 
     /// Carries out what this node said to itself, until it says nothing more.
-    private func settle() {
+    func settle() {
         while !toSelf.isEmpty, !hasEnded {
             let packets = toSelf
             toSelf = []
@@ -281,7 +283,7 @@ public actor ControlDriver: ControlPlane {
         if output.hasMapChanged, let map = server.state.map { take(client.handle(.applied(map))) }
     }
 
-    private func take(_ effects: [ControlClient.Effect]) {
+    func take(_ effects: [ControlClient.Effect]) {
         for effect in effects {
             guard !hasEnded else { return }
             switch effect {
@@ -291,6 +293,7 @@ public actor ControlDriver: ControlPlane {
                 setup.logger.info("this process is \(life)")
                 if let map = client.map { setup.onRegistered(life, map) }
             case .mapChanged: follow()
+            case .handOver(let partition, let epoch, let stage): setup.onHandover(partition, epoch, stage)
             case .refused(let refusal): fail(.refused(refusal))
             case .contradiction(let reason): fail(.contradiction(reason))
             case .outcomes(let token, let outcomes): proposals.removeValue(forKey: token)?(outcomes)

@@ -1,3 +1,5 @@
+import ActorHost
+import ControlCore
 import Identifiers
 import Logging
 import MeshProtocol
@@ -16,6 +18,7 @@ final class Switchboard: Sendable {
         var service: ClusterService
         var carrier: MeshCarrier
         var gossip: GossipDriver
+        var host: any PartitionHost
     }
 
     private let lines = Mutex<Lines?>(nil)
@@ -46,11 +49,11 @@ final class Switchboard: Sendable {
 
     func connect(
         _ control: ControlDriver, _ replicas: ReplicaLoop, _ service: ClusterService, _ carrier: MeshCarrier,
-        _ gossip: GossipDriver
+        _ gossip: GossipDriver, _ host: any PartitionHost
     ) {
         let connected = Lines(
             control: control, replicas: replicas, exchange: service.exchange, service: service,
-            carrier: carrier, gossip: gossip)
+            carrier: carrier, gossip: gossip, host: host)
         lines.withLock { $0 = connected }
     }
 
@@ -105,6 +108,8 @@ final class Switchboard: Sendable {
         switch frame.kind {
         case ClusterFrames.controlRequest, ClusterFrames.controlReply, ClusterFrames.raft:
             lines.control.assumeIsolated { $0.received(frame, from: peer) }
+        case ClusterFrames.handover:
+            lines.control.assumeIsolated { $0.receivedHandovers(frame, from: peer) }
         case ClusterFrames.gossip:
             lines.gossip.assumeIsolated { $0.received(frame, from: peer) }
         case ClusterFrames.replication:
@@ -123,6 +128,23 @@ final class Switchboard: Sendable {
         guard let lines = connected else { return }
         lines.exchange.assumeIsolated { $0.ticked() }
         lines.service.retry()
+    }
+
+    /// What becomes of a partition that is to have another owner.
+    func handOver(_ partition: PartitionID, _ epoch: Epoch, _ stage: HandoverStage) {
+        guard let lines = connected else { return }
+        switch stage {
+        case .begin:
+            let control = lines.control
+            lines.host.handOver(
+                partition, epoch,
+                .begin { [weak control] in
+                    guard let control else { return }
+                    control.loop.post { control.assumeIsolated { $0.readyToHandOver(partition, epoch) } }
+                })
+        case .insist: lines.host.handOver(partition, epoch, .insist)
+        case .cancel: lines.host.handOver(partition, epoch, .cancel)
+        }
     }
 
     /// From any thread.

@@ -16,6 +16,11 @@ public struct ControlClient: Sendable {
         /// To be applied by the leader; the outcome comes under the token.
         case propose(token: UInt64, [Command])
         case changeVoters(token: UInt64, Raft.Change)
+        /// The leader wants partitions of this process to have other owners.
+        case handOver([Handover])
+        /// The host has come to a good place to stop in the partition: nothing of the epoch is under way, and
+        /// nothing new is begun.
+        case readyToHandOver(PartitionID, Epoch)
         /// Nothing that was sent to the peer will be answered.
         case gone(ControlPeer)
     }
@@ -33,6 +38,8 @@ public struct ControlClient: Sendable {
         case contradiction(String)
         case outcomes(token: UInt64, [Outcome])
         case votersChanged(token: UInt64)
+        /// The host is to stop in a good place in the partition, or to go on.
+        case handOver(PartitionID, Epoch, HandoverStage)
         /// Nobody knows whether the commands were applied; those that name a revision may be proposed again.
         case unknown(token: UInt64)
     }
@@ -53,6 +60,7 @@ public struct ControlClient: Sendable {
         /// These are sent when the answer to nothing has come.
         case hearing(UInt64, [Command])
         case voters(UInt64)
+        case handover(PartitionID)
     }
 
     /// Ticks after which an unanswered request is given up, and asked of another voter.
@@ -86,6 +94,8 @@ public struct ControlClient: Sendable {
     package var silences: [Heartbeat.Silence] = []
     var ticks: UInt64 = 0
     private var isUrgent = false
+    /// Partitions that this process is about to hand over.
+    var handovers: [PartitionID: HandoverProgress] = [:]
     /// Nodes without a connection, and since when.
     var lost: [NodeID: UInt64] = [:]
 
@@ -138,6 +148,8 @@ public struct ControlClient: Sendable {
             ask(.confirm, .commands([.confirm(life)]), &effects)
         case .propose(let token, let commands): propose(token, commands, &effects)
         case .changeVoters(let token, let change): ask(.voters(token), .voters(change), &effects)
+        case .handOver(let wanted): beginHandovers(wanted, &effects)
+        case .readyToHandOver(let partition, let epoch): finishHandover(partition, epoch, &effects)
         case .gone(let peer):
             for id in waiting.keys.sorted() where waiting[id]?.peer == peer { retry(id, &effects) }
         }
@@ -146,6 +158,7 @@ public struct ControlClient: Sendable {
 
     private mutating func tick(_ effects: inout [Effect]) {
         beat(&effects)
+        ageHandovers(&effects)
         for id in waiting.keys.sorted() {
             waiting[id]?.ticksLeft -= 1
             guard let request = waiting[id] else { continue }
@@ -202,7 +215,7 @@ public struct ControlClient: Sendable {
 
     private func isWaiting(for purpose: Purpose) -> Bool { waiting.values.contains { $0.purpose == purpose } }
 
-    private mutating func ask(
+    mutating func ask(
         _ purpose: Purpose, _ body: ControlRequest.Body, _ effects: inout [Effect]
     ) {
         guard waiting.count < Self.queueMax, !voters.isEmpty else { return fail(purpose, &effects) }
@@ -254,7 +267,8 @@ public struct ControlClient: Sendable {
         switch purpose {
         case .command(let token), .hearing(let token, _), .voters(let token):
             effects.append(.unknown(token: token))
-        case .register, .confirm, .map: break
+        // Whether it was granted shows in the map, or time goes by.
+        case .register, .confirm, .map, .handover: break
         }
     }
 
@@ -307,6 +321,8 @@ public struct ControlClient: Sendable {
             }
         case (.hearing(let token, let commands), _): ask(.command(token), .commands(commands), &effects)
         case (.command(let token), _): effects.append(.outcomes(token: token, outcomes))
+        case (.handover(let partition), _):
+            if case .refused = outcomes.first { cancelHandover(partition, &effects) }
         default: break
         }
     }
@@ -321,6 +337,7 @@ public struct ControlClient: Sendable {
         }
         guard follower.version > before else { return }
         effects.append(.mapChanged)
+        followHandovers(&effects)
         begin(&effects)
         if case .up(let life) = phase { stopIfOver(life, &effects) }
     }

@@ -17,6 +17,9 @@ public struct Controller: Sendable {
         /// A node that was away must be up for so long before ownership moves to it; twice as long for each
         /// time more that it was away lately (D32).
         public var stableTicks: UInt64 = 600
+        /// So long has an owner that is to be relieved until it has handed over, before the partition is
+        /// granted to the other one all the same; a little longer than the owner gives itself.
+        public var handoverTicks: UInt64 = 150
         /// Clusters of at least so many nodes have five voters.
         public var fiveVotersNodesMin = 10
         /// When nodes are declared down; nil if only an operator does that.
@@ -29,6 +32,8 @@ public struct Controller: Sendable {
     public enum Decision: Hashable, Sendable {
         /// Commands for one entry of the log.
         case propose([Command])
+        /// Their owners should hand over.
+        case ask([Handover])
         /// A change of the consensus group itself.
         case changeVoters(VoterChange)
         /// Another voter should lead, so that this one can leave.
@@ -58,6 +63,8 @@ public struct Controller: Sendable {
     var watched: [NodeID: Watched] = [:]
     /// Partitions for which something is proposed: nothing more is before their entry has changed.
     private var pending: [PartitionID: (revision: Revision, until: UInt64)] = [:]
+    /// Whose owners were asked to hand over, at which revision of the entry.
+    private var asked: [PartitionID: Revision] = [:]
     private var pendingTargets: (version: MapVersion, until: UInt64)?
     private var nextPlanAt: UInt64 = 0
     private var knownUnfit: Set<NodeID> = []
@@ -95,6 +102,7 @@ public struct Controller: Sendable {
         now += 1
         watch(map)
         pending = pending.filter { isPending($0.key, in: map) }
+        asked = asked.filter { map[$0.key]?.revision == $0.value }
         var decisions: [Decision] = []
         let (down, spared) = failures(map, group, evidence)
         if !down.isEmpty { decisions.append(.propose(down)) }
@@ -103,7 +111,7 @@ public struct Controller: Sendable {
         let (grants, isOrphaned) = grants(map, reports)
         if !grants.isEmpty { decisions.append(.propose(grants)) }
         // What is moved while a partition has no owner yet would be moved by what is about to change.
-        if !isOrphaned, let plan = plan(map, unfit) { decisions.append(.propose(plan)) }
+        if !isOrphaned { decisions += plan(map, unfit) }
         if let decision = keepVoters(map, group) { decisions.append(decision) }
         return decisions
     }
@@ -144,16 +152,16 @@ public struct Controller: Sendable {
 
     // MARK: Moves
 
-    private mutating func plan(_ map: ClusterMap, _ unfit: Set<NodeID>) -> [Command]? {
+    private mutating func plan(_ map: ClusterMap, _ unfit: Set<NodeID>) -> [Decision] {
         // Somebody who wants to end waits for it.
         let isUrgent = !unfit.isSubset(of: knownUnfit)
         knownUnfit = unfit
-        guard now >= nextPlanAt || isUrgent else { return nil }
+        guard now >= nextPlanAt || isUrgent else { return [] }
         nextPlanAt = now + settings.planTicks
         var hints = hints(map)
         hints.withoutOwnership.formUnion(unfit)
         // Where nothing has changed since there was nothing to do, there is nothing to do.
-        if let idle, idle == (map.version, hints) { return nil }
+        if let idle, idle == (map.version, hints) { return [] }
         let plan = planner.plan(map, hints: hints)
         idle = plan.isEmpty ? (map.version, hints) : nil
         var commands: [Command] = []
@@ -162,10 +170,27 @@ public struct Controller: Sendable {
             commands.append(.setTargets(plan.assignments, plan.basedOn))
             pendingTargets = (map.version, now + settings.patienceTicks)
         }
+        var handovers: [Handover] = []
         for move in plan.moves where !isPending(move.partition, in: map) {
-            commands.append(move.command)
-            pending[move.partition] = (move.revision, now + settings.patienceTicks)
+            if let handover = handover(for: move, in: map) {
+                handovers.append(handover)
+                pending[move.partition] = (move.revision, now + settings.handoverTicks)
+            } else {
+                commands.append(move.command)
+                pending[move.partition] = (move.revision, now + settings.patienceTicks)
+            }
         }
-        return commands.isEmpty ? nil : commands
+        return (commands.isEmpty ? [] : [.propose(commands)]) + (handovers.isEmpty ? [] : [.ask(handovers)])
+    }
+
+    /// - Returns: nil if there is nobody to ask, or who was asked has not done it in time.
+    private mutating func handover(for move: Move, in map: ClusterMap) -> Handover? {
+        guard case .promote(let successor) = move.kind, settings.handoverTicks > 0,
+            let partition = map[move.partition], let owner = partition.owner, map.isLive(owner.replica),
+            asked[move.partition] != move.revision
+        else { return nil }
+        asked[move.partition] = move.revision
+        return Handover(
+            partition: move.partition, epoch: partition.epoch, revision: move.revision, successor: successor)
     }
 }

@@ -9,6 +9,7 @@ enum Packet {
     case raft(Raft.Message)
     case request(ControlRequest)
     case reply(ControlReply)
+    case handovers([UInt8])
     case gossip([UInt8])
     case replication([UInt8], from: NodeLife)
     case snapshot(PartitionID, PartitionSnapshot, Epoch, from: NodeLife)

@@ -85,6 +85,8 @@ final class SimulatedMachine {
 struct SimulatedHost {
     var epoch: Epoch
     var isServing = false
+    /// Takes no calls, because the partition is about to have another owner.
+    var isHandingOver = false
     var state: Tally
     var end: LogMark
     var time: UInt64 = 0

@@ -23,6 +23,10 @@ extension Simulation {
         case .reply(let reply):
             if case .map = reply.body, isFaulty, happens(settings.extremes.lostMapPercent) { return }
             take(process.client.handle(.reply(reply, from: Self.peer(line.from))), at: line.to)
+        case .handovers(let bytes):
+            do { take(process.client.handle(.handOver(try Handover.decode(bytes))), at: line.to) } catch {
+                checker.fail("m\(line.to) cannot read a handover of m\(line.from): \(error)")
+            }
         case .gossip(let bytes):
             guard !isTurnedAway(line.from, by: line.to), !isTurnedAway(line.to, by: line.from) else { return }
             heard(bytes, line, process)

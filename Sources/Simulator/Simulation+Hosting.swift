@@ -104,7 +104,7 @@ extension Simulation {
 
     func call(_ call: SimulatedCall, _ index: Int, _ process: SimulatedProcess) {
         let partition = place(of: call, at: index)
-        guard let host = process.hosts[partition], host.isServing else {
+        guard let host = process.hosts[partition], host.isServing, !host.isHandingOver else {
             return answer(SimulatedAnswer(call: call, result: nil), from: index)
         }
         switch call.kind {
@@ -167,6 +167,7 @@ extension Simulation {
             let tables = machines[index].disk.partitions[Int(partition.rawValue)].tables
             answer(SimulatedAnswer(call: read.call, result: tables.total), from: index)
         }
+        endHandover(partition, host.epoch, index, process)
     }
 
     private func confirmRead(

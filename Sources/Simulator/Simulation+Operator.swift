@@ -22,6 +22,7 @@ extension Simulation {
                 report.promotions += commands.count { if case .promote = $0 { true } else { false } }
                 report.declaredDown += commands.count { if case .nodeDown = $0 { true } else { false } }
                 propose(commands, index, process)
+            case .ask(let handovers): ask(handovers, map, index)
             case .changeVoters(let change):
                 let token = process.nextToken
                 process.nextToken += 1

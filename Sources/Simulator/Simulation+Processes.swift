@@ -182,6 +182,8 @@ extension Simulation {
                     process.replication?.handle(.changeLost(request), of: request.partition, now: now)
                 }
             case .votersChanged: break
+            case .handOver(let partition, let epoch, let stage):
+                handOver(partition, epoch, stage, index, process)
             }
         }
     }

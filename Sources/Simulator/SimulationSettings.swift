@@ -115,6 +115,8 @@ public struct SimulationReport: Hashable, Sendable {
     public var acknowledged = 0
     public var commits = 0
     public var promotions = 0
+    /// Owners that were asked to hand over.
+    public var handovers = 0
     /// Nodes that the controller declared down.
     public var declaredDown = 0
     public var faults: [String: Int] = [:]

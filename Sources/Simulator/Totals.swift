@@ -5,6 +5,7 @@ public struct Totals: Sendable {
     public private(set) var events = 0
     public private(set) var acknowledged = 0
     public private(set) var promotions = 0
+    public private(set) var handovers = 0
     public private(set) var declaredDown = 0
     public private(set) var effects = 0
     public private(set) var records = 0
@@ -18,6 +19,7 @@ public struct Totals: Sendable {
         events += report.events
         acknowledged += report.acknowledged
         promotions += report.promotions
+        handovers += report.handovers
         declaredDown += report.declaredDown
         effects += report.effects
         records += report.records

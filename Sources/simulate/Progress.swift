@@ -26,7 +26,9 @@ struct Progress {
     func printSummary() {
         clear()
         print("\(totals.runs) seeds, \(virtualHours) virtual hours, \(speed)")
-        print("\(totals.events) events, \(totals.acknowledged) answers, \(totals.promotions) promotions")
+        print(
+            "\(totals.events) events, \(totals.acknowledged) answers, \(totals.promotions) promotions, "
+                + "\(totals.handovers) handovers")
         print("\(totals.declaredDown) nodes declared down by the controller")
         print("faults: \(totals.faultsByKind)")
     }

@@ -182,7 +182,7 @@ struct CrashLoopTests {
         #expect(seen.dropLast() == ["completed", "", "9"])
         let history = try #require(seen.last)
         #expect(history.contains(#""attempts":9"#), "\(history)")
-        #expect(history.contains(#""message":"the node stopped during attempt 6; its outcome is unknown""#))
+        #expect(history.contains(#""message":"the node gave up attempt 6; its outcome is unknown""#))
     }
 
     @Test("W11: an attempt that a stop cut off is no free retry")

@@ -146,6 +146,11 @@ final class RecordingHost: PartitionHost {
     }
     func setRouter(_ router: any ActorService) {}
     func retryMessages(to partition: PartitionID) {}
+    /// Writes one record at a time, and is always at a good place to stop.
+    func handOver(_ partition: PartitionID, _ epoch: Epoch, _ request: HandoverRequest) {
+        if case .begin(let done) = request { done() }
+    }
+
     func stop() async throws { try store.close() }
     func abandon() {}
 }

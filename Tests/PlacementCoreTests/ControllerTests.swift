@@ -12,11 +12,15 @@ struct ControllerTests {
         var controller: Controller
         var group: Controller.Group
         var decisions: [Controller.Decision] = []
+        /// Whether owners that are asked to hand over do so.
+        var ownersObey = true
+        var asked: [Handover] = []
 
         init(nodes: Int, partitions: Int = 4, settings: ClusterSettings = ClusterSettings()) {
             plane = ControlPlane(nodes: nodes, partitions: partitions, settings: settings)
             var times = Controller.Settings()
             (times.patienceTicks, times.planTicks, times.awaitTicks, times.stableTicks) = (5, 2, 20, 10)
+            times.handoverTicks = 8
             controller = Controller(me: plane.life(1).replica, settings: times)
             group = Controller.Group(voters: [plane.life(1).replica], learners: [])
         }
@@ -41,6 +45,10 @@ struct ControllerTests {
                 for (command, outcome) in zip(commands, plane.run(commands)) {
                     if case .refused(let refusal) = outcome { Issue.record("\(refusal): \(command)") }
                 }
+            case .ask(let handovers):
+                asked += handovers
+                guard ownersObey else { break }
+                for handover in handovers { #expect(plane.run([handover.command]) == [.accepted]) }
             case .changeVoters(.addLearner(let member)): group.learners.insertSorted(member)
             case .changeVoters(.promote(let member)):
                 group.learners.removeAll { $0 == member }
@@ -99,6 +107,47 @@ struct ControllerTests {
         #expect(commands.count == orphans)
         #expect(cluster.owners().allSatisfy { $0 != nil && $0 != 1 })
         #expect(Set(cluster.owners()).count == 2)
+    }
+
+    @Test("2.8: an owner that lives is asked to hand over; one that does not do it in time is relieved")
+    func handovers() throws {
+        for obey in [true, false] {
+            var cluster = Cluster(nodes: 3)
+            cluster.tick(100)
+            cluster.asked = []
+            cluster.ownersObey = obey
+            let before = cluster.plane.map
+            let owned = before.partitions.count { $0.owner?.node == NodeID(rawValue: 2) }
+            #expect(owned > 0)
+            let second = cluster.plane.life(2)
+            let drained = cluster.plane.run([.drain(second.node, second.incarnation, true)])
+            #expect(drained == [.accepted])
+            var granted = 0
+            // Less than an owner has, besides the ticks until the plans.
+            for _ in 0..<8 {
+                cluster.tick()
+                granted += cluster.grants
+            }
+            #expect(granted == 0)
+            #expect(Set(cluster.asked.map(\.partition)).count == owned)
+            for handover in cluster.asked {
+                let entry = try #require(before[handover.partition])
+                #expect(entry.owner?.node == NodeID(rawValue: 2))
+                #expect(handover.epoch == entry.epoch)
+                #expect(handover.successor.node != NodeID(rawValue: 2))
+            }
+            let left = cluster.plane.map.partitions.count { $0.owner?.node == second.node }
+            #expect((left == 0) == obey)
+            // Nobody is asked twice.
+            let count = cluster.asked.count
+            for _ in 0..<12 {
+                cluster.tick()
+                granted += cluster.grants
+            }
+            #expect(cluster.asked.count == count)
+            #expect(granted == (obey ? 0 : owned))
+            #expect(cluster.plane.map.partitions.allSatisfy { $0.owner?.node != NodeID(rawValue: 2) })
+        }
     }
 
     @Test("Nothing is proposed twice while it may still be under way, and again when it seems lost")

@@ -39,6 +39,7 @@ extension LiveActor {
 
     /// Attempts that took the process with them are attempts, too (W13).
     private func countCrashes(_ step: StepExecution) {
+        guard !log.holdsSteps else { return hold(step) }
         var lost: UInt64 = 1
         if step.request.retry.retries == 0 {
             // Such a step records its start, so it is known whether the attempt had begun.
@@ -65,6 +66,24 @@ extension LiveActor {
         startAttempt(step)
     }
 
+    /// The partition is about to have another owner, who is to begin the step. A crash before that must find
+    /// it due, and has interrupted no attempt.
+    private func hold(_ step: StepExecution) {
+        startingSteps[step.ticket] = step
+        guard storedWake != 0, storedWake != Self.wakeAtOnce else { return }
+        storedWake = Self.wakeAtOnce
+        record([.wake(at: Self.wakeAtOnce)], keepsWake: true) {}
+    }
+
+    /// The partition stays after all.
+    func beginHeldSteps() {
+        guard phase == .awake else { return }
+        for (ticket, step) in startingSteps.sorted(by: { $0.key < $1.key }) where !step.isCommitting {
+            startingSteps[ticket] = nil
+            countCrashes(step)
+        }
+    }
+
     private static func died(during attempt: UInt64) -> FailureRecord {
         FailureRecord(
             type: "ProcessDied",
@@ -76,8 +95,17 @@ extension LiveActor {
         let time = now.rawValue
         let started = entry(.step(.started, attempts: 1, failures: [], startedAt: time), at: step.node)
         step.startedAt = time
-        record([started]) { [self] in
-            guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
+        launch(step) { record([started], $0) }
+    }
+
+    /// Begins the attempt when something is committed, if the run's code may go on then.
+    private func launch(_ step: StepExecution, after commit: (@escaping () -> Void) -> Void) {
+        startingSteps[step.ticket] = step
+        step.isCommitting = true
+        commit { [self] in
+            // Otherwise the run was closed, and has heard of it.
+            guard startingSteps.removeValue(forKey: step.ticket) != nil else { return }
+            step.isCommitting = false
             launch(step)
         }
     }
@@ -87,18 +115,12 @@ extension LiveActor {
             // From here on a crash interrupts an effect, so a restart must know that this actor was awake
             // (W13).
             storedWake = 0
-            return record([.wake(at: 0)]) { [self] in
-                guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
-                launch(step)
-            }
+            return launch(step) { record([.wake(at: 0)], $0) }
         }
         guard log.committed < lastPosition else { return launch(step) }
         // An effect goes out of the node like a reply: behind the records of the actor's creation or wake
         // (A12, W13).
-        whenCommitted { [self] in
-            guard !isRunClosed else { return step.resume(.failure(RunClosed())) }
-            launch(step)
-        }
+        launch(step) { whenCommitted($0) }
     }
 
     private func launch(_ step: StepExecution) {
@@ -221,15 +243,16 @@ extension LiveActor {
             at: step.node)
     }
 
-    /// The process stops in good order: what runs is cut off, which is no fault of the step, but the outside
-    /// world may have seen the attempt (W11). Who began durably stands in the history already.
+    /// The process stops in good order, or hands the partition over: what runs is cut off, which is no fault
+    /// of the step, but the outside world may have seen the attempt (W11). Who began durably stands in the
+    /// history already.
     func interruptSteps() -> [TurnOperation] {
         steps.sorted { $0.key < $1.key }.map(\.value).filter { $0.request.retry.retries != 0 }.map { step in
             step.interruptions += 1
             note(
                 FailureRecord(
                     type: "Interrupted",
-                    message: "the node stopped during attempt \(step.attempts); its outcome is unknown"),
+                    message: "the node gave up attempt \(step.attempts); its outcome is unknown"),
                 step)
             return retrying(step, at: now.rawValue)
         }

@@ -71,7 +71,10 @@ final class LiveActor: @unchecked Sendable {
     var runTask: Task<Void, Never>?
     /// Ride with the next record.
     var pending: [TurnOperation] = []
+    /// Attempts that run.
     var steps: [UInt64: StepExecution] = [:]
+    /// Steps whose next attempt waits for a commit, or for what becomes of the partition.
+    var startingSteps: [UInt64: StepExecution] = [:]
     var waits: [UInt64: RunWait] = [:]
     /// Calls of the run and of actions that have not returned.
     var calls = OpenSet<OpenCall>()
@@ -286,7 +289,7 @@ final class LiveActor: @unchecked Sendable {
 
     /// Whether the run still does nothing but wait, so that the stored time to wake it stays right.
     private func onlyWaits(after operations: [TurnOperation]) -> Bool {
-        guard steps.isEmpty, !waits.isEmpty else { return false }
+        guard steps.isEmpty, startingSteps.isEmpty, !waits.isEmpty else { return false }
         return !operations.contains { if case .put(.message, _, _) = $0 { true } else { false } }
     }
 
@@ -300,10 +303,13 @@ final class LiveActor: @unchecked Sendable {
 
     /// Whether nothing happens but waiting.
     var isQuiet: Bool {
-        phase == .awake && steps.isEmpty && actions.isEmpty && waiters.isEmpty
+        phase == .awake && steps.isEmpty && startingSteps.isEmpty && actions.isEmpty && waiters.isEmpty
             && (isRunEnded || !waits.isEmpty)
             && log.isCommitted
     }
+
+    /// Whether something runs that a change of owner would cut off.
+    var isWorking: Bool { phase == .awake && (!steps.isEmpty || !actions.isEmpty) }
 
     @discardableResult
     func hibernateIfPossible() -> Bool {
@@ -338,7 +344,7 @@ final class LiveActor: @unchecked Sendable {
             if run != storedRun { isRunRecordDirty = true }
             if run.status == .stalled {
                 wake = wakeOfStalled
-            } else if !steps.isEmpty || waits.isEmpty {
+            } else if !steps.isEmpty || !startingSteps.isEmpty || waits.isEmpty {
                 wake = Self.wakeAtOnce
             } else {
                 wake = waits.values.compactMap(nextEvent).min()
@@ -373,9 +379,10 @@ final class LiveActor: @unchecked Sendable {
         guard !isRunClosed else { return }
         isRunClosed = true
         // In a fixed order, because the code that hears of it can tell.
-        let steps = steps.sorted { $0.key < $1.key }.map(\.value)
+        let steps = steps.merging(startingSteps) { first, _ in first }.sorted { $0.key < $1.key }.map(\.value)
         let waits = waits.sorted { $0.key < $1.key }.map(\.value)
         self.steps.removeAll()
+        startingSteps.removeAll()
         self.waits.removeAll()
         for step in steps {
             step.task?.cancel()

@@ -22,6 +22,8 @@ final class StepExecution: OpenCall, @unchecked Sendable {
     var deadline: UInt64?
     var task: Task<Void, Never>?
     let ticket: UInt64
+    /// Its next attempt begins with a commit that is on its way.
+    var isCommitting = false
 
     init(
         request: StepRequest, of actor: LiveActor, node: WorkflowCore.Node, ticket: UInt64, attempts: UInt64,

@@ -21,6 +21,8 @@ final class PartitionLog {
         /// Turns may run as soon as the tables have everything before the epoch.
         case catchingUp
         case serving
+        /// Everybody in it has left memory in good order: what comes waits, until the epoch ends or goes on.
+        case handingOver
         /// The epoch is over: nothing is appended, and nothing that waits for a commit happens.
         case over
     }
@@ -39,6 +41,9 @@ final class PartitionLog {
     private var gate = Deque<(position: LogPosition, release: Release)>()
     /// Requests that were begun and are not answered.
     var open = OpenSet<ShardRequest>()
+    /// It is about to have another owner: no step begins any more. Called when nothing of the epoch is left
+    /// to be done.
+    var onHandedOver: (@Sendable () -> Void)?
     /// What came before turns may run, in order.
     var arrivals: [Arrival] = []
     var actors: [ActorID: LiveActor] = [:]
@@ -56,6 +61,8 @@ final class PartitionLog {
 
     var isServing: Bool { phase == .serving }
     var isOver: Bool { phase == .over }
+    /// Whether new steps wait.
+    var holdsSteps: Bool { onHandedOver != nil }
 
     /// Partition time.
     func now(_ reading: ClockReading) -> Timestamp { clock.advance(to: reading) }
@@ -105,6 +112,7 @@ final class PartitionLog {
     /// - Returns: what will not happen any more.
     func end() -> [Release] {
         phase = .over
+        onHandedOver = nil
         defer { gate = [] }
         return gate.map(\.release)
     }

@@ -38,6 +38,8 @@ final class Shard: @unchecked Sendable {
     var timers = TimerCore<TimerKey>()
     /// Actors that leave memory once everything of them is applied.
     var departing: [PartitionID: [LiveActor]] = [:]
+    /// Partitions that are about to have another owner, and who still does something in them.
+    var handingOver: [PartitionID: [LiveActor]] = [:]
     /// Runs that stalled in this process; only other code can continue them, and that comes with another
     /// process.
     var parkedRuns: Set<TimerKey> = []
@@ -190,6 +192,7 @@ final class Shard: @unchecked Sendable {
     }
 
     private func flush() {
+        if !handingOver.isEmpty { goOnHandingOver() }
         if !mailDue.isEmpty { shipMail() }
         if !outgoing.isEmpty {
             store.append(outgoing)

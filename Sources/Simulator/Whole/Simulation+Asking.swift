@@ -57,6 +57,8 @@ extension Simulation {
     func takeReplies(_ index: Int, _ process: SimulatedProcess, _ node: WholeNode) {
         for answer in node.replies.take() {
             switch answer {
+            case .handedOver(let partition, let epoch):
+                take(process.client.handle(.readyToHandOver(partition, epoch)), at: index)
             case .ask(let name, let result):
                 checkReply(result, to: node.asks[name]?.request, at: index)
                 answered(name, result, index, process)

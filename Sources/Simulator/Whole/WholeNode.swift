@@ -63,6 +63,8 @@ final class ReplyBox: @unchecked Sendable {
         case ask(UInt64, Result<ActorReply, ActorError>)
         /// To a batch that came from another machine.
         case mail(UInt64, BatchResult, to: Int)
+        /// The host has come to the end of an epoch.
+        case handedOver(PartitionID, Epoch)
     }
 
     private(set) var all: [Answer] = []
