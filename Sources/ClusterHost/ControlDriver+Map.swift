@@ -22,6 +22,7 @@ extension ControlDriver {
         // Whoever is in the group knows it better than the map, which is told afterwards.
         let members = Set(map.voters.voters + server.raft.configuration.voters).sorted()
         client.setVoters(members.map { ControlPeer(rawValue: $0.node.rawValue) })
+        transport.assumeIsolated { $0.learn(members: map.nodes.map(\.id)) }
         for node in map.nodes where node.id != me { follow(node) }
         for node in addresses.keys.sorted() where map[node] == nil {
             addresses[node] = nil

@@ -11,6 +11,8 @@ public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case replaced(String)
     /// A member is connected to another process of this node, which answers; in its words (D30).
     case alreadyRuns(String)
+    /// The node was removed from the cluster, as a member says; in its words.
+    case removed(String)
     /// What voters say does not fit together (I9).
     case contradiction(String)
     /// The consensus group's log cannot be written, or contradicts itself (R14).
@@ -34,6 +36,7 @@ public enum MemberFailure: Error, Hashable, Sendable, CustomStringConvertible {
             "this node runs already (\(reason.prefix { $0 != ":" })): this data directory is a copy of a "
                 + "running node's; leave that one as it is, and start this node with an empty data directory "
                 + "(--data) so that it joins anew"
+        case .removed(let reason): reason
         case .contradiction(let reason):
             "the control plane contradicts what this node knows (\(reason)); do not restart it before the "
                 + "voters' disks were checked"

@@ -98,8 +98,9 @@ extension ByteReader {
         case 0: identity = nil
         case 1:
             let session = SessionID(high: try fixed(), low: try fixed())
-            let sequence = try varint()
-            identity = .session(session, sequence: sequence, acknowledged: try varint())
+            let sequence = try varint().countable("a request's number")
+            identity = .session(
+                session, sequence: sequence, acknowledged: try varint().countable("a request's number"))
         case 2: identity = .key(try string())
         case let kind: throw .unknown(what: "identity of a request", value: UInt64(kind))
         }

@@ -144,7 +144,7 @@ actor ReplicaLoop {
             let configuration = PartitionConfiguration(
                 epoch: state.epoch, revision: state.revision.rawValue, owner: state.owner,
                 inSync: state.inSync, learners: state.learners, leaving: map.leaving(state),
-                replaced: map.replaced(state))
+                replaced: map.replaced(state), inSyncMin: map.settings.inSyncMin)
             let partition = PartitionID(number)
             guard configured[partition] != configuration else { continue }
             configured[partition] = configuration

@@ -38,6 +38,8 @@ final class Switchboard: Sendable {
         switch refusal.code {
         // Incarnations are issued once and never go back, and a process tells its own: there is a later one.
         case .oldIncarnation: turnedAway(.replaced(refusal.sentence))
+        // A number is given once, so a node that was removed never comes back.
+        case .removed: turnedAway(.removed(refusal.sentence))
         // The one that takes part goes on: a copy has been let in where its own connection was lost.
         case .runsElsewhere where lines.control.assumeIsolated({ $0.life }) == nil:
             turnedAway(.alreadyRuns(refusal.sentence))

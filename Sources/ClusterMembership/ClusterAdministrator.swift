@@ -16,6 +16,8 @@ public final class ClusterAdministrator: ClusterAdministration {
     private let clock: @Sendable () -> Timestamp
     private let patience: Duration
     var now: Timestamp { clock() }
+    /// What the operator is to know about the end of this member's certificate; nil as long as there is time.
+    public var certificateWarning: String? { directory.membership?.credentials.warning(at: now) }
     private let state: Mutex<State>
 
     private struct State {

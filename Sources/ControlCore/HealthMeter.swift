@@ -10,6 +10,10 @@ public struct HealthMeter: Sendable {
     /// The share of the newest value in the mean, as a divisor: one slow sync is no sickness.
     static let smoothing = 8
 
+    /// Where nothing is written nothing is measured, so what was measured before fades, by this share in each
+    /// tick: of the longest stall that a node survives, less than `SessionTable.sickTicks` are left.
+    static let fading = 200
+
     private var sync = Duration.zero
     private var lateness = Duration.zero
     private var waiting: Duration?
@@ -27,6 +31,7 @@ public struct HealthMeter: Sendable {
     public mutating func tick(late: Duration, waiting: Duration?) {
         lateness += (max(late, .zero) - lateness) / Self.smoothing
         self.waiting = waiting
+        if waiting == nil { sync -= sync / Self.fading }
     }
 
     /// From 0, all well, to 8.

@@ -172,6 +172,7 @@ public struct Handshake: Sendable {
     private func staleness(
         _ node: NodeID, _ store: StoreID, _ incarnation: Incarnation, _ directory: PeerDirectory
     ) -> Refusal? {
+        guard !directory.hasLeft(node) else { return .removed(node) }
         guard let known = directory[node] else { return nil }
         guard known.store == store else { return .otherStore(node, registered: known.store, peer: store) }
         guard known.incarnation <= incarnation else {

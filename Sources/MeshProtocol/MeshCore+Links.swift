@@ -145,6 +145,14 @@ extension MeshCore {
         }
     }
 
+    /// Closes connections of nodes that are none of the cluster any more.
+    mutating func closeRemoved(_ now: Duration) {
+        for key in table.keys.sorted() where directory.hasLeft(key.node) {
+            guard let id = table[key] else { continue }
+            leave(id, .refused(.removed(key.node)), saying: .removed(key.node), now)
+        }
+    }
+
     // MARK: Ends
 
     /// Ends a link, with a farewell if there is one and the link can carry it.

@@ -10,6 +10,8 @@ public enum MeshInput: Hashable, Sendable {
     case introduce(MeshAddress)
     /// The control plane has news about a node.
     case learn(NodeID, PeerDirectory.Record)
+    /// These are the nodes of the cluster; who was one and is not any more is not let in.
+    case members([NodeID])
     /// This process has got its incarnation: every connection is made anew in it.
     case become(Incarnation)
     /// Stop or go on reading from a peer.
@@ -77,6 +79,9 @@ public struct MeshCore: Sendable {
         case .learn(let node, let record):
             directory.learn(node, record)
             closeOutdated(node, now)
+        case .members(let nodes):
+            directory.learn(members: nodes)
+            closeRemoved(now)
         case .become(let incarnation): become(incarnation, now)
         case .pauseReading(let node, let lane, let isPaused): pauseReading(node, lane, isPaused, now)
         case .connected(let id):

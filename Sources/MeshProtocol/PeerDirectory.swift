@@ -13,6 +13,9 @@ public struct PeerDirectory: Sendable {
     }
 
     private var records: [NodeID: Record] = [:]
+    /// The nodes of the newest map, and the highest that was ever in one.
+    private var members: Set<NodeID> = []
+    private var highest = NodeID(rawValue: 0)
 
     public init() {}
 
@@ -24,6 +27,17 @@ public struct PeerDirectory: Sendable {
         if let old = records[node], old.store == record.store, old.incarnation > record.incarnation { return }
         records[node] = record
     }
+
+    /// Which nodes there are, by the partition map.
+    public mutating func learn(members nodes: some Sequence<NodeID>) {
+        members = Set(nodes)
+        highest = max(highest, members.max() ?? highest)
+    }
+
+    /// Whether the node was one and was removed. Its certificate is as good as before, so this is what keeps
+    /// it out. Numbers are given in ascending order, once: above the highest is who joins, and whom the map
+    /// does not show yet.
+    func hasLeft(_ node: NodeID) -> Bool { node <= highest && !members.contains(node) }
 
     /// A handshake was completed; it was checked against the record before.
     mutating func met(_ peer: MeshPeer) {

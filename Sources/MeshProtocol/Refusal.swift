@@ -25,6 +25,7 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         public static let notWanted = Code(rawValue: 14)
         public static let occupied = Code(rawValue: 15)
         public static let runsElsewhere = Code(rawValue: 16)
+        public static let removed = Code(rawValue: 17)
     }
 
     static let sentenceBytesMax = 512
@@ -43,7 +44,7 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     public var needsOperator: Bool {
         switch code {
         case .wrongCluster, .otherVersion, .otherConstants, .otherStore, .oldIncarnation, .oneself,
-            .copiedIdentity, .otherCertificate, .unexpectedNode, .runsElsewhere:
+            .copiedIdentity, .otherCertificate, .unexpectedNode, .runsElsewhere, .removed:
             true
         default: false
         }
@@ -144,6 +145,13 @@ extension Refusal {
             .runsElsewhere,
             "node \(node.rawValue) runs already, in another process that answers: the peer's data directory "
                 + "is a copy of that one's; start the peer with an empty directory and let it join")
+    }
+
+    static func removed(_ node: NodeID) -> Refusal {
+        Refusal(
+            .removed,
+            "node \(node.rawValue) was removed from the cluster: stop it, or start it with an empty "
+                + "directory and let it join anew")
     }
 
     static func otherCertificate(_ certificate: CertificateIdentity, claimed: NodeID) -> Refusal {

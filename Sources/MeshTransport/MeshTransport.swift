@@ -105,6 +105,9 @@ public actor MeshTransport {
     /// Tells what the control plane knows about a node.
     public func learn(_ node: NodeID, _ record: PeerDirectory.Record) { handle(.learn(node, record)) }
 
+    /// Tells which nodes there are; who was one of them before and is missing is turned away.
+    public func learn(members: [NodeID]) { handle(.members(members)) }
+
     /// The control plane has issued this process's incarnation: makes all connections anew, so that every
     /// peer knows which life it talks to (R8).
     public func become(_ incarnation: Incarnation) { handle(.become(incarnation)) }

@@ -133,6 +133,7 @@ public final class MemberNode: Sendable {
         guard var storage = directory.storeConfiguration else { throw MembershipError.busy }
         if let limit = settings.cluster.journalBytesMax { storage.journalBytesMax = limit }
         let store = try PartitionStore.open(storage, holding: directory.lock)
+        if let warning = administrator.certificateWarning { settings.logger.error("\(warning)") }
         var member = MemberConfiguration(
             credentials: membership.credentials, listen: settings.cluster.mesh,
             profile: administrator.profile, peers: membership.peers,

@@ -39,6 +39,7 @@ struct MoveSelection {
     private mutating func nextMove(of partition: PartitionState) -> Move.Kind? {
         guard let owner = partition.owner, let wantedOwner = partition.targets.first else { return nil }
         if let replica = missingCopy(of: partition), fits(copyTo: replica.node, from: owner.node) {
+            if partition.isFull { return unfinishedCopy(of: partition).map { .removeReplica($0) } }
             count(copyTo: replica.node, from: owner.node)
             return .addLearner(replica)
         }
@@ -60,6 +61,13 @@ struct MoveSelection {
 
     private func missingCopy(of partition: PartitionState) -> ReplicaID? {
         partition.targets.lazy.compactMap { map[$0] }.first { $0.isUp && !partition.holds($0.id) }?.replica
+    }
+
+    /// A copy that was begun on a node that is not meant to have one any more, best on one that is gone. It
+    /// holds nothing that anybody relies on.
+    private func unfinishedCopy(of partition: PartitionState) -> ReplicaID? {
+        let unwanted = partition.learners.filter { !partition.targets.contains($0.node) }
+        return unwanted.first { !map.isPresent($0) } ?? unwanted.first
     }
 
     private func fits(copyTo target: NodeID, from source: NodeID) -> Bool {

@@ -22,6 +22,8 @@ public struct PartitionState: Hashable, Sendable {
     /// How often an operator accepted the loss of records to bring the partition back.
     public internal(set) var dataLossGeneration: UInt32 = 0
 
+    var isFull: Bool { inSync.count + learners.count >= Self.replicasMax }
+
     package func holds(_ node: NodeID) -> Bool { inSync.holds(node) || learners.holds(node) }
 
     /// Whether `other` is older: entries of a partition are ordered by epoch and revision.

@@ -96,9 +96,7 @@ extension Transition {
         guard node.store == replica.store else { throw .staleLife(node.life) }
         guard node.isUp else { throw .notUp }
         guard !partition.holds(replica.node) else { throw .alreadyReplica }
-        guard partition.inSync.count + partition.learners.count < PartitionState.replicasMax else {
-            throw .full
-        }
+        guard !partition.isFull else { throw .full }
         changePartition(number) { $0.learners.insertSorted(replica) }
     }
 

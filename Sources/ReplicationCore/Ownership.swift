@@ -6,6 +6,9 @@ public struct Ownership: Sendable {
     /// The end of the log when this process became the owner (R9).
     let start: LogPosition
     var hasLed = false
+    /// Its first record is on disk at everybody who counts, and so is everything before (R9). It is not
+    /// committed by that if they are too few.
+    var knowsLog = false
     public internal(set) var isServing = false
     /// The lives whose addition was asked for: they count until it is known that they were not added (R3).
     /// Two lives of one replica can be asked for at once, and the refusal of one says nothing about the

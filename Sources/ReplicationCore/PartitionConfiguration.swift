@@ -16,10 +16,12 @@ public struct PartitionConfiguration: Hashable, Sendable {
     public var leaving: [ReplicaID]
     /// Of these, those whose node has registered with another disk: nobody speaks for them any more.
     public var replaced: [ReplicaID]
+    /// Members that the in-sync set must have for anything to be committed. May change without the revision.
+    public var inSyncMin: Int
 
     public init(
         epoch: Epoch, revision: UInt64, owner: NodeLife?, inSync: [ReplicaID], learners: [ReplicaID] = [],
-        leaving: [ReplicaID] = [], replaced: [ReplicaID] = []
+        leaving: [ReplicaID] = [], replaced: [ReplicaID] = [], inSyncMin: Int = 1
     ) {
         self.epoch = epoch
         self.revision = revision
@@ -28,6 +30,7 @@ public struct PartitionConfiguration: Hashable, Sendable {
         self.learners = learners
         self.leaving = leaving
         self.replaced = replaced
+        self.inSyncMin = inSyncMin
     }
 }
 

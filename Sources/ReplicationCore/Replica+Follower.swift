@@ -26,9 +26,7 @@ extension Replica {
         var fresh: [LogRecord] = []
         for record in append.records where !has(record.mark) {
             if record.mark.position <= log.end.position {
-                guard record.mark.position > committed else {
-                    return damage("the owner's \(record.mark) contradicts a committed record", &effects)
-                }
+                guard record.mark.position > committed else { return contradicted(record.mark, &effects) }
                 truncate(after: LogPosition(rawValue: record.mark.position.rawValue - 1), &effects)
             }
             guard record.mark.position == log.end.position.next, record.previousHash == log.end.hash else {
@@ -57,8 +55,10 @@ extension Replica {
 
     /// Whether the log here has what the owner's records follow.
     private mutating func continues(_ previous: LogMark, _ effects: inout [ReplicaEffect]) -> Bool {
-        // What was let go of is committed, and so the same everywhere.
-        if previous.position < log.base.position { return true }
+        if previous.position < log.base.position {
+            if isOfAnotherHistory(previous) { contradicted(previous, &effects) }
+            return !isDamaged
+        }
         guard let mine = log.mark(at: previous.position), mine.epoch == previous.epoch else { return false }
         guard mine.hash == previous.hash else {
             damage("\(mine) has another hash than the owner's", &effects)
@@ -67,8 +67,23 @@ extension Replica {
         return true
     }
 
+    /// What was let go of is committed, and so the same everywhere.
     private func has(_ mark: LogMark) -> Bool {
-        mark.position <= log.base.position || log.mark(at: mark.position) == mark
+        mark.position <= log.base.position && !isOfAnotherHistory(mark) || log.mark(at: mark.position) == mark
+    }
+
+    /// Unless an operator has accepted that committed records are lost, or the owner's disk was set back and
+    /// nobody else could be asked: its log then goes on from before what was let go of here. In one epoch one
+    /// owner gives out the positions, so position and epoch tell; an epoch that one side has forgotten does
+    /// not.
+    private func isOfAnotherHistory(_ mark: LogMark) -> Bool {
+        guard LogPosition.zero < mark.position, mark.position <= log.base.position else { return false }
+        let mine = log.epoch(at: mark.position).rawValue
+        return mine > 0 && mark.epoch.rawValue > 0 && mine != mark.epoch.rawValue
+    }
+
+    private mutating func contradicted(_ mark: LogMark, _ effects: inout [ReplicaEffect]) {
+        damage("the owner's \(mark) contradicts a committed record", &effects)
     }
 
     mutating func reportMismatch(_ append: Append, _ sender: NodeLife, _ effects: inout [ReplicaEffect]) {

@@ -50,7 +50,9 @@ extension Replica {
         guard let former = configuration, former != new else { return }
         configuration?.leaving = new.leaving
         configuration?.replaced = new.replaced
+        configuration?.inSyncMin = new.inSyncMin
         if new.leaving.contains(where: { !former.leaving.contains($0) }) { owner?.nextProposalAt = 0 }
+        advanceCommit(&effects)
         dropLeaving(now, &effects)
     }
 
@@ -84,6 +86,9 @@ extension Replica {
             }
         }
         for peer in owner.peers where peer.isJoining { position = min(position, peer.match) }
+        if position > owner.start { self.owner?.knowsLog = true }
+        // The set is as it is, so that another copy can be let in; but nobody is told anything.
+        guard owner.inSync.count + 1 >= configuration?.inSyncMin ?? 1 else { return }
         guard position > committed || !owner.isServing else { return }
         if position > committed {
             committed = position
@@ -262,14 +267,15 @@ extension Replica {
         }
         // Before its own first record is committed, an owner does not know how far the log is: a learner that
         // has all of what it knows could still lack something that was acknowledged (R9).
-        guard owner.isServing || !rules.contains(.caughtUpPastStart) else { return }
+        guard owner.knowsLog || !rules.contains(.caughtUpPastStart) else { return }
+        let needed = rules.contains(.caughtUpPastStart) ? max(committed, owner.start.next) : committed
         for (index, peer) in owner.peers.enumerated() where !configuration.inSync.contains(peer.replica) {
             guard isCaughtUp(peer, now), !peer.needsSnapshot, let process = peer.process,
                 !configuration.leaving.contains(peer.replica)
             else { continue }
             // What is committed without it is never more than it has from now on.
-            self.owner?.peers[index].isJoining = peer.match < committed
-            if peer.match >= committed { return propose(.add(process), now, &effects) }
+            self.owner?.peers[index].isJoining = peer.match < needed
+            if peer.match >= needed { return propose(.add(process), now, &effects) }
         }
     }
 

@@ -257,7 +257,7 @@ extension Simulation {
             let configuration = PartitionConfiguration(
                 epoch: state.epoch, revision: state.revision.rawValue, owner: state.owner,
                 inSync: state.inSync, learners: state.learners, leaving: map.leaving(state),
-                replaced: map.replaced(state))
+                replaced: map.replaced(state), inSyncMin: map.settings.inSyncMin)
             let partition = PartitionID(number)
             guard process.configured[partition] != configuration else { continue }
             process.configured[partition] = configuration

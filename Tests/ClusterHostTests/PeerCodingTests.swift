@@ -56,6 +56,18 @@ struct PeerCodingTests {
         }
     }()
 
+    @Test("Numbers of requests with which an owner could not go on counting are refused")
+    func uncountable() throws {
+        for (sequence, acknowledged) in [(UInt64.max - 40, UInt64(0)), (1, UInt64.max)] {
+            let identity = RequestIdentity.session(
+                SessionID(high: 1, low: 2), sequence: sequence, acknowledged: acknowledged)
+            let request = ActorRequest(
+                target: try Self.address("a"), operation: .describe, identity: identity)
+            let call = PeerCall(id: 1, body: .request(request))
+            #expect(throws: WireError.self) { try PeerCall.decode(call.encoded()) }
+        }
+    }
+
     @Test("Golden bytes of a request and of a refusal")
     func golden() throws {
         let request = ActorRequest(

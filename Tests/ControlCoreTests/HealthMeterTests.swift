@@ -1,5 +1,6 @@
-import ControlCore
 import Testing
+
+@testable import ControlCore
 
 @Suite("D34 D35: how a process is") struct HealthMeterTests {
     private func meter(
@@ -20,6 +21,23 @@ import Testing
         #expect(meter(syncs: Array(repeating: 4_000, count: 20)).health == 8)
         // It gets well again.
         #expect(meter(syncs: Array(repeating: 800, count: 20) + Array(repeating: 5, count: 30)).health == 0)
+    }
+
+    /// Else a node whose disk stood still once, in a cluster at rest, would own nothing for as long as nobody
+    /// writes.
+    @Test func whatWasMeasuredFadesWhereNothingIsWritten() {
+        var meter = meter(syncs: [9_000])
+        var sickTicks: UInt64 = 0
+        for _ in 0..<1_000 {
+            meter.tick(late: .zero, waiting: nil)
+            if meter.health >= SessionTable.sickHealth { sickTicks += 1 }
+        }
+        #expect(sickTicks < SessionTable.sickTicks, "one stall that the node survives is no sickness")
+        #expect(meter.health == 0)
+        // What is waited for does not make it better.
+        meter = self.meter(syncs: Array(repeating: 800, count: 20))
+        for _ in 0..<200 { meter.tick(late: .zero, waiting: .milliseconds(1)) }
+        #expect(meter.health >= SessionTable.sickHealth)
     }
 
     @Test func aLateLoopIsSick() {

@@ -202,6 +202,22 @@ struct HandshakeTests {
         #expect(Self.run(acceptorKnows: known).refusal == nil)
     }
 
+    @Test("A node that was removed is kept out, whatever its certificate; one that joins is let in")
+    func removed() {
+        var known = PeerDirectory()
+        known.learn(members: [NodeID(rawValue: 2), NodeID(rawValue: 3)])
+        let certificate = CertificateIdentity(cluster: Self.cluster, node: Self.dialler.node)
+        expect(
+            Self.run(acceptorKnows: known, diallersCertificate: certificate), .removed,
+            "start it with an empty directory")
+        // It is not dialled into either.
+        known.learn(members: [NodeID(rawValue: 1), NodeID(rawValue: 3)])
+        expect(Self.run(diallerKnows: known), .removed, "node 2 was removed")
+        #expect(Self.run(Self.identity(4), acceptorKnows: known).refusal == nil)
+        known.learn(members: (1...3).map { NodeID(rawValue: $0) })
+        #expect(Self.run(acceptorKnows: known).refusal == nil)
+    }
+
     @Test("Talking to oneself") func oneself() {
         expect(Self.run(Self.dialler, Self.dialler), .oneself, "remove its own address from its peers")
     }

@@ -39,6 +39,27 @@ import TimeAndChance
         #expect(mesh.payloads(at: 0).count == 200)
     }
 
+    @Test("A node that was removed from the cluster loses its connections, and gets none any more")
+    func removed() {
+        var mesh = connectedPair(lanes: Set(MeshLane.allCases))
+        mesh.handle(.members([mesh.id(1)]), at: 1)
+        mesh.run()
+        mesh.advance(by: .seconds(60))
+        #expect(mesh.cores[1].linkCount == 0)
+        let told = mesh.events[0].compactMap { event in
+            if case .disconnected(_, .refusedByPeer(let refusal)) = event { refusal.code } else { nil }
+        }
+        #expect(told == [.removed, .removed, .removed])
+        let refused = mesh.events[0].contains { event in
+            if case .dialFailed(_, _, _, .refusedByPeer(let refusal), _) = event {
+                refusal.code == .removed
+            } else {
+                false
+            }
+        }
+        #expect(refused)
+    }
+
     @Test("What may not be sent is refused with a reason, and nothing is closed")
     func invalidSends() {
         var mesh = connectedPair()

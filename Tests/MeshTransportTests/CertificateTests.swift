@@ -62,6 +62,22 @@ import Darwin
         }
     }
 
+    @Test("A member's certificate lasts as long as its authority, whenever it joined: nothing renews it")
+    func lasting() throws {
+        let authority = try ClusterAuthority(cluster: Self.cluster, at: Lab.time)
+        let end = authority.certificate.notAfter
+        for years in [0, 9] {
+            let joined = Lab.time + .seconds(years * 365 * 86_400)
+            let credentials = try authority.credentials(for: Self.node, at: joined)
+            #expect(credentials.certificate.notAfter == end)
+            #expect(credentials.warning(at: joined) == nil)
+        }
+        let credentials = try authority.credentials(for: Self.node, at: Lab.time)
+        try credentials.certificate.check(issuedBy: authority.certificate, at: end)
+        #expect(credentials.warning(at: credentials.renewAt)?.contains("expires") == true)
+        #expect(credentials.warning(at: end + .seconds(1))?.contains("has expired") == true)
+    }
+
     @Test("Identities have one form only")
     func identities() {
         let identity = CertificateIdentity(cluster: Self.cluster, node: Self.node)

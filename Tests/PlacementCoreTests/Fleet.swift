@@ -158,7 +158,9 @@ struct Fleet {
                 case .removeReplica(let replica):
                     #expect(!partition.inSync.contains(replica), "R19: removes a member of the in-sync set")
                     let others = partition.inSync.filter { map.isLive($0) && $0 != replica }.count
-                    #expect(others >= replicationFactor, "gives up a copy of a partition at risk")
+                    #expect(
+                        others >= replicationFactor || partition.isFull,
+                        "gives up a copy of a partition at risk")
                 }
             }
         }

@@ -55,6 +55,23 @@ struct PlannerTests {
         }
     }
 
+    @Test("2.6.7: copies that were begun on nodes that went away leave room for the next one")
+    func abandonedCopies() throws {
+        var fleet = Fleet(nodes: 12, partitions: 1)
+        let (id, before) = (PartitionID(0), fleet.map.partitions[0])
+        let follower = try #require(before.inSync.first { $0.node != before.owner?.node })
+        fleet.down(follower.node)
+        for node in fleet.map.nodes where !before.holds(node.id) {
+            guard !fleet.map.partitions[0].isFull else { break }
+            fleet.run([.addLearner(id, fleet.map.partitions[0].revision, node.replica)])
+            fleet.down(node.id)
+        }
+        #expect(fleet.map.isAtRisk(fleet.map.partitions[0]) && fleet.map.partitions[0].isFull)
+        fleet.settle()
+        #expect(!fleet.map.isAtRisk(fleet.map.partitions[0]))
+        #expect(fleet.complaints() == [])
+    }
+
     @Test("2.8: a drained node ends empty, may leave, and the rest is balanced")
     func drain() {
         var fleet = Fleet(nodes: 5, partitions: 64)

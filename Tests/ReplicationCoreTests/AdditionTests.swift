@@ -28,14 +28,15 @@ import Testing
             return settings
         }()
 
-        init(_ settings: ReplicationSettings = Self.settings) {
+        init(_ settings: ReplicationSettings = Self.settings, inSyncMin: Int = 1) {
+            configuration.inSyncMin = inSyncMin
             owner = Replica(
                 partition: PartitionID(rawValue: 0), me: Self.life(1, 1),
                 log: LogTail(base: .origin, epochs: []), promised: Epoch(rawValue: 0), committed: .zero,
                 settings: settings)
             handle(.configured(configuration))
             append()
-            #expect(owner.servingEpoch == configuration.epoch)
+            #expect(owner.servingEpoch == (inSyncMin == 1 ? configuration.epoch : nil))
         }
 
         /// Handles an event, and everything that is to be written becomes durable at once.

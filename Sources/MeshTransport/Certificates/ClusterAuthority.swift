@@ -10,7 +10,6 @@ public struct ClusterAuthority: Sendable {
     let key: PrivateKey
 
     public static let validity = Duration.seconds(10 * 365 * 86_400)
-    public static let nodeValidity = Duration.seconds(365 * 86_400)
 
     /// Makes a new authority with a key of its own.
     public init(cluster: ClusterID, at now: Timestamp, validFor: Duration = validity) throws(CertificateError)
@@ -30,14 +29,16 @@ public struct ClusterAuthority: Sendable {
 
     /// Issues a certificate for the key of a request. The request proves that its sender has the key; whom
     /// the certificate names is decided here.
+    /// - Parameter validFor: nil for as long as the authority itself. Nothing renews certificates of members
+    ///   by itself, and a cluster whose nodes cannot connect any more is lost although all of it is there.
     public func issue(
-        to node: NodeID, for request: CertificateRequest, at now: Timestamp, validFor: Duration = nodeValidity
+        to node: NodeID, for request: CertificateRequest, at now: Timestamp, validFor: Duration? = nil
     ) throws(CertificateError) -> Certificate {
         let publicKey = try request.verifiedKey()
         defer { EVP_PKEY_free(publicKey) }
         let draft = try CertificateDraft(
             commonName: "apus node \(node.rawValue)", issuerName: "apus cluster \(cluster)",
-            publicKey: publicKey, from: now, validFor: validFor)
+            publicKey: publicKey, from: now, validFor: validFor ?? certificate.notAfter.since(now))
         let identity = CertificateIdentity(cluster: cluster, node: node)
         let issuer = certificate.withHandle { handle in
             handle.flatMap { X509_dup($0) }
@@ -53,7 +54,7 @@ public struct ClusterAuthority: Sendable {
 
     /// A fresh key and its certificate, for a member that needs no request.
     public func credentials(
-        for node: NodeID, at now: Timestamp, validFor: Duration = nodeValidity
+        for node: NodeID, at now: Timestamp, validFor: Duration? = nil
     ) throws(CertificateError) -> NodeCredentials {
         let key = try PrivateKey()
         let issued = try issue(to: node, for: CertificateRequest(for: key), at: now, validFor: validFor)

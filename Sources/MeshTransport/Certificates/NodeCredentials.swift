@@ -26,6 +26,17 @@ public struct NodeCredentials: Sendable {
         certificate.notBefore + certificate.notAfter.since(certificate.notBefore) * 2 / 3
     }
 
+    /// What the operator is to know about the end of the certificate; nil as long as there is time.
+    public func warning(at now: Timestamp) -> String? {
+        guard now >= renewAt else { return nil }
+        let days = certificate.notAfter.since(now).components.seconds / 86_400
+        let state =
+            certificate.notAfter < now
+            ? "has expired: no other node lets this one in" : "expires in \(days) days"
+        return "this node's certificate \(state); a new one comes with an empty data directory and `apus "
+            + "cluster join`, one node after the other"
+    }
+
     // MARK: Files
 
     /// Writes `node.pem` (key and certificate, mode 600) and `cluster.pem` into the directory.
