@@ -53,6 +53,7 @@ struct World: Registry {
     let traveller = Traveller()
     let sleeper = Sleeper()
     let deadly = Deadly()
+    let worker = Worker()
 }
 
 /// Members of a cluster that run `World`, and clients that ask until they are answered.
@@ -62,16 +63,19 @@ final class ActorCluster {
     let lab: ClusterLab
     /// Whether the cluster finds out by itself who is down.
     let detects: Bool
+    /// Whether owners may come to a good end before a planned move.
+    let asksOwners: Bool
     var members: [Int: ClusterMember] = [:]
 
-    init(detects: Bool = false) throws {
+    init(detects: Bool = false, asksOwners: Bool = true) throws {
         lab = try ClusterLab(partitions: 8)
         self.detects = detects
+        self.asksOwners = asksOwners
     }
 
     func start(_ number: Int) async throws {
         let kinds = try RegistryReader.kinds(of: World())
-        members[number] = try await lab.start(number, detects: detects) { store, carrier in
+        members[number] = try await lab.start(number, detects: detects, asksOwners: asksOwners) { store, carrier in
             ActorHost(
                 kinds: kinds, store: store, carrier: carrier, logger: ClusterLab.logger, onFailure: { _ in })
         }

@@ -117,10 +117,11 @@ final class ClusterLab: Sendable {
     /// - Parameters:
     ///   - decides: whether it grants and plans when it leads; else nobody does but the test.
     ///   - detects: whether it declares nodes down when it leads.
+    ///   - asksOwners: whether owners may come to a good end before a planned move.
     func start(
         _ number: Int, replication: ReplicationSettings = ClusterLab.replication,
         rules: ReplicationRules = .all, journalBytesMax: Int? = nil, decides: Bool = true,
-        detects: Bool = false, gossip: SwimSettings = SwimSettings(),
+        detects: Bool = false, asksOwners: Bool = true, gossip: SwimSettings = SwimSettings(),
         onFailure: @escaping @Sendable (MemberFailure) -> Void = { _ in },
         host: (ReplicationDriver, any PartitionCarrier) -> any PartitionHost
     ) async throws -> ClusterMember {
@@ -133,6 +134,7 @@ final class ClusterLab: Sendable {
             consensusDirectory: path(number) + "/control")
         if !decides { configuration.controller = nil }
         if !detects { configuration.controller?.failures = nil }
+        if !asksOwners { configuration.controller?.handoverTicks = 0 }
         configuration.controller?.planTicks = 2
         configuration.controller?.awaitTicks = 20
         configuration.controller?.stableTicks = 5

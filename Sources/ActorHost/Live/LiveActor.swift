@@ -340,7 +340,8 @@ final class LiveActor: @unchecked Sendable {
         if !run.status.hasEnded {
             describeRun()
             pending += interruptSteps()
-            if steps.isEmpty { run.crashWakes = 0 }
+            // What ran is recorded with its attempts; what was to begin counts what was lost before it.
+            if startingSteps.isEmpty { run.crashWakes = 0 }
             if run != storedRun { isRunRecordDirty = true }
             if run.status == .stalled {
                 wake = wakeOfStalled
