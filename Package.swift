@@ -214,8 +214,9 @@ let package = Package(
             name: "Simulator",
             dependencies: [
                 "ActorHost", "Apus", "ByteCoding", "ClientProtocol", "ConsensusCore", "ControlCore",
-                "FaultyDisk", "Identifiers", "MailboxCore", "MembershipCore", "PartitionStore",
-                "PlacementCore", "ReplicationCore", "TimeAndChance", "WorkflowCore", heap, logging,
+                "FaultyDisk", "Identifiers", "MailboxCore", "MembershipCore", "MeshProtocol",
+                "PartitionStore", "PlacementCore", "ReplicationCore", "TimeAndChance", "WorkflowCore", heap,
+                logging,
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),

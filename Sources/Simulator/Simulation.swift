@@ -21,6 +21,9 @@ public final class Simulation {
     var machines: [SimulatedMachine] = []
     var clients: [SimulatedClient] = []
     var checker = Checker()
+    /// The same for clusters that other machines have founded, and the disks that each cluster has let in.
+    var others: [Int: Checker] = [:]
+    var members: [Int: Set<StoreID>] = [:]
     /// What owners have asked for, which may be decided at any time as long as nothing else is.
     var requested: [PartitionID: Removals] = [:]
     var report: SimulationReport
@@ -74,8 +77,8 @@ public final class Simulation {
     func emptyDisk() -> SimulatedDisk {
         defer { nextStore += 1 }
         return SimulatedDisk(
-            store: StoreID(high: nextStore, low: settings.seed), partitions: settings.partitions,
-            keepsRows: settings.whole != nil)
+            store: StoreID(high: nextStore, low: settings.seed), founder: settings.isFormed ? 0 : nil,
+            partitions: settings.partitions, keepsRows: settings.whole != nil)
     }
 
     /// Exponentially distributed around the mean.
@@ -166,7 +169,7 @@ public final class Simulation {
                 inspect(machine)
                 wakeHost(machine)
             }
-            if let failure = checker.failure { throw Violation(failure) }
+            if let failure = failure { throw Violation(failure) }
             if !isFaulty, isSettled {
                 try checkEnd()
                 report.virtualMicros = now

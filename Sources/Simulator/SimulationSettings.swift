@@ -4,6 +4,8 @@ import ReplicationCore
 public struct SimulationSettings: Hashable, Sendable {
     public var seed: UInt64
     public var machines = 3
+    /// Whether there is a cluster of all machines at the beginning; else the script founds one.
+    public var isFormed = true
     public var voters = 3
     public var copies = 2
     public var partitions = 8
