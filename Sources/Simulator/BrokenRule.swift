@@ -18,13 +18,16 @@ package struct BrokenRule: Hashable, Sendable {
     var startsEarly = false
     /// Nobody who connects is asked which cluster it belongs to, nor by which constants it goes.
     var mixesClusters = false
+    /// Clients follow redirects to what is older than what they know, and nodes send them there.
+    var followsAnything = false
     /// Machines do not agree on which partition an actor belongs to.
     var hasOwnConstants = false
 
     init(
         _ name: String, replication: ReplicationRules = [], placement: DisabledRules = [],
         consensus: Mutations = [], host: HostRules = [], startsEarly: Bool = false,
-        hasOwnConstants: Bool = false, disksLie: Bool = false, mixesClusters: Bool = false
+        hasOwnConstants: Bool = false, disksLie: Bool = false, mixesClusters: Bool = false,
+        followsAnything: Bool = false
     ) {
         self.name = name
         self.replication = .all.subtracting(replication)
@@ -35,6 +38,7 @@ package struct BrokenRule: Hashable, Sendable {
         self.hasOwnConstants = hasOwnConstants
         self.disksLie = disksLie
         self.mixesClusters = mixesClusters
+        self.followsAnything = followsAnything
     }
 
     package static func named(_ name: String) -> BrokenRule? {
@@ -70,6 +74,7 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("raft-commits-unproven", consensus: .commitsUnproven),
         BrokenRule("raft-changes-unasked", consensus: .changesUnasked),
         BrokenRule("clusters-apart", mixesClusters: true),
+        BrokenRule("client-newer-only", followsAnything: true),
         BrokenRule("disk-syncs", disksLie: true),
         BrokenRule("host-outbox-after-commit", host: .outboxAfterCommit),
         BrokenRule("host-inbox-positions", host: .inboxPositions),

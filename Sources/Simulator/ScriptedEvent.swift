@@ -12,7 +12,7 @@ public struct ScriptedEvent: Hashable, Sendable {
         case start([Int])
         /// Journals forget what is in the tables.
         case trim([Int])
-        /// Somebody orders each of these to found a cluster, at the same moment. A machine that is named twice
+        /// Somebody orders each of these to found a cluster, at the same moment; one that is named twice
         /// is ordered twice.
         case initialize([Int])
         /// The machine asks the other one to be let into its cluster.

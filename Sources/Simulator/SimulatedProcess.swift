@@ -37,6 +37,8 @@ final class SimulatedProcess {
     /// Stands still until then.
     var pausedUntil: UInt64 = 0
     var configured: [PartitionID: PartitionConfiguration] = [:]
+    /// The connections of clients of whole nodes, and what these are told of the map.
+    var gateway = SimulatedGateway()
     /// The real host, in plans of whole nodes.
     var node: WholeNode?
 

@@ -7,9 +7,7 @@ import ReplicationCore
 extension Simulation {
     func arrive(_ packet: Packet, _ line: SimulatedNetwork.Line, _ event: EventQueue.Event) throws {
         if case .answer(let answer) = packet { return answered(answer) }
-        if case .told(let id, let result) = packet, line.to >= machines.count {
-            return told(line.to - machines.count, id, result)
-        }
+        if case .heard(let link, let frame) = packet { return heard(frame, link, line.to - machines.count) }
         guard let process = machines[line.to].process else { return unheard(packet, line) }
         guard process.pausedUntil <= now else { return events.plan(event, at: process.pausedUntil) }
         guard haveMet(line.from, line.to) else { return turnedAway(packet, line) }
@@ -37,7 +35,8 @@ extension Simulation {
         case .snapshot(let partition, let snapshot, let epoch, _):
             if !install(snapshot, partition, epoch, line.to, process) { events.plan(event, at: now + 500) }
         case .call(let request): call(request, line.to, process)
-        case .answer: break
+        case .answer, .heard: break
+        case .said(let link, let frame): said(frame, link, line, process)
         case .mail(let id, let bytes, let isAnswer): mail(id, bytes, isAnswer: isAnswer, line, process)
         case .ask(let id, let request): ask(id, request, line, process)
         case .told(let id, let result): answered(id, result, line.to, process)
@@ -63,13 +62,13 @@ extension Simulation {
 
     /// Nobody is there: whoever asked for a connection is told so.
     private func unheard(_ packet: Packet, _ line: SimulatedNetwork.Line) {
+        if case .ask(let name, _) = packet { return comesBack(name, line.from) }
         guard settings.extremes.refusesConnections, !network.isCut(line.to, line.from) else { return }
         switch packet {
         case .request:
             events.plan(
                 .refused(asker: line.from, peer(line.to, seenBy: line.from)), at: now + 200)
         case .call(let call): answered(SimulatedAnswer(call: call, result: nil))
-        case .ask where line.from >= machines.count: askElsewhere(line.from - machines.count)
         default: break
         }
     }

@@ -17,7 +17,10 @@ extension Simulation {
     var formats: FormatVersions { FormatVersions(journal: 1, map: 1) }
 
     func profile(_ machine: Int) -> NodeProfile {
-        NodeProfile(meshAddress: "m\(machine)", clientAddress: "c\(machine)", zone: "", weight: 1)
+        NodeProfile(
+            meshAddress: "m\(machine)",
+            clientAddress: settings.whole == nil ? "c\(machine)" : clientAddress(machine), zone: "", weight: 1
+        )
     }
 
     /// The first state: every machine is known, the first few vote, and nobody owns anything yet.
@@ -77,6 +80,7 @@ extension Simulation {
         guard let process = machines[index].process else { return }
         note("m\(index) stops: \(reason)")
         machines[index].process = nil
+        hangUp(index)
         endHost(index, process)
         // A sync under way may have reached the disk, as a whole or not at all.
         if machines[index].files != nil {
@@ -155,7 +159,9 @@ extension Simulation {
                     .identitySynced(machine: index, process: process.number, life),
                     at: now + syncMicros(index))
             case .registered(let life): begin(life, index, process)
-            case .mapChanged: configure(index, process)
+            case .mapChanged:
+                publishRoutes(index, process)
+                configure(index, process)
             case .refused(let refusal): return refused(index, refusal)
             case .contradiction(let reason): return checker.fail("m\(index): the map goes back: \(reason)")
             case .outcomes(let token, let outcomes):

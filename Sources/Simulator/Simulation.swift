@@ -59,7 +59,7 @@ public final class Simulation {
         for machine in machines { events.plan(.start(machine: machine.index), at: chance(1...100_000)) }
         for index in 0..<settings.clients {
             clients.append(SimulatedClient(index: index))
-            whole?.callers.append(WholeCaller(index: index))
+            whole?.callers.append(caller(index))
             events.plan(.clientTurn(index), at: 1_000_000 + chance(0...100_000))
         }
         events.plan(.operator, at: Self.operatorMicros)
@@ -195,6 +195,7 @@ public final class Simulation {
             take(process.server.handle(.tick, time: time), at: machine)
             leave(machine, process)
             retryAsks(machine, process)
+            tellClients(machine, process)
             control(machine, process)
             process.replication?.handleAll(.tick, now: now)
             finishRound(machine)
@@ -227,8 +228,10 @@ public final class Simulation {
         case .apply(let machine, let number): applyTables(machine, number, event)
         case .world(let call): answerEffect(call)
         case .clientTurn(let index): if whole == nil { nextCall(index) } else { nextRequest(index) }
+        case .clientConnects(let client, let link, let machine): knock(client, link, machine)
+        case .clientLinked(let client, let link, let isOpen): linked(client, link, isOpen: isOpen)
+        case .clientTick(let client): tickClient(client)
         case .clientTimeout(let index, let attempt):
-            if whole != nil { requestTimedOut(index, attempt) }
             if clients[index].call != nil, clients[index].attempt == attempt { sendCall(index) }
         }
     }

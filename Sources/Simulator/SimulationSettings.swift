@@ -123,6 +123,9 @@ public struct SimulationReport: Hashable, Sendable {
     /// Of whole nodes: calls of the outside world, those of processes that had lost their partition without
     /// knowing it, and committed turns.
     public var effects = 0
+    /// Redirects that clients of whole nodes followed, and calls whose time was over.
+    public var redirects = 0
+    public var timedOut = 0
     public var lateEffects = 0
     public var records = 0
     /// The same for every run of the same seed and settings.

@@ -28,6 +28,7 @@ struct Progress {
         print("\(totals.runs) seeds, \(virtualHours) virtual hours, \(speed)")
         print("\(totals.events) events, \(totals.acknowledged) answers, \(totals.promotions) promotions")
         print("\(totals.declaredDown) nodes declared down by the controller")
+        if totals.effects > 0 { print(totals.routing) }
         print("faults: \(totals.faultsByKind)")
     }
 

@@ -6,13 +6,14 @@ import Testing
 struct SwitchTests {
     private static let switches = [
         "ReplicationRules", "DisabledRules", "Mutations", "BrokenRule", "comparesConstants",
-        "comparesClusters",
+        "comparesClusters", "comparesEpochs",
         "leaveOut",
     ]
     /// The cores that keep the rules, what carries the switches to them, and the simulator, which is in no
     /// product; `simulate` is a program for testing.
     private static let knowing: Set = [
         "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "MeshProtocol", "ClusterHost",
+        "ClientRouting",
         "Simulator", "simulate",
     ]
 
