@@ -64,6 +64,9 @@ let package = Package(
             name: "ClientProtocol", dependencies: ["Identifiers"], exclude: ["README.md"],
             swiftSettings: house),
         .target(
+            name: "ClientRouting", dependencies: ["ClientProtocol", "Identifiers", "TimeAndChance"],
+            exclude: ["README.md"], swiftSettings: house),
+        .target(
             name: "SessionCore", dependencies: ["ClientProtocol", "Identifiers"], exclude: ["README.md"],
             swiftSettings: house),
         .target(name: "WorkflowCore", dependencies: ["ByteCoding"], swiftSettings: house),
@@ -82,7 +85,10 @@ let package = Package(
 
         .target(
             name: "ControlCore",
-            dependencies: ["ConsensusCore", "PlacementCore", "ByteCoding", "Identifiers", "TimeAndChance"],
+            dependencies: [
+                "ConsensusCore", "PlacementCore", "ClientProtocol", "ByteCoding", "Identifiers",
+                "TimeAndChance",
+            ],
             exclude: ["README.md"], swiftSettings: house),
 
         .target(
@@ -164,7 +170,10 @@ let package = Package(
         // Floor 6: clients
         .target(
             name: "ApusClient",
-            dependencies: ["Apus", "ClientProtocol", "Identifiers", "TimeAndChance", logging] + nio,
+            dependencies: [
+                "Apus", "ClientProtocol", "ClientRouting", "Identifiers", "TimeAndChance", logging,
+            ]
+                + nio,
             exclude: ["README.md"],
             swiftSettings: house),
 
@@ -213,9 +222,11 @@ let package = Package(
         .target(
             name: "Simulator",
             dependencies: [
-                "ActorHost", "Apus", "ByteCoding", "ClientProtocol", "ConsensusCore", "ControlCore",
-                "FaultyDisk", "Identifiers", "MailboxCore", "MembershipCore", "PartitionStore",
-                "PlacementCore", "ReplicationCore", "TimeAndChance", "WorkflowCore", heap, logging,
+                "ActorHost", "Apus", "ByteCoding", "ClientProtocol", "ClientRouting", "ConsensusCore",
+                "ControlCore",
+                "SessionCore", "FaultyDisk", "Identifiers", "MailboxCore", "MembershipCore", "MeshProtocol",
+                "PartitionStore", "PlacementCore", "ReplicationCore", "TimeAndChance", "WorkflowCore", heap,
+                logging,
             ], exclude: ["README.md"], swiftSettings: house),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], swiftSettings: house),
@@ -377,6 +388,9 @@ let package = Package(
                 "ApusClient", "ClientGateway", "ClientProtocol", "Identifiers", "FakeActors", logging,
             ]
                 + nio,
+            swiftSettings: house),
+        .testTarget(
+            name: "ClientRoutingTests", dependencies: ["ClientRouting", "ClientProtocol", "Identifiers"],
             swiftSettings: house),
         .testTarget(
             name: "OperatorTests",

@@ -1,5 +1,6 @@
 import Apus
 import ClientProtocol
+import ClientRouting
 import Identifiers
 
 /// One actor, seen from outside. Its actions and queries are called like methods.

@@ -1,4 +1,5 @@
 import ClientProtocol
+import ClientRouting
 import Identifiers
 import NIOCore
 import Synchronization
@@ -199,14 +200,5 @@ extension RequestFrame.Operation {
             _ = try JSONScanner.validate(payload.bytes.span)
             return nil
         } catch { return .validation("the payload is \(error)", field: "input") }
-    }
-}
-
-extension Duration {
-    /// Without the rest; 0 for what is negative.
-    var wholeMilliseconds: UInt64 {
-        let (seconds, attoseconds) = components
-        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000)
-        return overflow ? UInt64(Int64.max) : UInt64(clamping: whole + attoseconds / 1_000_000_000_000_000)
     }
 }

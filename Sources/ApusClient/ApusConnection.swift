@@ -1,4 +1,5 @@
 import ClientProtocol
+import ClientRouting
 import Identifiers
 import Logging
 import NIOCore
@@ -231,6 +232,7 @@ public final class ApusConnection: Sendable {
 
 extension RoutingCore.Settings {
     init(_ configuration: ClientConfiguration) {
+        self.init()
         connectionsMax = max(1, configuration.connectionsMax)
         idle = configuration.idle
         connectTimeout = configuration.connectTimeout

@@ -1,5 +1,6 @@
 import Apus
 import ClientProtocol
+import ClientRouting
 import Identifiers
 import Logging
 

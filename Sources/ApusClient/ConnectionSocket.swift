@@ -1,4 +1,5 @@
 import ClientProtocol
+import ClientRouting
 import NIOCore
 import NIOHTTP1
 import NIOPosix

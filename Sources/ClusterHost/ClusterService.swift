@@ -1,4 +1,5 @@
 import ClientProtocol
+import ControlCore
 import Identifiers
 import Logging
 import MeshTransport

@@ -16,13 +16,18 @@ package struct BrokenRule: Hashable, Sendable {
     /// Replicas begin before their process has seen a map that shows its registration: the first line of
     /// defence of rules that the replicas keep on their own besides.
     var startsEarly = false
+    /// Nobody who connects is asked which cluster it belongs to, nor by which constants it goes.
+    var mixesClusters = false
+    /// Clients follow redirects to what is older than what they know, and nodes send them there.
+    var followsAnything = false
     /// Machines do not agree on which partition an actor belongs to.
     var hasOwnConstants = false
 
     init(
         _ name: String, replication: ReplicationRules = [], placement: DisabledRules = [],
         consensus: Mutations = [], host: HostRules = [], startsEarly: Bool = false,
-        hasOwnConstants: Bool = false, disksLie: Bool = false
+        hasOwnConstants: Bool = false, disksLie: Bool = false, mixesClusters: Bool = false,
+        followsAnything: Bool = false
     ) {
         self.name = name
         self.replication = .all.subtracting(replication)
@@ -32,6 +37,8 @@ package struct BrokenRule: Hashable, Sendable {
         self.startsEarly = startsEarly
         self.hasOwnConstants = hasOwnConstants
         self.disksLie = disksLie
+        self.mixesClusters = mixesClusters
+        self.followsAnything = followsAnything
     }
 
     package static func named(_ name: String) -> BrokenRule? {
@@ -66,6 +73,8 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("raft-truncates-matching", consensus: .truncatesMatching),
         BrokenRule("raft-commits-unproven", consensus: .commitsUnproven),
         BrokenRule("raft-changes-unasked", consensus: .changesUnasked),
+        BrokenRule("clusters-apart", mixesClusters: true),
+        BrokenRule("client-newer-only", followsAnything: true),
         BrokenRule("disk-syncs", disksLie: true),
         BrokenRule("host-outbox-after-commit", host: .outboxAfterCommit),
         BrokenRule("host-inbox-positions", host: .inboxPositions),

@@ -1,3 +1,4 @@
+import ClientRouting
 import ControlCore
 import HeapModule
 import Identifiers
@@ -20,6 +21,11 @@ struct EventQueue {
         case snapshotEnded(machine: Int, process: Int, PartitionID, ReplicaID)
         case clientTurn(Int)
         case clientTimeout(Int, attempt: UInt64)
+        /// A client of whole nodes is at a machine's door, hears whether it may come in or that it is out,
+        /// and looks at its clock.
+        case clientConnects(Int, LinkID, machine: Int)
+        case clientLinked(Int, LinkID, isOpen: Bool)
+        case clientTick(Int)
         /// The shards of a host and the loop of its replicas get to their work.
         case hostRound(machine: Int, process: Int)
         case apply(machine: Int, process: Int)

@@ -12,6 +12,13 @@ public struct ScriptedEvent: Hashable, Sendable {
         case start([Int])
         /// Journals forget what is in the tables.
         case trim([Int])
+        /// Somebody orders each of these to found a cluster, at the same moment; one that is named twice
+        /// is ordered twice.
+        case initialize([Int])
+        /// The machine asks the other one to be let into its cluster.
+        case join(Int, at: Int)
+        /// The process ends, and everything that was on the disk is removed.
+        case clear(Int)
     }
 
     public var atMicros: UInt64
@@ -50,6 +57,9 @@ extension Simulation {
         case .start(let indices):
             for index in indices where machines[index].process == nil { try start(index) }
         case .trim(let indices): for index in indices { trim(index) }
+        case .initialize(let indices): for index in indices { try initialize(index) }
+        case .join(let index, let member): try join(index, at: member)
+        case .clear(let index): clear(index)
         }
     }
 }

@@ -6,14 +6,17 @@ import ReplicationCore
 /// What one machine's disk holds: everything that was synced, and nothing else.
 struct SimulatedDisk {
     var store: StoreID
+    /// The machine that founded the cluster that the disk is of; nil: it is of none yet.
+    var founder: Int?
     var node: NodeID?
     var incarnation = Incarnation(rawValue: 0)
     var raft = Raft.PersistentState()
     var partitions: [SimulatedPartition]
 
     /// - Parameter keepsRows: the tables are those of real actors.
-    init(store: StoreID, partitions: Int, keepsRows: Bool) {
+    init(store: StoreID, founder: Int?, partitions: Int, keepsRows: Bool) {
         self.store = store
+        self.founder = founder
         let partition = SimulatedPartition(rows: keepsRows ? PartitionRows() : nil)
         self.partitions = Array(repeating: partition, count: partitions)
     }

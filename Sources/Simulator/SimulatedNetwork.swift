@@ -1,4 +1,5 @@
 import ClientProtocol
+import ClientRouting
 import ConsensusCore
 import ControlCore
 import Identifiers
@@ -17,7 +18,10 @@ enum Packet {
     case answer(SimulatedAnswer)
     /// A batch of messages between actors, or the answer to one, as `MeshCarrier` sends them.
     case mail(id: UInt64, [UInt8], isAnswer: Bool)
-    /// A request to an actor, and its answer.
+    /// What a client of whole nodes and a node say to each other on one of the client's connections.
+    case said(LinkID, ClientFrame)
+    case heard(LinkID, ServerFrame)
+    /// A request to an actor that one node hands on to another, and its answer.
     case ask(id: UInt64, ActorRequest)
     case told(id: UInt64, Result<ActorReply, ActorError>)
 }

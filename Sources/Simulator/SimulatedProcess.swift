@@ -24,6 +24,10 @@ final class SimulatedProcess {
     /// What replicas asked for, by the token of the entry that it went into.
     var proposals: [UInt64: [MembershipRequest]] = [:]
     var nextToken: UInt64 = 1
+    /// What operators asked for here, by the token under which it is proposed.
+    var orders: [UInt64: Order] = [:]
+    /// Processes with which it has shaken hands, and whether they have a connection.
+    var met: [Int: Bool] = [:]
     var swim: Swim?
     /// The members that it was told.
     var listed: [Swim.Listed] = []
@@ -33,6 +37,8 @@ final class SimulatedProcess {
     /// Stands still until then.
     var pausedUntil: UInt64 = 0
     var configured: [PartitionID: PartitionConfiguration] = [:]
+    /// The connections of clients of whole nodes, and what these are told of the map.
+    var gateway = SimulatedGateway()
     /// The real host, in plans of whole nodes.
     var node: WholeNode?
 
@@ -115,6 +121,8 @@ struct SimulatedAnswer {
 /// Somebody who makes one call after the other and asks again until there is an answer.
 struct SimulatedClient {
     var index: Int
+    /// Whose cluster it is told to call.
+    var founder = 0
     var sequence: UInt64 = 0
     var attempt: UInt64 = 0
     var call: SimulatedCall?

@@ -7,11 +7,10 @@ import ReplicationCore
 extension Simulation {
     func arrive(_ packet: Packet, _ line: SimulatedNetwork.Line, _ event: EventQueue.Event) throws {
         if case .answer(let answer) = packet { return answered(answer) }
-        if case .told(let id, let result) = packet, line.to >= machines.count {
-            return told(line.to - machines.count, id, result)
-        }
+        if case .heard(let link, let frame) = packet { return heard(frame, link, line.to - machines.count) }
         guard let process = machines[line.to].process else { return unheard(packet, line) }
         guard process.pausedUntil <= now else { return events.plan(event, at: process.pausedUntil) }
+        guard haveMet(line.from, line.to) else { return turnedAway(packet, line) }
         mark(now, UInt64(line.from), UInt64(line.to))
         switch packet {
         case .raft(let message):
@@ -19,10 +18,11 @@ extension Simulation {
             take(process.server.handle(.raft(message), time: time), at: line.to)
         case .request(let request):
             take(
-                process.server.handle(.request(request, from: Self.peer(line.from)), time: time), at: line.to)
+                process.server.handle(
+                    .request(request, from: peer(line.from, seenBy: line.to)), time: time), at: line.to)
         case .reply(let reply):
             if case .map = reply.body, isFaulty, happens(settings.extremes.lostMapPercent) { return }
-            take(process.client.handle(.reply(reply, from: Self.peer(line.from))), at: line.to)
+            take(process.client.handle(.reply(reply, from: peer(line.from, seenBy: line.to))), at: line.to)
         case .handovers(let bytes):
             do { take(process.client.handle(.handOver(try Handover.decode(bytes))), at: line.to) } catch {
                 checker.fail("m\(line.to) cannot read a handover of m\(line.from): \(error)")
@@ -39,7 +39,8 @@ extension Simulation {
         case .snapshot(let partition, let snapshot, let epoch, _):
             if !install(snapshot, partition, epoch, line.to, process) { events.plan(event, at: now + 500) }
         case .call(let request): call(request, line.to, process)
-        case .answer: break
+        case .answer, .heard: break
+        case .said(let link, let frame): said(frame, link, line, process)
         case .mail(let id, let bytes, let isAnswer): mail(id, bytes, isAnswer: isAnswer, line, process)
         case .ask(let id, let request): ask(id, request, line, process)
         case .told(let id, let result): answered(id, result, line.to, process)
@@ -51,32 +52,41 @@ extension Simulation {
     /// confirmed start. Requests get through, so that the process is told why.
     private func isTurnedAway(_ index: Int, by other: Int) -> Bool {
         guard settings.without?.placement.contains(.noGoingBack) != true,
-            let node = machines[other].process?.client.map?[Self.node(index)]
+            let node = machines[other].process?.client.map?[node(index, seenBy: other)]
         else { return false }
         let disk = machines[index].disk
         return node.store == disk.store && disk.incarnation < node.disk.persisted
     }
 
+    /// A connection that is refused is one that is not there.
+    private func turnedAway(_ packet: Packet, _ line: SimulatedNetwork.Line) {
+        guard case .request = packet else { return }
+        events.plan(.refused(asker: line.from, peer(line.to, seenBy: line.from)), at: now + 200)
+    }
+
     /// Nobody is there: whoever asked for a connection is told so.
     private func unheard(_ packet: Packet, _ line: SimulatedNetwork.Line) {
+        if case .ask(let name, _) = packet { return comesBack(name, line.from) }
         guard settings.extremes.refusesConnections, !network.isCut(line.to, line.from) else { return }
         switch packet {
-        case .request: events.plan(.refused(asker: line.from, Self.peer(line.to)), at: now + 200)
+        case .request:
+            events.plan(
+                .refused(asker: line.from, peer(line.to, seenBy: line.from)), at: now + 200)
         case .call(let call): answered(SimulatedAnswer(call: call, result: nil))
-        case .ask where line.from >= machines.count: askElsewhere(line.from - machines.count)
         default: break
         }
     }
 
     func nextCall(_ index: Int) {
         guard clients[index].call == nil, !stopsCalling else { return }
+        guard belongs(index) else { return events.plan(.clientTurn(index), at: now + 100_000) }
         let partition = PartitionID(Int(chance(0...UInt64(settings.partitions - 1))))
         clients[index].sequence += 1
         clients[index].call = SimulatedCall(
             kind: happens(25) ? .read : .increment, client: index, sequence: clients[index].sequence,
             attempt: 0, partition: partition)
         clients[index].calledAt = now
-        clients[index].floor = checker.toldMax[partition] ?? 0
+        clients[index].floor = watch(clients[index].founder) { $0.toldMax[partition] ?? 0 }
         sendCall(index)
     }
 
@@ -86,14 +96,14 @@ extension Simulation {
         clients[index].attempt += 1
         call.attempt = clients[index].attempt
         events.plan(.clientTimeout(index, attempt: call.attempt), at: now + Self.callMicros)
-        let somebody = machines[Int(chance(0...UInt64(machines.count - 1)))]
+        let somebody = somebody(of: clients[index].founder)
         var target = somebody.index
         let place = place(of: call, at: somebody.index)
         if let owner = somebody.process?.client.map?[place]?.owner, !happens(5) {
-            target = Self.machine(owner.node)
+            target = machine(owner.node, seenBy: somebody.index)
         }
         if call.kind == .increment, call.attempt == 1 || clients[index].call?.attempt == 0 {
-            checker.noteAsked(call)
+            watch(clients[index].founder) { $0.noteAsked(call) }
         }
         clients[index].call = call
         send(.call(call), from: machines.count + index, to: target, isControl: false)
@@ -112,7 +122,8 @@ extension Simulation {
         clients[index].call = nil
         report.acknowledged += 1
         mark(result)
-        checker.told(call, result, floor: clients[index].floor)
+        let floor = clients[index].floor
+        watch(clients[index].founder) { $0.told(call, result, floor: floor) }
         if settings.recordsHistory {
             report.history.append(
                 SimulatedOperation(

@@ -15,7 +15,7 @@ extension Simulation {
         case .lead(let epoch, let end): lead(epoch, end, partition, index, process)
         case .serve(let epoch):
             process.hosts[partition]?.isServing = true
-            checker.serve(partition, epoch, by: index, process.number)
+            watch(at: index) { $0.serve(partition, epoch, by: index, process.number) }
             note("m\(index) serves p\(partition.rawValue) in epoch \(epoch.rawValue)")
         case .standDown(let epoch):
             note("m\(index) no longer owns p\(partition.rawValue), epoch \(epoch.rawValue)")
@@ -139,7 +139,7 @@ extension Simulation {
         let safe = min(position, replica.durable)
         machines[index].disk.partitions[Int(partition.rawValue)].apply(through: safe)
         if let hash = machines[index].disk.partitions[Int(partition.rawValue)].hash(at: safe) {
-            checker.committed(partition, safe, hash, by: index)
+            watch(at: index) { $0.committed(partition, safe, hash, by: index) }
         }
         release(partition, index, process)
     }
@@ -156,7 +156,7 @@ extension Simulation {
             if let hash = replica.log.mark(at: position)?.hash
                 ?? machines[index].disk.partitions[Int(partition.rawValue)].hash(at: position)
             {
-                checker.acknowledge(partition, position, hash)
+                watch(at: index) { $0.acknowledge(partition, position, hash) }
             }
             answer(SimulatedAnswer(call: call, result: result), from: index)
         }
@@ -191,7 +191,7 @@ extension Simulation {
             note("m\(index) sends a snapshot of p\(partition.rawValue) up to \(mark) to \(replica)")
             send(
                 .snapshot(partition, snapshot, epoch, from: core.me), from: index,
-                to: Self.machine(replica.node), isControl: false)
+                to: machine(replica.node, seenBy: index), isControl: false)
         }
         events.plan(
             .snapshotEnded(machine: index, process: process.number, partition, replica), at: now + 100_000)

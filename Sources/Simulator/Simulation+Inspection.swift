@@ -16,6 +16,7 @@ extension Simulation {
         {
             return checker.fail("I19: m\(index) goes on as \(life), although its map says \(node.life)")
         }
+        if !settings.isFormed { inspectCluster(index, process) }
         guard let replication = process.replication else { return }
         for number in 0..<settings.partitions {
             guard let replica = replication.replicas[PartitionID(number)], let owner = replica.owner else {

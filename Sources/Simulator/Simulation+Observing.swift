@@ -24,7 +24,7 @@ extension Simulation {
         guard process.client.isHeartbeatDue else { return }
         let swim = process.swim
         process.client.observe(
-            silences: process.server.silences, isLinked: { isLinked(index, Self.machine($0)) },
+            silences: process.server.silences, isLinked: { isLinked(index, machine($0, seenBy: index)) },
             seemsDown: { swim?.doubts($0, $1) ?? false })
     }
 
@@ -41,9 +41,11 @@ extension Simulation {
         for effect in process.swim?.handle(event, now: elapsed) ?? [] {
             switch effect {
             case .send(let message, let node):
-                send(.gossip(message.encoded()), from: index, to: Self.machine(node), isControl: true)
+                send(
+                    .gossip(message.encoded()), from: index, to: machine(node, seenBy: index),
+                    isControl: true)
             case .changed(let node, let standing):
-                note("m\(index): m\(Self.machine(node)) seems \(standing.state)")
+                note("m\(index): m\(machine(node, seenBy: index)) seems \(standing.state)")
             case .accused, .loneliness, .stalled, .succeeded: break
             }
         }

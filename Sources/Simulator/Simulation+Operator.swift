@@ -14,7 +14,7 @@ extension Simulation {
             map, group: process.server.group, isLeader: process.server.isLeader,
             evidence: process.server.isLeader ? process.server.evidence() : [:],
             unfit: process.server.isLeader ? process.server.unfit : [],
-            reports: { settings.extremes.reportsLogs ? reports($0) : [] })
+            reports: { settings.extremes.reportsLogs ? reports($0, of: machines[index].disk.founder) : [] })
         for decision in decisions {
             note("controller at m\(index): \(decision)")
             switch decision {
@@ -74,9 +74,9 @@ extension Simulation {
         }
     }
 
-    private func reports(_ partition: PartitionID) -> [LogReport] {
+    private func reports(_ partition: PartitionID, of founder: Int?) -> [LogReport] {
         machines.compactMap { machine in
-            guard let process = machine.process, let life = process.life,
+            guard machine.disk.founder == founder, let process = machine.process, let life = process.life,
                 let replica = process.replication?.replicas[partition]
             else { return nil }
             let end = replica.log.end

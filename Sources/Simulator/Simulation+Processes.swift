@@ -9,30 +9,26 @@ import TimeAndChance
 
 /// Starting, stopping, and carrying out what the cores want.
 extension Simulation {
+    /// In the cluster that the first machine has founded, which is the only one but in situations.
     static func node(_ machine: Int) -> NodeID { NodeID(rawValue: UInt64(machine + 1)) }
     static func machine(_ node: NodeID) -> Int { Int(node.rawValue) - 1 }
-    static func peer(_ machine: Int) -> ControlPeer { ControlPeer(rawValue: UInt64(machine + 1)) }
 
-    var cluster: ClusterID { ClusterID(high: 1, low: settings.seed) }
+    var cluster: ClusterID { cluster(of: 0) }
     var formats: FormatVersions { FormatVersions(journal: 1, map: 1) }
 
-    private func profile(_ machine: Int) -> NodeProfile {
-        NodeProfile(meshAddress: "m\(machine)", clientAddress: "c\(machine)", zone: "", weight: 1)
+    func profile(_ machine: Int) -> NodeProfile {
+        NodeProfile(
+            meshAddress: "m\(machine)",
+            clientAddress: settings.whole == nil ? "c\(machine)" : clientAddress(machine), zone: "", weight: 1
+        )
     }
 
     /// The first state: every machine is known, the first few vote, and nobody owns anything yet.
     /// - Returns: the ring of the cluster.
     func found() throws -> HashRing {
-        guard let ring = HashRing(partitionCount: settings.partitions, seed: (settings.seed, 1)) else {
-            throw Violation("\(settings.partitions) partitions are not a power of two")
-        }
-        let constants = ClusterConstants(cluster: cluster, ring: ring, formats: formats)
-        var wanted = ClusterSettings()
-        wanted.replicationFactor = settings.copies
-        wanted.voterTarget = settings.voters
-        var commands: [Command] = [
-            .initialize(constants, wanted, store: machines[0].disk.store, profile(0))
-        ]
+        var commands = [try initialization(at: 0)]
+        let ring = try ring(of: 0)
+        guard settings.isFormed else { return ring }
         for machine in machines.dropFirst() {
             commands.append(
                 .register(
@@ -58,11 +54,11 @@ extension Simulation {
 
     func start(_ index: Int) throws {
         let machine = machines[index]
-        guard machine.process == nil else { return }
+        guard machine.process == nil, let founder = machine.disk.founder else { return }
         let seed = chance(1...UInt64(UInt32.max))
-        let id = ReplicaID(node: Self.node(index), store: machine.disk.store)
+        let id = ReplicaID(node: node(index, of: founder), store: machine.disk.store)
         let registration = Registration(
-            cluster: cluster, node: Self.node(index), store: machine.disk.store,
+            cluster: cluster(of: founder), node: node(index, of: founder), store: machine.disk.store,
             lastIncarnation: machine.disk.incarnation, profile: profile(index), formats: formats)
         var server = try ControlServer(
             id: id, state: machine.disk.raft, settings: raftSettings, seed: seed)
@@ -70,7 +66,7 @@ extension Simulation {
         let process = SimulatedProcess(
             number: nextProcessNumber(), server: server,
             client: ControlClient(
-                registration: registration, voters: machines.map { Self.peer($0.index) }, seed: seed),
+                registration: registration, voters: peers(of: founder), seed: seed),
             controller: Controller(me: id, settings: controllerSettings))
         machine.process = process
         note(
@@ -84,6 +80,7 @@ extension Simulation {
         guard let process = machines[index].process else { return }
         note("m\(index) stops: \(reason)")
         machines[index].process = nil
+        hangUp(index)
         endHost(index, process)
         // A sync under way may have reached the disk, as a whole or not at all.
         if machines[index].files != nil {
@@ -102,11 +99,11 @@ extension Simulation {
         network.reset(a, b)
         for (one, other) in [(a, b), (b, a)] {
             guard let process = machines[one].process else { continue }
-            process.replication?.handleAll(.linkChanged(Self.node(other)), now: now)
+            process.replication?.handleAll(.linkChanged(node(other, seenBy: one)), now: now)
             linkBroke(one, other, process)
-            gossip(.linkChanged(Self.node(other)), one, process)
-            take(process.client.handle(.gone(Self.peer(other))), at: one)
-            take(process.server.handle(.gone(Self.peer(other)), time: time), at: one)
+            gossip(.linkChanged(node(other, seenBy: one)), one, process)
+            take(process.client.handle(.gone(peer(other, seenBy: one))), at: one)
+            take(process.server.handle(.gone(peer(other, seenBy: one)), time: time), at: one)
         }
     }
 
@@ -121,14 +118,14 @@ extension Simulation {
         process.raftWrites += output.writes
         syncRaft(index, process)
         for message in output.messages {
-            send(.raft(message), from: index, to: Self.machine(message.to.node), isControl: true)
+            send(.raft(message), from: index, to: machine(message.to.node, seenBy: index), isControl: true)
         }
         for (peer, reply) in output.replies {
-            send(.reply(reply), from: index, to: Int(peer.rawValue) - 1, isControl: true)
+            send(.reply(reply), from: index, to: machine(peer, seenBy: index), isControl: true)
         }
-        checker.observe(process.server, at: index)
+        watch(at: index) { $0.observe(process.server, at: index) }
         guard output.hasMapChanged, let map = process.server.state.map else { return }
-        checker.decide(map)
+        watch(at: index) { $0.decide(map) }
         take(process.client.handle(.applied(map)), at: index)
     }
 
@@ -158,16 +155,21 @@ extension Simulation {
         for effect in effects {
             switch effect {
             case .send(let request, let peer):
-                send(.request(request), from: index, to: Int(peer.rawValue) - 1, isControl: true)
+                send(.request(request), from: index, to: machine(peer, seenBy: index), isControl: true)
             case .persistIncarnation(let life):
                 events.plan(
                     .identitySynced(machine: index, process: process.number, life),
                     at: now + syncMicros(index))
             case .registered(let life): begin(life, index, process)
-            case .mapChanged: configure(index, process)
+            case .mapChanged:
+                publishRoutes(index, process)
+                configure(index, process)
             case .refused(let refusal): return refused(index, refusal)
             case .contradiction(let reason): return checker.fail("m\(index): the map goes back: \(reason)")
             case .outcomes(let token, let outcomes):
+                if let order = process.orders.removeValue(forKey: token) {
+                    answered(order, outcomes, index)
+                }
                 for (request, outcome) in zip(process.proposals.removeValue(forKey: token) ?? [], outcomes) {
                     note("m\(index): \(request.change) of p\(request.partition.rawValue): \(outcome)")
                     switch outcome {
@@ -178,6 +180,7 @@ extension Simulation {
                     }
                 }
             case .unknown(let token):
+                if let order = process.orders.removeValue(forKey: token) { repeatLater(order, index) }
                 for request in process.proposals.removeValue(forKey: token) ?? [] {
                     process.replication?.handle(.changeLost(request), of: request.partition, now: now)
                 }
@@ -191,6 +194,7 @@ extension Simulation {
     private func refused(_ index: Int, _ refusal: Refusal) {
         stop(index, "refused: \(refusal)")
         switch refusal {
+        case .otherCluster: checker.fail("D29: m\(index) is refused: \(refusal)")
         case .staleLife, .notUp: events.plan(.start(machine: index), at: now + chance(10_000...500_000))
         default: machines[index].refusal = "\(refusal)"
         }
@@ -282,7 +286,7 @@ extension Simulation {
             for (node, frame) in round.frames {
                 send(
                     .replication(frame.encoded(), from: process.replication?.me ?? Self.nobody), from: index,
-                    to: Self.machine(node), isControl: false)
+                    to: machine(node, seenBy: index), isControl: false)
             }
             for (partition, effect) in round.actions { perform(effect, of: partition, at: index, process) }
             let requests = round.actions.compactMap {

@@ -21,6 +21,9 @@ public final class Simulation {
     var machines: [SimulatedMachine] = []
     var clients: [SimulatedClient] = []
     var checker = Checker()
+    /// The same for clusters that other machines have founded, and the disks that each cluster has let in.
+    var others: [Int: Checker] = [:]
+    var members: [Int: Set<StoreID>] = [:]
     /// What owners have asked for, which may be decided at any time as long as nothing else is.
     var requested: [PartitionID: Removals] = [:]
     var report: SimulationReport
@@ -56,7 +59,7 @@ public final class Simulation {
         for machine in machines { events.plan(.start(machine: machine.index), at: chance(1...100_000)) }
         for index in 0..<settings.clients {
             clients.append(SimulatedClient(index: index))
-            whole?.callers.append(WholeCaller(index: index))
+            whole?.callers.append(caller(index))
             events.plan(.clientTurn(index), at: 1_000_000 + chance(0...100_000))
         }
         events.plan(.operator, at: Self.operatorMicros)
@@ -74,8 +77,8 @@ public final class Simulation {
     func emptyDisk() -> SimulatedDisk {
         defer { nextStore += 1 }
         return SimulatedDisk(
-            store: StoreID(high: nextStore, low: settings.seed), partitions: settings.partitions,
-            keepsRows: settings.whole != nil)
+            store: StoreID(high: nextStore, low: settings.seed), founder: settings.isFormed ? 0 : nil,
+            partitions: settings.partitions, keepsRows: settings.whole != nil)
     }
 
     /// Exponentially distributed around the mean.
@@ -166,7 +169,7 @@ public final class Simulation {
                 inspect(machine)
                 wakeHost(machine)
             }
-            if let failure = checker.failure { throw Violation(failure) }
+            if let failure = failure { throw Violation(failure) }
             if !isFaulty, isSettled {
                 try checkEnd()
                 report.virtualMicros = now
@@ -192,6 +195,7 @@ public final class Simulation {
             take(process.server.handle(.tick, time: time), at: machine)
             leave(machine, process)
             retryAsks(machine, process)
+            tellClients(machine, process)
             control(machine, process)
             process.replication?.handleAll(.tick, now: now)
             finishRound(machine)
@@ -224,8 +228,10 @@ public final class Simulation {
         case .apply(let machine, let number): applyTables(machine, number, event)
         case .world(let call): answerEffect(call)
         case .clientTurn(let index): if whole == nil { nextCall(index) } else { nextRequest(index) }
+        case .clientConnects(let client, let link, let machine): knock(client, link, machine)
+        case .clientLinked(let client, let link, let isOpen): linked(client, link, isOpen: isOpen)
+        case .clientTick(let client): tickClient(client)
         case .clientTimeout(let index, let attempt):
-            if whole != nil { requestTimedOut(index, attempt) }
             if clients[index].call != nil, clients[index].attempt == attempt { sendCall(index) }
         }
     }

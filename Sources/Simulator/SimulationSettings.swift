@@ -4,6 +4,8 @@ import ReplicationCore
 public struct SimulationSettings: Hashable, Sendable {
     public var seed: UInt64
     public var machines = 3
+    /// Whether there is a cluster of all machines at the beginning; else the script founds one.
+    public var isFormed = true
     public var voters = 3
     public var copies = 2
     public var partitions = 8
@@ -123,6 +125,9 @@ public struct SimulationReport: Hashable, Sendable {
     /// Of whole nodes: calls of the outside world, those of processes that had lost their partition without
     /// knowing it, and committed turns.
     public var effects = 0
+    /// Redirects that clients of whole nodes followed, and calls whose time was over.
+    public var redirects = 0
+    public var timedOut = 0
     public var lateEffects = 0
     public var records = 0
     /// The same for every run of the same seed and settings.

@@ -9,6 +9,8 @@ public struct Totals: Sendable {
     public private(set) var declaredDown = 0
     public private(set) var effects = 0
     public private(set) var records = 0
+    public private(set) var redirects = 0
+    public private(set) var timedOut = 0
     public private(set) var faults: [String: Int] = [:]
 
     public init() {}
@@ -23,8 +25,13 @@ public struct Totals: Sendable {
         declaredDown += report.declaredDown
         effects += report.effects
         records += report.records
+        redirects += report.redirects
+        timedOut += report.timedOut
         faults.merge(report.faults, uniquingKeysWith: +)
     }
+
+    /// What clients of whole nodes did, for a line of output.
+    public var routing: String { "clients followed \(redirects) redirects and gave \(timedOut) looks up" }
 
     public var virtualSeconds: Double { Double(virtualMicros) / 1_000_000 }
 

@@ -30,6 +30,7 @@ struct Progress {
             "\(totals.events) events, \(totals.acknowledged) answers, \(totals.promotions) promotions, "
                 + "\(totals.handovers) handovers")
         print("\(totals.declaredDown) nodes declared down by the controller")
+        if totals.effects > 0 { print(totals.routing) }
         print("faults: \(totals.faultsByKind)")
     }
 

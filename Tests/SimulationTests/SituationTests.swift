@@ -103,4 +103,52 @@ import Testing
                 ]))
         #expect(Set(report.history.map(\.partition)).count == Self.partitions)
     }
+
+    private static let givenUp: UInt64 = 14_000_000
+
+    /// Founded at the first and the last machine at the same moment, at the first one twice and once more
+    /// later. The second one joins the first; the last one gives its cluster up and joins, too.
+    private static func startedTwice() -> SimulationSettings {
+        var settings = settings(
+            1,
+            [
+                ScriptedEvent(.initialize([0, 2, 0]), atMicros: 200_000),
+                ScriptedEvent(.initialize([0]), atMicros: 3_000_000),
+                ScriptedEvent(.join(1, at: 0), atMicros: begin),
+                ScriptedEvent(.clear(2), atMicros: givenUp),
+                ScriptedEvent(.join(2, at: 0), atMicros: givenUp + 500_000),
+            ])
+        settings.isFormed = false
+        settings.traces = true
+        return settings
+    }
+
+    @Test("D29: a cluster that is started twice is one; two that are started at once never count as one")
+    func startedTwice() throws {
+        let report = try Simulation.run(Self.startedTwice())
+        let refused = report.trace.filter { $0.contains("m0 does not found a cluster: ") }
+        #expect(refused.count == 2 && refused.allSatisfy { $0.contains("initialised already") }, "\(refused)")
+        // Each has its own caller, and both are served as long as there are two.
+        for client in 0...1 {
+            let served = report.history.filter { $0.client == client && $0.calledAt < Self.givenUp }
+            #expect(Set(served.map(\.partition)).count == Self.partitions)
+            #expect(served.contains { $0.answeredAt > Self.givenUp - 500_000 })
+        }
+        // The members of one hear from those of the other, and say why they leave them alone.
+        let said = report.trace.filter { $0.contains(" do not talk to each other: ") }
+        #expect(said.count == 2 && said.allSatisfy { $0.contains("this node belongs to cluster") }, "\(said)")
+        #expect(report.trace.contains { $0.contains("m2 is let into the cluster of m0") })
+        let after = report.history.filter { $0.calledAt > Self.end }
+        #expect(Set(after.map(\.client)) == [0, 1])
+    }
+
+    @Test("D29: if nobody asked which cluster a peer belongs to, the two would be mixed up")
+    func startedTwiceWithoutHandshakes() {
+        var settings = Self.startedTwice()
+        settings.leaveOut(rule: "clusters-apart")
+        do {
+            _ = try Simulation.run(settings)
+            Issue.record("nobody notices")
+        } catch { #expect("\(error)".contains("D29") || "\(error)".contains("another cluster"), "\(error)") }
+    }
 }

@@ -14,10 +14,12 @@ import Testing
         #expect(failures.isEmpty)
         print("\(totals.runs) whole plans, \(Int(totals.virtualSeconds)) virtual s, \(totals.acknowledged)")
         print("answers, \(totals.records) turns, \(totals.effects) effects; faults: \(totals.faultsByKind)")
+        print(totals.routing)
         // Nothing is shown by clusters in which nothing happens.
         #expect(totals.acknowledged > totals.runs * 20)
         #expect(totals.records > totals.runs * 100)
         #expect(totals.effects > totals.runs * 5)
+        #expect(totals.redirects > 0 && totals.timedOut > 0)
     }
 
     /// Everything follows from the seed, user code included: nothing of it runs on other threads, and no
@@ -65,12 +67,13 @@ import Testing
         Case(rule: "R17", invariants: ["I17"], seeds: 5),
         Case(rule: "disk-syncs", invariants: ["I17"], seeds: 30, from: 3),
         Case(rule: "host-outbox-after-commit", invariants: ["I17"], seeds: 20),
-        Case(rule: "host-inbox-positions", invariants: ["I13"], seeds: 30, from: 7),
+        Case(rule: "host-inbox-positions", invariants: ["I13"], seeds: 30),
         Case(rule: "host-remembered-requests", invariants: ["I12"], seeds: 10),
         Case(rule: "host-timers-in-time", invariants: ["I14"], seeds: 10),
-        Case(rule: "host-wakes-due-actors", invariants: ["I14", "I15"], seeds: 30, from: 7),
-        Case(rule: "host-recorded-steps", invariants: ["I16"], seeds: 30, from: 6),
+        Case(rule: "host-wakes-due-actors", invariants: ["I14", "I15"], seeds: 60, from: 37),
+        Case(rule: "host-recorded-steps", invariants: ["I16"], seeds: 10),
         Case(rule: "host-taken-with-record", invariants: ["I15"], seeds: 10),
+        Case(rule: "client-newer-only", invariants: ["A60"], seeds: 150, from: 86),
     ]
 
     /// Each rule of a host taken away must show.

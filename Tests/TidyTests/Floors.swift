@@ -6,7 +6,8 @@ enum Floors {
         ["CSQLite", "CAllocator", "CChecksum", "CLibUV", "COpenSSL", "CCaptureVFS", "CInspectorPages"],
         ["Identifiers", "ByteCoding", "TimeAndChance"],
         [
-            "WorkflowCore", "MailboxCore", "TimerCore", "SessionCore", "ClientProtocol", "MembershipCore",
+            "WorkflowCore", "MailboxCore", "TimerCore", "SessionCore", "ClientProtocol", "ClientRouting",
+            "MembershipCore",
             "ConsensusCore", "PlacementCore", "ControlCore", "ReplicationCore", "MeshProtocol",
         ],
         ["SQLiteDriver", "DurableFiles", "PartitionStore", "ConsensusStore", "MeshTransport", "Telemetry"],

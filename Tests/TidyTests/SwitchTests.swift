@@ -5,12 +5,15 @@ import Testing
 @Suite("Rules are switched off in tests only")
 struct SwitchTests {
     private static let switches = [
-        "ReplicationRules", "DisabledRules", "Mutations", "BrokenRule", "comparesConstants", "leaveOut",
+        "ReplicationRules", "DisabledRules", "Mutations", "BrokenRule", "comparesConstants",
+        "comparesClusters", "comparesEpochs",
+        "leaveOut",
     ]
     /// The cores that keep the rules, what carries the switches to them, and the simulator, which is in no
     /// product; `simulate` is a program for testing.
     private static let knowing: Set = [
         "ReplicationCore", "PlacementCore", "ConsensusCore", "ControlCore", "MeshProtocol", "ClusterHost",
+        "ClientRouting",
         "Simulator", "simulate",
     ]
 

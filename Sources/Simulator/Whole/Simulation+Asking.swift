@@ -18,28 +18,44 @@ extension Simulation {
             return send(
                 .told(id: id, .failure(.notOwner)), from: line.to, to: line.from, isControl: false)
         }
-        let ask = RoutedAsk(
-            asker: line.from, id: id, request: request, until: now + Self.patienceMicros)
+        _ = take(request, .machine(line.from, id: id), line.to, process, node)
+    }
+
+    /// - Returns: the node's name for the request.
+    func take(
+        _ request: ActorRequest, _ asker: RoutedAsk.Asker, _ index: Int, _ process: SimulatedProcess,
+        _ node: WholeNode
+    ) -> UInt64 {
+        let left = request.timeLeftMillis.map { $0 * 1_000 }
         let name = node.nextAsk
         node.nextAsk += 1
-        node.asks[name] = ask
-        route(name, line.to, process, node)
+        node.asks[name] = RoutedAsk(
+            asker: asker, request: request, until: now + min(Self.patienceMicros, left ?? .max),
+            deadline: left.map { now + $0 })
+        route(name, index, process, node)
+        return name
     }
 
     private func route(_ name: UInt64, _ index: Int, _ process: SimulatedProcess, _ node: WholeNode) {
         guard let whole, let ask = node.asks[name] else { return }
         let owner = process.client.map?[whole.ring.partition(of: ask.request.target)]?.owner?.node
         // What another node hands on is for this one.
-        if owner == Self.node(index) || ask.asker < machines.count {
-            node.asks[name]?.place = .host
+        if owner == Self.node(index) || !ask.asker.isClient {
             let replies = node.replies
-            node.host.submit(ask.request) { replies.add(.ask(name, $0)) }
+            let token = node.host.submit(ask.rest(at: now)) { replies.add(.ask(name, $0)) }
+            node.asks[name]?.place = .host(token)
         } else if let owner {
             node.asks[name]?.place = .machine(Self.machine(owner))
-            send(.ask(id: name, ask.request), from: index, to: Self.machine(owner), isControl: false)
+            send(.ask(id: name, ask.rest(at: now)), from: index, to: Self.machine(owner), isControl: false)
         } else {
             node.asks[name]?.place = .nowhere
         }
+    }
+
+    /// Nobody is where a request was handed on to: as the mesh, which has no connection, says so in the end.
+    func comesBack(_ name: UInt64, _ index: Int) {
+        guard let node = machines[index].process?.node, case .machine = node.asks[name]?.place else { return }
+        node.asks[name]?.place = .nowhere
     }
 
     /// Who waits for an owner tries again; who has waited for too long is told so.
@@ -49,7 +65,7 @@ extension Simulation {
             if ask.until > now {
                 route(name, index, process, node)
             } else {
-                finish(name, .failure(.moved), index, node)
+                finish(name, .failure(ask.surrender(at: now)), index, process, node)
             }
         }
     }
@@ -74,19 +90,24 @@ extension Simulation {
         _ name: UInt64, _ result: Result<ActorReply, ActorError>, _ index: Int, _ process: SimulatedProcess
     ) {
         guard let node = process.node, let ask = node.asks[name] else { return }
-        if case .failure(let error) = result, error.group == "node", ask.asker >= machines.count {
+        if case .failure(let error) = result, error.group == "node", ask.asker.isClient {
             // Elsewhere, or moved: it is recognised if it was performed, so it may be asked again (A13).
             node.asks[name]?.place = .nowhere
             return
         }
-        finish(name, result, index, node)
+        finish(name, result, index, process, node)
     }
 
     private func finish(
-        _ name: UInt64, _ result: Result<ActorReply, ActorError>, _ index: Int, _ node: WholeNode
+        _ name: UInt64, _ result: Result<ActorReply, ActorError>, _ index: Int, _ process: SimulatedProcess,
+        _ node: WholeNode
     ) {
         guard let ask = node.asks.removeValue(forKey: name) else { return }
-        send(.told(id: ask.id, result), from: index, to: ask.asker, isControl: false)
+        switch ask.asker {
+        case .machine(let asker, let id):
+            send(.told(id: id, result), from: index, to: asker, isControl: false)
+        case .client(let end, let id): reply(result, to: id, of: end, index, process)
+        }
     }
 
     /// I7, I17: what a client is told is committed.

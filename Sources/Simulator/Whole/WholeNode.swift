@@ -78,19 +78,41 @@ final class ReplyBox: @unchecked Sendable {
 
 /// A request on its way through a node, like a `RoutedCall`.
 struct RoutedAsk {
+    enum Asker {
+        /// Under that id there.
+        case machine(Int, id: UInt64)
+        case client(ClientEnd, id: UInt64)
+
+        var isClient: Bool { if case .client = self { true } else { false } }
+    }
+
     enum Place: Equatable {
         /// It waits for an owner.
         case nowhere
-        case host
+        case host(RequestToken)
         case machine(Int)
     }
 
-    /// The machine or client that asks, and its name for the request.
-    var asker: Int
-    var id: UInt64
+    var asker: Asker
     var request: ActorRequest
     var until: UInt64
+    /// When the client's time is over.
+    var deadline: UInt64?
     var place = Place.nowhere
+
+    /// The request as the next place gets it.
+    func rest(at now: UInt64) -> ActorRequest {
+        guard let deadline else { return request }
+        var rest = request
+        rest.timeLeftMillis = (deadline > now ? deadline - now : 0) / 1_000
+        return rest
+    }
+
+    /// What the client hears when nobody was found in time.
+    func surrender(at now: UInt64) -> ActorError {
+        if let deadline, deadline <= now { return .deadlineExceeded }
+        return .moved
+    }
 }
 
 extension UInt64 {

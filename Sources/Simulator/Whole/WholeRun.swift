@@ -59,7 +59,7 @@ struct WholeRun {
     /// What has not come to its end yet; I14 and I15: no deadline is long over, no message stays.
     func whatIsMissing(at time: UInt64) -> String? {
         for caller in callers {
-            if let call = caller.call { return "client \(caller.index) waits for \(call.request.target)" }
+            if let call = caller.call { return "client \(caller.index) waits for \(call.target)" }
         }
         for (number, partition) in committed.partitions.enumerated() {
             if partition.rows.items(of: .partition, .outbox).keys.contains(where: {
@@ -144,39 +144,4 @@ struct WholeRun {
         }
         return nil
     }
-}
-
-/// Somebody who asks one actor after the other, under one session.
-struct WholeCaller {
-    enum Kind {
-        case bump, look, transfer
-        case order
-        /// Counts on, or destroys, the client's own actor.
-        case scratch, scrap
-        case job(Int)
-    }
-
-    struct Call {
-        var kind: Kind
-        var request: ActorRequest
-        var partition: PartitionID
-        var sequence: UInt64
-        var attempt: UInt64
-        var calledAt: UInt64
-        /// The largest count that anybody had been told when the call began.
-        var floor: UInt64
-    }
-
-    var index: Int
-    var sequence: UInt64 = 0
-    var call: Call?
-    var bumps: [ActorAddress: Int] = [:]
-    var sent: [ActorAddress: Int] = [:]
-    var orders = 0
-    var jobs: [Int] = []
-    /// What the client's own actor counts; nil: there is none.
-    var scratch: UInt64?
-
-    var scratchAddress: ActorAddress { WholeRun.address("scratch", index) }
-    var session: SessionID { SessionID(high: 77, low: UInt64(index)) }
 }

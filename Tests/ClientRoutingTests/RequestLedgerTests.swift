@@ -2,7 +2,7 @@ import ClientProtocol
 import Identifiers
 import Testing
 
-@testable import ApusClient
+@testable import ClientRouting
 
 @Suite("Requests of a client") struct RequestLedgerTests {
     private func ledger() -> RequestLedger { RequestLedger(session: SessionID(high: 1, low: 2)) }

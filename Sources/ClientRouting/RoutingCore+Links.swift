@@ -3,7 +3,9 @@ import Identifiers
 
 extension RoutingCore {
     /// Takes what a node says.
-    mutating func received(_ frame: ServerFrame, from id: LinkID, now: Duration, _ effects: inout [Effect]) {
+    package mutating func received(
+        _ frame: ServerFrame, from id: LinkID, now: Duration, _ effects: inout [Effect]
+    ) {
         guard let link = links[id] else { return }
         links[id]?.heardAt = now
         links[id]?.pingedAt = nil
@@ -139,7 +141,7 @@ extension RoutingCore {
     // MARK: Time
 
     /// Does what is due.
-    mutating func tick(_ now: Duration, _ effects: inout [Effect]) {
+    package mutating func tick(_ now: Duration, _ effects: inout [Effect]) {
         guard isActive else { return }
         for id in ledger.overdue(at: now) { giveUp(id, .timedOut, now: now, &effects) }
         for id in links.keys.sorted() { look(after: id, now, &effects) }
@@ -196,7 +198,7 @@ extension RoutingCore {
     }
 
     /// When `tick` is due next; nil: not before something happens.
-    func nextTick(after now: Duration) -> Duration? {
+    package func nextTick(after now: Duration) -> Duration? {
         guard isActive else { return nil }
         // Deadlines and pauses are looked at ten times a second while something waits, instead of a timer for
         // each.

@@ -1,15 +1,15 @@
 /// Host and port where a node's clients reach it.
-struct NodeAddress: Hashable, Sendable, CustomStringConvertible {
-    var host: String
-    var port: Int
+package struct NodeAddress: Hashable, Sendable, CustomStringConvertible {
+    package var host: String
+    package var port: Int
 
-    init(host: String, port: Int) {
+    package init(host: String, port: Int) {
         self.host = host
         self.port = port
     }
 
     /// Reads `http://HOST:PORT` or `HOST:PORT`; an IPv6 address stands in brackets.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         var rest = text[...]
         if rest.hasPrefix("http://") { rest = rest.dropFirst(7) }
         while rest.hasSuffix("/") { rest = rest.dropLast() }
@@ -22,5 +22,5 @@ struct NodeAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

@@ -2,9 +2,9 @@ import ClientProtocol
 import Identifiers
 
 /// Names one connection to a node, from the attempt to its end; never used again.
-struct LinkID: Hashable, Comparable, Sendable {
-    var rawValue: UInt64
-    static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+package struct LinkID: Hashable, Comparable, Sendable {
+    package var rawValue: UInt64
+    package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// One connection to a node, as the client's decisions see it.

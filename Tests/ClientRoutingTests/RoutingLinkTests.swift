@@ -2,7 +2,7 @@ import ClientProtocol
 import Identifiers
 import Testing
 
-@testable import ApusClient
+@testable import ClientRouting
 
 @Suite("Which nodes a client is connected to") struct RoutingLinkTests {
     @Test("A60: of several nodes one is enough, and one that does not answer does not hold the client up")

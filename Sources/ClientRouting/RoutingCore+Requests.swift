@@ -4,7 +4,7 @@ import Identifiers
 extension RoutingCore {
     /// Takes a request, and sends it if a node is there.
     /// - Returns: its id.
-    mutating func begin(
+    package mutating func begin(
         _ target: ActorAddress, _ operation: RequestFrame.Operation, deadline: Duration?, now: Duration,
         _ effects: inout [Effect], reply: @escaping RequestLedger.Reply
     ) -> UInt64 {
@@ -14,7 +14,8 @@ extension RoutingCore {
     }
 
     /// Ends a request without its reply, and tells the node that nobody waits any more.
-    mutating func giveUp(_ id: UInt64, _ error: ClientError, now: Duration, _ effects: inout [Effect]) {
+    package mutating func giveUp(_ id: UInt64, _ error: ClientError, now: Duration, _ effects: inout [Effect])
+    {
         guard let request = finish(id) else { return }
         if let link = request.link { effects.append(.send(link, .cancel(id: id))) }
         effects.append(.answer(request.reply, .failure(error)))
@@ -31,7 +32,7 @@ extension RoutingCore {
         delayed[id] = nil
     }
 
-    mutating func subscribe(
+    package mutating func subscribe(
         _ subscription: RequestLedger.Subscription, now: Duration, _ effects: inout [Effect]
     ) -> UInt64 {
         let id = ledger.subscribe(subscription)
@@ -39,7 +40,7 @@ extension RoutingCore {
         return id
     }
 
-    mutating func unsubscribe(_ id: UInt64, now: Duration, _ effects: inout [Effect]) {
+    package mutating func unsubscribe(_ id: UInt64, now: Duration, _ effects: inout [Effect]) {
         guard let subscription = endSubscription(id), let link = subscription.link else { return }
         effects.append(.send(link, .unsubscribe(id: id)))
     }
@@ -160,7 +161,9 @@ extension RoutingCore {
         guard error.group == "node" else { return nil }
         switch error.code {
         case "not_owner":
-            guard let (entry, address) = error.redirection, table?.learn(entry, at: address) == true else {
+            guard let (entry, address) = error.redirection,
+                table?.learn(entry, at: address, comparing: comparesEpochs) == true
+            else {
                 return .later
             }
             return .follow

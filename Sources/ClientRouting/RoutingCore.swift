@@ -9,32 +9,34 @@ import TimeAndChance
 /// on; so no request waits for a connection to the owner, and a client that cannot reach the owners'
 /// addresses is served all the same. It is under way at one node at a time, and keeps its sequence wherever
 /// it goes (A13).
-struct RoutingCore {
-    struct Settings {
+package struct RoutingCore {
+    package struct Settings {
         /// Connections at a time.
-        var connectionsMax = 64
+        package var connectionsMax = 64
         /// How long a connection to an owner stays without work.
-        var idle: Duration = .seconds(60)
-        var connectTimeout: Duration = .seconds(10)
+        package var idle: Duration = .seconds(60)
+        package var connectTimeout: Duration = .seconds(10)
         /// While nothing is connected, another node is tried after that long.
-        var stagger: Duration = .milliseconds(500)
+        package var stagger: Duration = .milliseconds(500)
         /// A silent connection is pinged after this long, and given up after as long again.
-        var heartbeat: Duration = .seconds(30)
+        package var heartbeat: Duration = .seconds(30)
         /// The same while requests wait there, if there is another node to go to.
-        var probe: Duration = .seconds(2)
+        package var probe: Duration = .seconds(2)
         /// Between attempts at one address.
-        var backoff = Backoff(minimum: .milliseconds(250), maximum: .seconds(30))
+        package var backoff = Backoff(minimum: .milliseconds(250), maximum: .seconds(30))
         /// Before a request is said again that nobody could take.
-        var patience = Backoff(minimum: .milliseconds(50), maximum: .seconds(1))
+        package var patience = Backoff(minimum: .milliseconds(50), maximum: .seconds(1))
         /// How often a request is sent on to another owner before it is put off.
-        var redirectsMax = 4
+        package var redirectsMax = 4
         /// How long a node may keep back its answer to a question for the map.
-        var mapWait: Duration = .seconds(25)
+        package var mapWait: Duration = .seconds(25)
         /// Between two questions that brought nothing new, and after one that failed.
-        var mapPause: Duration = .seconds(1)
+        package var mapPause: Duration = .seconds(1)
+
+        package init() {}
     }
 
-    enum Effect {
+    package enum Effect {
         case connect(LinkID, NodeAddress)
         case send(LinkID, ClientFrame)
         /// It is not heard any more, whatever it says.
@@ -55,12 +57,12 @@ struct RoutingCore {
         var link: LinkID?
     }
 
-    let settings: Settings
+    package let settings: Settings
     /// In the order in which this client tries them.
     let seeds: [NodeAddress]
-    var ledger: RequestLedger
-    private(set) var status = ConnectionStatus.idle
-    var table: RouteTable?
+    package var ledger: RequestLedger
+    package private(set) var status = ConnectionStatus.idle
+    package var table: RouteTable?
     var links: [LinkID: Link] = [:]
     var places: [NodeAddress: Place] = [:]
     /// The connection to each node, if it may get requests.
@@ -70,11 +72,13 @@ struct RoutingCore {
     /// Those that are put off, and until when.
     var delayed: [UInt64: Duration] = [:]
     private var nextLink: UInt64 = 1
+    /// A60; switched off by a simulation only, to show what it is for.
+    package var comparesEpochs = true
     /// Chance, from a seed.
     var random: SplitMix64
 
     /// - Parameter seeds: at least one.
-    init(session: SessionID, seeds: [NodeAddress], settings: Settings = Settings(), seed: UInt64) {
+    package init(session: SessionID, seeds: [NodeAddress], settings: Settings = Settings(), seed: UInt64) {
         ledger = RequestLedger(session: session)
         self.settings = settings
         random = SplitMix64(seed: seed)
@@ -91,14 +95,14 @@ struct RoutingCore {
 
     // MARK: Beginning and end
 
-    mutating func connect(now: Duration, _ effects: inout [Effect]) {
+    package mutating func connect(now: Duration, _ effects: inout [Effect]) {
         guard status == .idle else { return }
         status = .connecting
         effects.append(.status(.connecting))
         seek(now, &effects)
     }
 
-    mutating func close(_ effects: inout [Effect]) {
+    package mutating func close(_ effects: inout [Effect]) {
         guard status != .closed else { return }
         status = .closed
         effects.append(.status(.closed))
@@ -142,12 +146,16 @@ struct RoutingCore {
         return all
     }
 
+    /// When the newest connection was begun of those that are not trusted yet; nil if there are none.
+    private var youngestAttempt: Duration? {
+        links.values.lazy.filter { !$0.isTrusted && $0.phase != .leaving }.map(\.since).max()
+    }
+
     /// Makes sure that a node is on its way while none is there: the one that failed least, at once; another
     /// one soon after, because a machine that is gone does not say so.
     mutating func seek(_ now: Duration, _ effects: inout [Effect]) {
         guard isActive, !links.values.contains(where: { $0.isUsable(at: now) }) else { return }
-        let youngest = links.values.filter { !$0.isTrusted && $0.phase != .leaving }.map(\.since).max()
-        if let youngest, now - youngest < settings.stagger { return }
+        if let youngestAttempt, now - youngestAttempt < settings.stagger { return }
         let free = addresses.filter { places[$0]?.link == nil && (places[$0]?.retryAt ?? .zero) <= now }
         let best = free.enumerated().min { one, other in
             (places[one.element]?.attempts ?? 0, one.offset)
@@ -159,12 +167,11 @@ struct RoutingCore {
     /// When `seek` may find somebody next.
     func nextSeek(after now: Duration) -> Duration? {
         guard !links.values.contains(where: { $0.isUsable(at: now) }) else { return nil }
-        let youngest = links.values.filter { !$0.isTrusted && $0.phase != .leaving }.map(\.since).max()
         let free = addresses.filter { places[$0]?.link == nil }
         guard let first = free.map({ places[$0]?.retryAt ?? .zero }).min(),
             links.count < settings.connectionsMax
         else { return nil }
-        return max(first, youngest.map { $0 + settings.stagger } ?? .zero)
+        return max(first, youngestAttempt.map { $0 + settings.stagger } ?? .zero)
     }
 
     /// Connects to an owner, if that can be.
@@ -187,7 +194,7 @@ struct RoutingCore {
 
     /// The socket is open.
     /// - Returns: false if it is not wanted any more.
-    mutating func opened(_ link: LinkID, now: Duration, _ effects: inout [Effect]) -> Bool {
+    package mutating func opened(_ link: LinkID, now: Duration, _ effects: inout [Effect]) -> Bool {
         guard links[link]?.phase == .connecting else { return false }
         links[link]?.phase = .greeting
         links[link]?.heardAt = now
@@ -197,7 +204,7 @@ struct RoutingCore {
 
     /// The connection is gone, or could not be made: what was under way there goes to another node, at once
     /// if there is one.
-    mutating func closed(_ link: LinkID, now: Duration, _ effects: inout [Effect]) {
+    package mutating func closed(_ link: LinkID, now: Duration, _ effects: inout [Effect]) {
         guard let place = links[link]?.address else { return }
         places[place, default: Place()].attempts += 1
         let attempts = places[place]?.attempts ?? 1

@@ -7,10 +7,10 @@ import Identifiers
 /// There is one for all connections of a client. A sequence is one in the whole session, and acknowledged
 /// only when all requests of the session up to it are done, at whatever node; so no node can forget a reply
 /// that another connection may still ask for.
-struct RequestLedger {
-    typealias Reply = @Sendable (Result<ActorReply, ClientError>) -> Void
+package struct RequestLedger {
+    package typealias Reply = @Sendable (Result<ActorReply, ClientError>) -> Void
 
-    struct Pending {
+    package struct Pending {
         var frame: RequestFrame
         var reply: Reply
         /// By the connection's clock.
@@ -25,26 +25,36 @@ struct RequestLedger {
         var refusedBy: LinkID?
     }
 
-    struct Subscription {
+    package struct Subscription {
         var actor: ActorAddress
         var event: String
-        var deliver: @Sendable (EventDelivery) -> Void
-        var fail: @Sendable (ClientError) -> Void
+        package var deliver: @Sendable (EventDelivery) -> Void
+        package var fail: @Sendable (ClientError) -> Void
         var link: LinkID?
         var pauses = 0
+
+        package init(
+            actor: ActorAddress, event: String, deliver: @escaping @Sendable (EventDelivery) -> Void,
+            fail: @escaping @Sendable (ClientError) -> Void
+        ) {
+            self.actor = actor
+            self.event = event
+            self.deliver = deliver
+            self.fail = fail
+        }
     }
 
-    let session: SessionID
+    package let session: SessionID
     private var nextID: UInt64 = 1
     private var nextSequence: UInt64 = 1
     /// All sequences up to this one have their replies, or nobody wants them any more.
-    private(set) var acknowledged: UInt64 = 0
+    package private(set) var acknowledged: UInt64 = 0
     /// Requests with a sequence, in its order. At most as many of them are done as are not, and a few: one
     /// that waits for long costs no memory for each that came after it.
     private(set) var inOrder: [(id: UInt64, sequence: UInt64)] = []
     /// The place of the first that is not done.
     private var first = 0
-    var pending: [UInt64: Pending] = [:]
+    package var pending: [UInt64: Pending] = [:]
     var subscriptions: [UInt64: Subscription] = [:]
 
     init(session: SessionID) { self.session = session }
@@ -124,9 +134,14 @@ extension RequestFrame.Operation {
 }
 
 /// Pauses between attempts: doubling, half of each random, so that many clients do not return at once.
-struct Backoff {
-    var minimum: Duration
-    var maximum: Duration
+package struct Backoff {
+    package var minimum: Duration
+    package var maximum: Duration
+
+    package init(minimum: Duration, maximum: Duration) {
+        self.minimum = minimum
+        self.maximum = maximum
+    }
 
     /// The pause after `attempts` failures in a row, with `chance` from 0 to 1.
     func pause(attempts: Int, chance: Double) -> Duration {

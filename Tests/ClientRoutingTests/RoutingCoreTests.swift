@@ -2,7 +2,7 @@ import ClientProtocol
 import Identifiers
 import Testing
 
-@testable import ApusClient
+@testable import ClientRouting
 
 @Suite("Where a client's requests go") struct RoutingCoreTests {
     @Test("A60: a request goes to its actor's owner, and through another node until there is a connection")
@@ -183,5 +183,35 @@ import Testing
         trial.wait(.milliseconds(1_010))
         #expect(trial.answers.count == 3)
         #expect(trial.core.waiting.isEmpty && trial.core.delayed.isEmpty)
+    }
+
+    @Test("A60 A63: two nodes that are both behind send nobody back and forth, and the call ends in its time")
+    func bothBehind() throws {
+        var (trial, first, second) = try RoutingTrial.connectedToBoth()
+        try trial.tellMap(RoutingTrial.map([2, 2], epoch: 5, version: 20), from: first)
+        _ = (trial.hear(first), trial.hear(second))
+        let id = trial.request(try RoutingTrial.actor(in: 0), within: .seconds(5))
+        // Each takes the other one for the owner, since an epoch that the client knows to be over.
+        var sent = 0
+        while trial.answers.isEmpty {
+            for (link, other) in [(first, 2), (second, 1)] as [(LinkID, UInt64)] {
+                let requests = trial.hear(link).filter {
+                    if case .request(id, 1, _) = $0 { true } else { false }
+                }
+                sent += requests.count
+                #expect(requests.count <= 1)
+                guard !requests.isEmpty else { continue }
+                let entry = RoutingMap.Entry(
+                    partition: PartitionID(0), epoch: Epoch(rawValue: 2 + other), revision: 1,
+                    owner: NodeID(rawValue: other))
+                trial.receive(.error(id: id, .redirect(to: entry, at: "n\(other):1")), from: link)
+                #expect(trial.hear(first).isEmpty && trial.hear(second).isEmpty)
+            }
+            trial.wait(.milliseconds(10))
+        }
+        #expect(trial.answers == [.failure(.timedOut)])
+        #expect(trial.now <= .milliseconds(5_020))
+        // With pauses that double up to a second.
+        #expect((5...14).contains(sent), "\(sent) times in five seconds")
     }
 }

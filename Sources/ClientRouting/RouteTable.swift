@@ -2,7 +2,7 @@ import ClientProtocol
 import Identifiers
 
 /// Where actors live, as far as the client knows.
-struct RouteTable {
+package struct RouteTable {
     let cluster: ClusterID
     let ring: HashRing
     /// Of the cluster's map; everything up to it is known.
@@ -37,17 +37,20 @@ struct RouteTable {
 
     /// Takes over what a node that is not the owner has answered.
     /// - Returns: false if it is not newer, and the client should wait rather than follow it.
-    mutating func learn(_ entry: RoutingMap.Entry, at address: String) -> Bool {
+    mutating func learn(_ entry: RoutingMap.Entry, at address: String, comparing: Bool = true) -> Bool {
         guard entry.partition.rawValue < entries.count,
-            entry.isNewer(than: entries[Int(entry.partition.rawValue)])
+            entry.isNewer(than: entries[Int(entry.partition.rawValue)]) || !comparing
         else { return false }
         entries[Int(entry.partition.rawValue)] = entry
         if let owner = entry.owner, addresses[owner] == nil { addresses[owner] = NodeAddress(address) }
         return true
     }
 
+    /// What is known of a partition.
+    package subscript(_ partition: PartitionID) -> RoutingMap.Entry { entries[Int(partition.rawValue)] }
+
     /// Who owns the actor, and since which epoch; nil while nobody does.
-    func owner(of actor: ActorAddress) -> (node: NodeID, epoch: Epoch)? {
+    package func owner(of actor: ActorAddress) -> (node: NodeID, epoch: Epoch)? {
         let entry = entries[Int(ring.partition(of: actor).rawValue)]
         return entry.owner.map { ($0, entry.epoch) }
     }

@@ -4,19 +4,21 @@ import PlacementCore
 
 /// Since which version of the map each partition has had its owner, so that clients that keep a map hear what
 /// is new to them and no more.
-struct RouteBook {
+package struct RouteBook {
     /// Of the newest map; nil before there is one.
-    private(set) var map: ClusterMap?
+    package private(set) var map: ClusterMap?
     /// The last version in which an owner or an address changed.
-    private(set) var changed = MapVersion(rawValue: 0)
+    package private(set) var changed = MapVersion(rawValue: 0)
     /// Nothing is known of the changes up to here: whoever is older gets everything.
     private var begin = MapVersion(rawValue: 0)
     /// By partition.
     private var changedAt: [MapVersion] = []
     private var nodes: [RoutingMap.Node] = []
 
+    package init() {}
+
     /// Takes over a newer map.
-    mutating func publish(_ new: ClusterMap) {
+    package mutating func publish(_ new: ClusterMap) {
         let newNodes = new.nodes.filter(\.isUp).map {
             RoutingMap.Node(node: $0.id, address: $0.profile.clientAddress)
         }
@@ -40,12 +42,12 @@ struct RouteBook {
     }
 
     /// Whether a client that has that version misses something.
-    func hasNews(after version: UInt64?) -> Bool {
+    package func hasNews(after version: UInt64?) -> Bool {
         map != nil && version.map { $0 < changed.rawValue } ?? true
     }
 
     /// What a client that has that version misses; everything if that is not known.
-    func routes(after version: UInt64?, teller: NodeID) -> RoutingMap? {
+    package func routes(after version: UInt64?, teller: NodeID) -> RoutingMap? {
         guard let map else { return nil }
         let known = version.flatMap { $0 >= begin.rawValue ? MapVersion(rawValue: $0) : nil }
         var entries: [RoutingMap.Entry] = []
@@ -60,7 +62,7 @@ struct RouteBook {
 
     /// Where a partition is, for a client that takes this node for its owner in an older epoch; nil if the
     /// client knows all that is known here.
-    func redirection(
+    package func redirection(
         of partition: PartitionID, from epoch: Epoch, at me: NodeID
     ) -> (entry: RoutingMap.Entry, address: String)? {
         guard let map, partition.rawValue < map.partitions.count else { return nil }

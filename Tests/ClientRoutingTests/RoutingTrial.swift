@@ -3,7 +3,12 @@ import Identifiers
 import Synchronization
 import Testing
 
-@testable import ApusClient
+@testable import ClientRouting
+
+func counter(_ key: String) -> ActorAddress {
+    // The kind and the keys in these tests are within the limits.
+    ActorAddress(kind: try! ActorKind("counter"), key: try! ActorKey([key]))
+}
 
 /// A client's decisions with a clock and nodes that the test plays.
 struct RoutingTrial {
