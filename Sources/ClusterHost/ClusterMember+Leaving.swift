@@ -19,10 +19,12 @@ extension ClusterMember {
         guard let life = await control.leave() else { return 0 }
         var owned = 0
         var seen: (version: MapVersion, at: ContinuousClock.Instant)?
-        await wait(limit) { map in
+        await wait(limit) { [control] map in
             owned = map.partitions.count { $0.owner == life }
             if seen?.version != map.version { seen = (map.version, .now) }
-            let isStuck = seen.map { ContinuousClock.now - $0.at > Self.standstill } ?? false
+            let stands = seen.map { ContinuousClock.now - $0.at > Self.standstill } ?? false
+            // Steps that run have their time.
+            let isStuck = if stands { await !control.isHandingOver } else { false }
             let hasHeir = map.nodes.contains { $0.isUp && $0.id != life.node && $0.profile.weight > 0 }
             return owned == 0 || !hasHeir || isStuck
         }

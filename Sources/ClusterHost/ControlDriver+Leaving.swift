@@ -25,6 +25,9 @@ extension ControlDriver {
         send(Frame(ClusterFrames.controlReply, reply.encoded()), to: peer.node)
     }
 
+    /// Whether partitions are on their way to others.
+    var isHandingOver: Bool { client.isHandingOver }
+
     /// Lets another voter lead, if this one does.
     /// - Returns: whether there is another voter.
     func stopLeading() -> Bool {

@@ -36,6 +36,8 @@ extension ControlClient {
     /// Ticks for everything after that: the host's last records, and the grant. Nobody is served meanwhile.
     static let handoverTicks = 40
 
+    public var isHandingOver: Bool { !handovers.isEmpty }
+
     mutating func beginHandovers(_ wanted: [Handover], _ effects: inout [Effect]) {
         guard let life, let map else { return }
         for handover in wanted {

@@ -10,7 +10,9 @@ extension Simulation {
         let owners = Dictionary(grouping: handovers) { map[$0.partition]?.owner?.node }
         for (owner, own) in owners.sorted(by: { ($0.key?.rawValue ?? 0) < ($1.key?.rawValue ?? 0) }) {
             guard let owner else { continue }
-            send(.handovers(Handover.encode(own)), from: index, to: machine(owner, seenBy: index), isControl: true)
+            send(
+                .handovers(Handover.encode(own)), from: index, to: machine(owner, seenBy: index),
+                isControl: true)
         }
     }
 

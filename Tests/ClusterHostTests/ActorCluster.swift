@@ -75,7 +75,8 @@ final class ActorCluster {
 
     func start(_ number: Int) async throws {
         let kinds = try RegistryReader.kinds(of: World())
-        members[number] = try await lab.start(number, detects: detects, asksOwners: asksOwners) { store, carrier in
+        members[number] = try await lab.start(number, detects: detects, asksOwners: asksOwners) {
+            store, carrier in
             ActorHost(
                 kinds: kinds, store: store, carrier: carrier, logger: ClusterLab.logger, onFailure: { _ in })
         }

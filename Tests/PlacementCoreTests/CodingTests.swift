@@ -230,4 +230,15 @@ struct CodingTests {
         #expect(refusal { $0.partitions += $0.partitions } == "partitions is 2 long, the limit is 1")
         #expect(refusal { $0.version = MapVersion(rawValue: 99) }?.contains("contradict") == true)
     }
+
+    @Test("Handovers are read for ever")
+    func handovers() throws {
+        let handover = Handover(
+            partition: PartitionID(200), epoch: Epoch(rawValue: 3), revision: Revision(rawValue: 9),
+            successor: Self.life)
+        let bytes: [UInt8] = [1, 1, 0xC8, 0x01, 3, 9] + Self.lifeBytes
+        #expect(Handover.encode([handover]) == bytes)
+        #expect(try Handover.decode(bytes) == [handover])
+        #expect(throws: WireError.self) { try Handover.decode([2] + bytes.dropFirst()) }
+    }
 }

@@ -30,7 +30,7 @@ public struct FuzzTarget: Sendable {
         .actorMessage, .messageBatch, .batchResult, .messageStreams, .undeliveredMessage,
         .batchHeader, .controlEntry, .witness, .identityFile, .keyCoding, .logScan,
         .jsonValue, .cbor, .jsonObject, .httpRoute, .messageAssembly, .operatorDocuments, .routingMap,
-        .clusterEntry, .clusterState, .mapUpdate, .raftMessage, .raftDisk,
+        .clusterEntry, .clusterState, .mapUpdate, .handovers, .raftMessage, .raftDisk,
         .consensusSeal, .controlRequest, .controlReply,
         .meshStream, .meshHandshake, .membershipFile, .peersFile, .tokenBook, .joinDetails,
         .joinExchange, .gossipMessage, .peerCall, .peerAnswer, .mailFrame,

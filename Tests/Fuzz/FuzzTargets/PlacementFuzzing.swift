@@ -40,6 +40,22 @@ extension FuzzTarget {
         return nil
     }
 
+    /// What is accepted as handovers reads back the same.
+    public static let handovers = FuzzTarget(
+        "Handovers",
+        corpus: [
+            Handover.encode([
+                Handover(
+                    partition: PartitionID(3), epoch: Epoch(rawValue: 300), revision: Revision(rawValue: 7),
+                    successor: History.life)
+            ])
+        ]
+    ) { bytes in
+        guard let handovers = try? Handover.decode(bytes) else { return nil }
+        return (try? Handover.decode(Handover.encode(handovers))) == handovers
+            ? nil : "handovers changed on their way: \(handovers)"
+    }
+
     /// Any update is followed or refused.
     public static let mapUpdate = FuzzTarget("MapUpdate", corpus: History.updates.map { $0.encoded() }) {
         bytes in

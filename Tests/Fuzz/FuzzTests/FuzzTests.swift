@@ -47,6 +47,7 @@ struct FuzzTests {
         "PlacementCore/Command+Coding": "ClusterEntry",
         "PlacementCore/NodeState": "ClusterState",
         "PlacementCore/ClusterState+Coding": "ClusterState",
+        "PlacementCore/Handover": "Handovers",
         "PlacementCore/PartitionState": "ClusterState",
         "ConsensusCore/Raft+DiskCoding": "RaftDisk",
         "ConsensusCore/Raft+MessageCoding": "RaftMessage",
