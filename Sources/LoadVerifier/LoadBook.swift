@@ -31,6 +31,8 @@ package struct LoadBook: Sendable {
     package private(set) var unknown = 0
     /// Of acknowledged calls.
     package private(set) var latencies = Latencies()
+    /// Of those that turns answer.
+    package private(set) var turnLatencies = Latencies()
     package private(set) var firstRefusal: String?
     package private(set) var counters = CounterBook()
     package var transfers: TransferBook
@@ -71,6 +73,7 @@ package struct LoadBook: Sendable {
         case .acknowledged, .overdrawn:
             acknowledged += 1
             latencies.add(took)
+            if operation.isAnsweredByTurn { turnLatencies.add(took) }
         case .refused(let reason):
             refused += 1
             firstRefusal = firstRefusal ?? reason

@@ -40,6 +40,14 @@ package enum LoadOperation: Hashable, Sendable {
     case transfer(LoadTransfer)
     /// A workflow that sleeps for a time, and records when it woke.
     case alarm(number: Int, delayMillis: Int)
+
+    /// Whether a turn answers it, and not the run of a workflow, whose steps take their time.
+    var isAnsweredByTurn: Bool {
+        switch self {
+        case .increment, .keyed, .decide, .alarm: true
+        case .request, .transfer: false
+        }
+    }
 }
 
 /// What is put on a node, and for how long.

@@ -9,6 +9,7 @@ package struct LoadReport: Sendable {
     /// The arguments that ask the same again; nil if nobody knows.
     package var command: String?
     private let latencies: [Int]
+    private let turnLatencies: [Int]
     private let lateness: [Int]
 
     static let percents = [50, 99, 100]
@@ -18,6 +19,7 @@ package struct LoadReport: Sendable {
         self.took = took
         self.book = book
         latencies = book.latencies.ranks(Self.percents)
+        turnLatencies = book.turnLatencies.ranks(Self.percents)
         var late = Latencies()
         for micros in book.alarms.lateness { late.add(micros: micros) }
         lateness = late.ranks(Self.percents)
@@ -117,7 +119,9 @@ package struct LoadReport: Sendable {
                 ("totalAcknowledged", book.counters.acknowledgedTotal),
                 ("totalFound", book.counters.foundTotal),
                 ("latencyMicrosP50", latencies[0]), ("latencyMicrosP99", latencies[1]),
-                ("latencyMicrosMax", latencies[2]), ("callsPerSecond", throughput),
+                ("latencyMicrosMax", latencies[2]), ("turnMicrosP50", turnLatencies[0]),
+                ("turnMicrosP99", turnLatencies[1]), ("turnMicrosMax", turnLatencies[2]),
+                ("callsPerSecond", throughput),
                 ("tookMillis", Int(seconds * 1_000)),
             ])
             json.member("linearizable") { $0.raw(verdict.isLinearizable ? "true" : "false") }
