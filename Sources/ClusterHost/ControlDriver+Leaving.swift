@@ -33,7 +33,9 @@ extension ControlDriver {
     func stopLeading() -> Bool {
         guard let map = client.map else { return false }
         let others = map.voters.voters.filter { $0.node != me && map.isLive($0) }
-        if isLeader, let successor = others.first { handOver(to: successor) }
+        // One that cannot be reached may not have been declared down yet.
+        let successor = others.first { links.contains($0.node) } ?? others.first
+        if isLeader, let successor { handOver(to: successor) }
         return !others.isEmpty
     }
 
