@@ -1,6 +1,7 @@
 import ByteCoding
 import Identifiers
 import PartitionStore
+import TimeAndChance
 import TimerCore
 import WorkflowCore
 
@@ -25,6 +26,16 @@ extension ActorHost {
     /// When something becomes due by itself; microseconds since 1970, of the host's clock.
     package func nextDeadline() -> UInt64? {
         shards.compactMap { $0.timers.next() }.min()
+    }
+
+    /// When the first deadline has come by the host's own time, which need not keep the pace of the machine's
+    /// clocks: microseconds of the monotonic clock, or too early, never too late.
+    package func nextDue() -> UInt64? {
+        shards.compactMap { shard in
+            guard let next = shard.timers.next() else { return nil }
+            let (wall, monotonic) = (shard.reading.wall.rawValue, shard.reading.monotonic)
+            return next > wall ? monotonic + (next - wall) : monotonic - min(monotonic, wall - next)
+        }.min()
     }
 
     /// Forgets everything, like a crash: no record, reply or message leaves any more, and the code of runs,

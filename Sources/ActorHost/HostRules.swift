@@ -19,6 +19,8 @@ package struct HostRules: OptionSet, Hashable, Sendable {
     package static let takenWithRecord = Self(rawValue: 1 << 6)
     /// W30: who takes a partition over wakes the actors that wait for a time.
     package static let wakesDueActors = Self(rawValue: 1 << 7)
+    /// D43: a process's wall clock follows the machine's jumps no faster than its pace allows.
+    package static let steadyTime = Self(rawValue: 1 << 8)
 
     package static let all = Self(rawValue: .max)
 }

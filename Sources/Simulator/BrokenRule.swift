@@ -83,5 +83,6 @@ package struct BrokenRule: Hashable, Sendable {
         BrokenRule("host-wakes-due-actors", host: .wakesDueActors),
         BrokenRule("host-recorded-steps", host: .recordedSteps),
         BrokenRule("host-taken-with-record", host: .takenWithRecord),
+        BrokenRule("clock-follows-jumps", host: .steadyTime),
     ]
 }

@@ -1,7 +1,7 @@
 /// What can go wrong.
 enum FaultKind: String, CaseIterable {
     case crash, wipe, image, rollback, pause, cut, reset, slowDisk, falseAlarm, election, trim, setBack
-    case leave, drain
+    case leave, drain, clockJump
 
     func meanMicros(_ rates: FaultRates) -> UInt64 {
         switch self {
@@ -19,6 +19,7 @@ enum FaultKind: String, CaseIterable {
         case .setBack: rates.setBack
         case .leave: rates.leave
         case .drain: rates.drain
+        case .clockJump: rates.clockJump
         }
     }
 }

@@ -46,6 +46,8 @@ extension Simulation {
             process.client.condition.isLeaving = true
         case .drain:
             guard drain(index) else { return false }
+        case .clockJump:
+            guard setClock(index) else { return false }
         }
         count(kind)
         note("fault: \(kind.rawValue) m\(index)")

@@ -63,6 +63,8 @@ extension Simulation {
         var server = try ControlServer(
             id: id, state: machine.disk.raft, settings: raftSettings, seed: seed)
         if let broken = settings.without { server.disable(broken.placement, broken.consensus) }
+        // A process believes the clock that it finds; the machine's is right again when one starts.
+        whole?.clocks[index].jump = 0
         let process = SimulatedProcess(
             number: nextProcessNumber(), server: server,
             client: ControlClient(

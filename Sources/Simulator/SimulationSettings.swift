@@ -50,6 +50,8 @@ public struct FaultRates: Hashable, Sendable {
     public var setBack: UInt64 = 1_500_000
     public var leave: UInt64 = 4_000_000
     public var drain: UInt64 = 5_000_000
+    /// Only machines of whole nodes have wall clocks.
+    public var clockJump: UInt64 = 0
 
     public init() {}
 }

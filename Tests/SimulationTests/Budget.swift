@@ -45,19 +45,22 @@ enum Budget {
         _ seeds: Range<UInt64>, plan: @escaping @Sendable (UInt64) -> SimulationSettings
     ) async -> (seed: UInt64, violation: Violation)? {
         let workers = UInt64(max(1, ProcessInfo.processInfo.activeProcessorCount))
-        let found = Earliest()
+        let found = Earliest(from: seeds.lowerBound)
         return await withTaskGroup(of: (seed: UInt64, violation: Violation)?.self) { group in
-            for worker in 0..<workers {
+            for _ in 0..<workers {
                 group.addTask {
-                    for seed in seeds where seed % workers == worker {
-                        // Those before it may still find an earlier one.
-                        guard seed < found.seed.load(ordering: .relaxed) else { return nil }
+                    while true {
+                        // Each takes the next one, so that none runs far ahead while another waits for a
+                        // processor. Those before a failure may still find an earlier one.
+                        let seed = found.next.add(1, ordering: .relaxed).oldValue
+                        guard seed < min(seeds.upperBound, found.seed.load(ordering: .relaxed)) else {
+                            return nil
+                        }
                         do throws(Violation) { _ = try Simulation.run(plan(seed)) } catch {
                             found.seed.min(seed, ordering: .relaxed)
                             return (seed, error)
                         }
                     }
-                    return nil
                 }
             }
             var all: [(seed: UInt64, violation: Violation)] = []
@@ -70,4 +73,8 @@ enum Budget {
 /// The earliest seed that failed so far.
 private final class Earliest: Sendable {
     let seed = Atomic<UInt64>(.max)
+    /// The next one to try.
+    let next: Atomic<UInt64>
+
+    init(from first: UInt64) { next = Atomic(first) }
 }

@@ -19,6 +19,7 @@ import Testing
         #expect(totals.acknowledged > totals.runs * 20)
         #expect(totals.records > totals.runs * 100)
         #expect(totals.effects > totals.runs * 5)
+        #expect(totals.faults["clockJump", default: 0] > 0)
         #expect(totals.redirects > 0 && totals.timedOut > 0)
     }
 
@@ -70,10 +71,11 @@ import Testing
         Case(rule: "host-inbox-positions", invariants: ["I13"], seeds: 30),
         Case(rule: "host-remembered-requests", invariants: ["I12"], seeds: 10),
         Case(rule: "host-timers-in-time", invariants: ["I14"], seeds: 10),
-        Case(rule: "host-wakes-due-actors", invariants: ["I14", "I15"], seeds: 60, from: 37),
+        Case(rule: "host-wakes-due-actors", invariants: ["I14", "I15"], seeds: 60, from: 30),
         Case(rule: "host-recorded-steps", invariants: ["I16"], seeds: 10),
         Case(rule: "host-taken-with-record", invariants: ["I15"], seeds: 10),
-        Case(rule: "client-newer-only", invariants: ["A60"], seeds: 150, from: 86),
+        Case(rule: "client-newer-only", invariants: ["A60"], seeds: 60, from: 38),
+        Case(rule: "clock-follows-jumps", invariants: ["I14"], seeds: 60, from: 6),
     ]
 
     /// Each rule of a host taken away must show.

@@ -108,7 +108,8 @@ final class Shard: @unchecked Sendable {
     }
 
     private func begin() {
-        reading = steadyClock.steady(clock.reading())
+        reading = clock.reading()
+        if settings.rules.contains(.steadyTime) { reading = steadyClock.steady(reading) }
         fireTimers()
     }
 

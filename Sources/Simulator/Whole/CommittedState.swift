@@ -42,12 +42,12 @@ struct CommittedState {
     private(set) var failure: String?
     private(set) var recordCount = 0
 
-    /// How far wall clocks are off, at the most.
-    private let clockErrorMicros: UInt64
+    /// How far the time of a process is off, at the most.
+    private let timeErrorMicros: UInt64
 
-    init(_ identity: StoreIdentity, clockErrorMicros: UInt64) {
+    init(_ identity: StoreIdentity, timeErrorMicros: UInt64) {
         self.identity = identity
-        self.clockErrorMicros = clockErrorMicros
+        self.timeErrorMicros = timeErrorMicros
         partitions = Array(repeating: Partition(), count: identity.ring.partitionCount)
     }
 
@@ -212,7 +212,7 @@ struct CommittedState {
         case .call(_, let deadline, .timedOut): due = deadline
         default: break
         }
-        if let due, due > time || due > now + clockErrorMicros {
+        if let due, due > time || due > now + timeErrorMicros {
             fail("I14: \(name) ends at \(time), before \(due)")
         }
         if case .sleep(let until, _) = operation, case .sleep(let before, _)? = old, until != before {

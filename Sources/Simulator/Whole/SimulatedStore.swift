@@ -167,14 +167,14 @@ final class SimulatedClock: HostClock, @unchecked Sendable {
     /// What this machine's wall clock shows at the beginning.
     let start: UInt64
     var now: UInt64 = 0
+    /// How far somebody has set it forward, or back.
+    var jump: Int64 = 0
     var isReal: Bool { false }
 
     init(start: UInt64) { self.start = start }
 
     func reading() -> ClockReading {
-        ClockReading(wall: Timestamp(rawValue: start + now), monotonic: now)
+        ClockReading(
+            wall: Timestamp(rawValue: UInt64(Int64(start + now) + jump)), monotonic: now)
     }
-
-    /// When the wall clock shows that time.
-    func virtualTime(of wall: UInt64) -> UInt64 { wall > start ? wall - start : 0 }
 }

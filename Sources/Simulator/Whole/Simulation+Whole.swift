@@ -165,10 +165,14 @@ extension Simulation {
         var shards = Array(0..<node.host.shardCount)
         if happens(50) { shards.reverse() }
         let isDue = node.dueAt.map { $0 <= now } ?? false
+        var isLeftOut = false
         for shard in shards where isDue || node.host.hasWork(shard) {
-            if !happens(plan.laggingPercent) { node.host.step([shard]) }
+            if happens(plan.laggingPercent) { isLeftOut = true } else { node.host.step([shard]) }
         }
-        node.dueAt = node.host.nextDeadline().flatMap { whole?.clocks[index].virtualTime(of: $0) }
+        node.dueAt = node.host.nextDue()
+        // What is due by a clock that jumped and not by its partition's time would else be tried at each
+        // microsecond.
+        if !isLeftOut, let due = node.dueAt, due <= now { node.dueAt = now + 1_000 }
         takeEffects(index, process, node)
         takeMail(index, process, node)
         takeReplies(index, process, node)

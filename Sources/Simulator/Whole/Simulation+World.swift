@@ -40,9 +40,20 @@ extension Simulation {
         if fact.isDone {
             checker.fail("I16: m\(index) begins effect \(call.key) again, whose result is recorded")
         }
-        if let retryAt = fact.retryAt, retryAt > time.rawValue + (whole?.plan.clockErrorMicros ?? 0) {
+        if let retryAt = fact.retryAt, retryAt > time.rawValue + (whole?.plan.timeErrorMicros ?? 0) {
             checker.fail("I14: m\(index) repeats effect \(call.key) before \(retryAt)")
         }
+    }
+
+    /// Somebody sets a machine's wall clock, by a second or by hours, or sets it right again.
+    func setClock(_ index: Int) -> Bool {
+        // What the host finds when it begins is believed, and outside of what is promised.
+        guard let clock = whole?.clocks[index], machines[index].process?.node != nil else { return false }
+        let limit: UInt64 = happens(30) ? 2_000_000 : happens(50) ? 600_000_000 : 6 * 3_600_000_000
+        let jump = Int64(chance(0...limit))
+        clock.jump = clock.jump != 0 && happens(40) ? 0 : happens(50) ? jump : -jump
+        note("the clock of m\(index) is off by \(clock.jump) us")
+        return true
     }
 
     /// Answers a call, or not; then the step's time runs out.

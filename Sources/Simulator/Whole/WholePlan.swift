@@ -12,8 +12,10 @@ public struct WholePlan: Hashable, Sendable {
     public var applyMicrosMax: UInt64 = 20_000
     /// Journals and tables are real files of the real store, on disks that lose power.
     public var hasFiles = false
-    /// How far the wall clocks of machines are off, at the most.
+    /// How far the wall clocks of machines are off when a process starts, at the most.
     public var clockErrorMicros: UInt64 = 0
+    /// How far processes follow clocks that jump while they run, at the most: a hundredth of the time (D43).
+    public var driftMicros: UInt64 = 0
     /// Of a hundred rounds of a node's threads, so many leave a shard out.
     public var laggingPercent: UInt64 = 10
     /// Of a hundred calls of the outside world, so many fail, and so many are performed without an answer.
@@ -23,6 +25,8 @@ public struct WholePlan: Hashable, Sendable {
     public var answerMicrosMax: UInt64 = 50_000
 
     public init() {}
+
+    var timeErrorMicros: UInt64 { clockErrorMicros + driftMicros }
 }
 
 extension SimulationSettings {
@@ -51,6 +55,10 @@ extension SimulationSettings {
         plan.answerMicrosMax = pick(5_000, 50_000, 1_500_000)
         plan.clockErrorMicros = pick(0, 0, 300_000, 3_000_000)
         plan.hasFiles = pick(false, false, true)
+        settings.faults.clockJump = pick(0, 0, 1_500_000, 4_000_000)
+        if settings.faults.clockJump > 0 {
+            plan.driftMicros = (settings.faultyMicros + settings.healMicros) / 100
+        }
         if plan.hasFiles {
             // Disks that go back in time, and snapshots, are in the other plans.
             (settings.faults.image, settings.faults.rollback, settings.faults.trim) = (0, 0, 0)

@@ -29,7 +29,7 @@ struct WholeRun {
             StoreIdentity(
                 cluster: cluster, node: NodeID(rawValue: 0), store: StoreID(high: 0, low: 0),
                 incarnation: Incarnation(rawValue: 0), ring: ring),
-            clockErrorMicros: plan.clockErrorMicros)
+            timeErrorMicros: plan.timeErrorMicros)
     }
 
     func setClocks(_ now: UInt64) { for clock in clocks { clock.now = now } }
@@ -97,7 +97,7 @@ struct WholeRun {
             case .call(_, let deadline, .waiting): due = deadline
             default: break
             }
-            guard let due, due + Self.lateMicros + 2 * plan.clockErrorMicros < time,
+            guard let due, due + Self.lateMicros + 2 * plan.timeErrorMicros < time,
                 entry.sequence < overdue?.sequence ?? .max
             else { continue }
             overdue = (entry.sequence, "I14: \(entry.path) was due at \(due)")
