@@ -66,16 +66,16 @@ import Testing
 
     static let cases = [
         Case(rule: "R17", invariants: ["I17"], seeds: 5),
-        Case(rule: "disk-syncs", invariants: ["I17"], seeds: 30, from: 3),
+        Case(rule: "disk-syncs", invariants: ["I17"], seeds: 30, from: 10),
         Case(rule: "host-outbox-after-commit", invariants: ["I17"], seeds: 20),
         Case(rule: "host-inbox-positions", invariants: ["I13"], seeds: 30),
         Case(rule: "host-remembered-requests", invariants: ["I12"], seeds: 10),
         Case(rule: "host-timers-in-time", invariants: ["I14"], seeds: 10),
-        Case(rule: "host-wakes-due-actors", invariants: ["I14", "I15"], seeds: 60, from: 30),
+        Case(rule: "host-wakes-due-actors", invariants: ["I14", "I15"], seeds: 60, from: 13),
         Case(rule: "host-recorded-steps", invariants: ["I16"], seeds: 10),
         Case(rule: "host-taken-with-record", invariants: ["I15"], seeds: 10),
         Case(rule: "client-newer-only", invariants: ["A60"], seeds: 60, from: 38),
-        Case(rule: "clock-follows-jumps", invariants: ["I14"], seeds: 60, from: 6),
+        Case(rule: "clock-follows-jumps", invariants: ["I14"], seeds: 60, from: 23),
     ]
 
     /// Each rule of a host taken away must show.
