@@ -339,9 +339,7 @@ extension Shard {
     /// Calls `then` when everything that was appended so far is committed, in all partitions in which turns
     /// run; with false, if one of them was given up before.
     func whenAllCommitted(_ then: @escaping @Sendable (Bool) -> Void) {
-        let open = partitions.values.filter {
-            ($0.isServing || $0.phase == .handingOver) && !$0.isCommitted
-        }
+        let open = partitions.values.filter { $0.isTakenOver && !$0.isCommitted }
         guard !open.isEmpty else { return then(true) }
         var left = open.count
         var areCommitted = true

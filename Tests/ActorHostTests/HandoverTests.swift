@@ -1,11 +1,34 @@
 import ActorHost
 import Apus
+import ByteCoding
 import ClientProtocol
 import Identifiers
+import MailboxCore
 import PartitionStore
 import Synchronization
 import Testing
 import WorkflowTrials
+
+/// Answers when the door is open.
+private struct Doorkeeper: DurableActor {
+    struct State: DurableState {}
+    struct Actions: Declarations {
+        let pass = AsyncAction<Int, Int> { _, number in
+            Doorkeeper.begun.add(1, ordering: .relaxed)
+            while !Doorkeeper.isOpen.load(ordering: .relaxed) {
+                try Task.checkCancellation()
+                await Task.yield()
+            }
+            return number
+        }
+    }
+    static let begun = Atomic<Int>(0)
+    static let isOpen = Atomic<Bool>(false)
+}
+
+private struct House: Registry {
+    let doorkeeper = Doorkeeper()
+}
 
 /// 2.8: a partition is given up at a step boundary, so that a planned change of owner cuts nothing off.
 @Suite("Partitions that are handed over") struct HandoverTests {
@@ -124,5 +147,48 @@ import WorkflowTrials
         let history = try await node.perform(.history)
         #expect(history.contains("Interrupted") && !history.contains("ProcessDied"), "\(history)")
         try await node.host.stop()
+    }
+
+    @Test("W60: another actor's call that is cut off is begun again, at the next owner and at the same one")
+    func calls() async throws {
+        let node = try MovingNode { _ in House() }
+        await node.own()
+        let call = ActorMessage(
+            sender: try MovingNode.address("sender"), target: try MovingNode.address("a", kind: "doorkeeper"),
+            life: ActorID(rawValue: 1), content: .call(action: "pass", input: Array("42".utf8)))
+        let source = PartitionID((Int(node.partition.rawValue) + 1) % node.store.identity.ring.partitionCount)
+        let taken = Switch()
+        node.host.deliver(
+            MessageBatch(
+                source: source, destination: node.partition, flow: .request, acknowledged: 0, first: 1,
+                messages: [call])
+        ) { _ in taken.turnOn() }
+        #expect(await node.until { taken.isOn })
+        for round in 1...3 {
+            await node.settle()
+            #expect(await node.until { Doorkeeper.begun.load(ordering: .relaxed) == round })
+            let epoch = node.store.base.logEnd(of: node.partition).epoch
+            let done = Self.begin(node, epoch)
+            node.host.handOver(node.partition, epoch, .insist)
+            #expect(await node.until { done.isOn })
+            if round == 2 {
+                node.host.handOver(node.partition, epoch, .cancel)
+            } else {
+                node.store.standDown(node.partition)
+                node.store.lead(node.partition)
+            }
+        }
+        Doorkeeper.isOpen.store(true, ordering: .relaxed)
+        await node.settle()
+        let answers = { node.store.items(of: .partition, in: node.partition, space: .outbox) }
+        #expect(await node.until { answers().count == 1 })
+        let answer = try ActorMessage.decode(try #require(answers().first).body)
+        guard case .answer(1, let reply) = answer.content else {
+            Issue.record("\(answer)")
+            return
+        }
+        #expect(String(decoding: reply, as: UTF8.self).contains("42"))
+        #expect(node.store.items(of: .partition, in: node.partition, space: .call).isEmpty)
+        node.host.abandon()
     }
 }

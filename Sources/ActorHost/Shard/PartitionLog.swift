@@ -29,8 +29,9 @@ final class PartitionLog {
 
     let id: PartitionID
     let epoch: Epoch
-    /// The end of the log before the epoch.
-    let start: LogPosition
+    /// What the tables must have before turns may run: the end of the log before the epoch, or where its
+    /// handover stopped.
+    private(set) var start: LogPosition
     var phase = Phase.leading
     private(set) var position: LogPosition
     private(set) var hash: UInt64
@@ -61,6 +62,10 @@ final class PartitionLog {
 
     var isServing: Bool { phase == .serving }
     var isOver: Bool { phase == .over }
+    /// Whether its owner has begun to serve it.
+    var isTakenOver: Bool { isServing || phase == .handingOver || isResumed && !isOver }
+    /// Whether what is sent to others and comes from them is known here already.
+    private(set) var isResumed = false
     /// Whether new steps wait.
     var holdsSteps: Bool { onHandedOver != nil }
 
@@ -106,6 +111,11 @@ final class PartitionLog {
     func popReleased() -> Release? {
         guard let first = gate.first, first.position <= committed else { return nil }
         return gate.removeFirst().release
+    }
+
+    /// The handover came to nothing: turns may run again when the tables have everything.
+    func resume() {
+        (start, isResumed, phase) = (position, true, .catchingUp)
     }
 
     /// Ends the epoch.

@@ -46,8 +46,8 @@ extension Shard {
     private func end(
         _ message: ActorMessage, _ place: MessagePlace, _ result: Result<ActorReply, ActorError>
     ) {
-        // The next owner begins it again.
-        guard !place.log.isOver, !isStopping else { return }
+        // Whoever serves the partition next begins it again, also if this one does.
+        guard place.log.isServing, !isStopping else { return }
         var result = result
         if case .success(.output(let output)) = result, output.bytes.count > ActorMessage.payloadBytesMax {
             result = .failure(.tooLarge("the action's output", limit: ActorMessage.payloadBytesMax))

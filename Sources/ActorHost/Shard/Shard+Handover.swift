@@ -50,12 +50,13 @@ extension Shard {
 
     private func leaveInOrder(_ log: PartitionLog) {
         handingOver[log.id] = nil
+        // From here on nobody is told of an end that is none.
+        log.phase = .handingOver
         for (_, actor) in log.actors.sorted(by: { $0.key < $1.key }) where actor.phase == .awake {
             actor.endActions(.moved)
             actor.failWaiters(.moved)
             actor.hibernate()
         }
-        log.phase = .handingOver
         whenCommitted(log, .call { if log.phase == .handingOver { log.onHandedOver?() } })
     }
 
@@ -66,9 +67,7 @@ extension Shard {
         log.onHandedOver = nil
         for (_, actor) in log.actors.sorted(by: { $0.key < $1.key }) { actor.beginHeldSteps() }
         guard log.phase == .handingOver else { return }
-        log.phase = .serving
-        wakeDue(log)
-        mailDue.insert(log.id)
-        takeArrivals(log)
+        log.resume()
+        catchUp(log)
     }
 }

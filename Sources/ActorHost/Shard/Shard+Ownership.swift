@@ -58,15 +58,15 @@ extension Shard {
             return
         }
         log.phase = .serving
-        loadMail(of: log)
+        if log.isResumed {
+            mailDue.insert(log.id)
+        } else {
+            loadMail(of: log)
+            startsLeft.subtractOne()
+        }
         scheduleDue(log)
-        startsLeft.subtractOne()
         resumeCalls(of: log)
         onServing(log.id)
-        takeArrivals(log)
-    }
-
-    func takeArrivals(_ log: PartitionLog) {
         let arrivals = log.arrivals
         log.arrivals = []
         for arrival in arrivals {
@@ -87,19 +87,6 @@ extension Shard {
                     startsLeft.add(1, ordering: .relaxed)
                 }
                 timers.schedule(key, at: time)
-            }
-        } catch {
-            logger.error("partition \(log.id.rawValue) cannot be read: \(error)")
-        }
-    }
-
-    /// Timers that fired while nobody was served were let go.
-    func wakeDue(_ log: PartitionLog) {
-        do {
-            for due in try store.dueActors(in: log.id, through: .max, limit: .max)
-            where log.actors[due.id] == nil {
-                let time = due.wakeAt == LiveActor.wakeOnStart ? 0 : due.wakeAt
-                timers.schedule(TimerKey(partition: log.id, actor: due.id), at: time)
             }
         } catch {
             logger.error("partition \(log.id.rawValue) cannot be read: \(error)")
@@ -135,8 +122,8 @@ extension Shard {
     /// Lets go of everything that belongs to the epoch: nothing of it is recorded or told any more, and
     /// whoever waits hears of it.
     private func end(_ log: PartitionLog) -> PartitionLog {
-        let (wasServing, dropped) = (log.isServing || log.phase == .handingOver, log.end())
-        if !wasServing { startsLeft.subtractOne() }
+        let (wasTakenOver, dropped) = (log.isTakenOver, log.end())
+        if !wasTakenOver { startsLeft.subtractOne() }
         partitions[log.id] = nil
         departing[log.id] = nil
         handingOver[log.id] = nil
