@@ -61,7 +61,7 @@ extension ControlDriver {
             switch decision {
             // What becomes of it shows in the map, and what does not is decided again.
             case .propose(let commands): propose(commands) { _ in }
-            case .ask(let handovers): ask(handovers)
+            case .ask(let owner, let handovers): ask(owner, handovers)
             case .changeVoters(let change): changeVoters(Raft.Change(change)) { _ in }
             case .handOver(let voter): handOver(to: voter)
             case .spare(let nodes):
@@ -74,18 +74,14 @@ extension ControlDriver {
 
     // MARK: Planned changes of owner
 
-    /// Tells owners what they should hand over. Who does not hear it is relieved without.
-    private func ask(_ handovers: [Handover]) {
-        guard let map = server.state.map else { return }
-        for (owner, own) in Dictionary(grouping: handovers, by: { map[$0.partition]?.owner?.node }) {
-            guard let owner else { continue }
-            if owner == me {
-                take(client.handle(.handOver(own)))
-                settle()
-            } else {
-                send(Frame(ClusterFrames.handover, Handover.encode(own)), to: owner)
-            }
+    /// Tells an owner what it should hand over. Who does not hear it is relieved without.
+    private func ask(_ owner: NodeID, _ handovers: [Handover]) {
+        guard owner == me else {
+            _ = send(Frame(ClusterFrames.handover, Handover.encode(handovers)), to: owner)
+            return
         }
+        take(client.handle(.handOver(handovers)))
+        settle()
     }
 
     func receivedHandovers(_ frame: Frame, from peer: MeshPeer) {

@@ -32,8 +32,8 @@ public struct Controller: Sendable {
     public enum Decision: Hashable, Sendable {
         /// Commands for one entry of the log.
         case propose([Command])
-        /// Their owners should hand over.
-        case ask([Handover])
+        /// That owner should hand over.
+        case ask(NodeID, [Handover])
         /// A change of the consensus group itself.
         case changeVoters(VoterChange)
         /// Another voter should lead, so that this one can leave.
@@ -170,27 +170,30 @@ public struct Controller: Sendable {
             commands.append(.setTargets(plan.assignments, plan.basedOn))
             pendingTargets = (map.version, now + settings.patienceTicks)
         }
-        var handovers: [Handover] = []
+        var handovers: [NodeID: [Handover]] = [:]
         for move in plan.moves where !isPending(move.partition, in: map) {
-            if let handover = handover(for: move, in: map) {
-                handovers.append(handover)
-                pending[move.partition] = (move.revision, now + settings.handoverTicks)
+            var patience = settings.patienceTicks
+            if let (owner, handover) = handover(for: move, in: map) {
+                handovers[owner, default: []].append(handover)
+                patience = settings.handoverTicks
             } else {
                 commands.append(move.command)
-                pending[move.partition] = (move.revision, now + settings.patienceTicks)
             }
+            pending[move.partition] = (move.revision, now + patience)
         }
-        return (commands.isEmpty ? [] : [.propose(commands)]) + (handovers.isEmpty ? [] : [.ask(handovers)])
+        return (commands.isEmpty ? [] : [.propose(commands)])
+            + handovers.sorted { $0.key < $1.key }.map { .ask($0.key, $0.value) }
     }
 
     /// - Returns: nil if there is nobody to ask, or who was asked has not done it in time.
-    private mutating func handover(for move: Move, in map: ClusterMap) -> Handover? {
+    private mutating func handover(for move: Move, in map: ClusterMap) -> (owner: NodeID, Handover)? {
         guard case .promote(let successor) = move.kind, settings.handoverTicks > 0,
             let partition = map[move.partition], let owner = partition.owner, map.isLive(owner.replica),
             asked[move.partition] != move.revision
         else { return nil }
         asked[move.partition] = move.revision
-        return Handover(
+        let handover = Handover(
             partition: move.partition, epoch: partition.epoch, revision: move.revision, successor: successor)
+        return (owner.node, handover)
     }
 }

@@ -5,17 +5,6 @@ import PlacementCore
 
 /// Planned changes of owner, as `ControlDriver` and `Switchboard` carry them out.
 extension Simulation {
-    /// The leader tells owners what they should hand over.
-    func ask(_ handovers: [Handover], _ map: ClusterMap, _ index: Int) {
-        let owners = Dictionary(grouping: handovers) { map[$0.partition]?.owner?.node }
-        for (owner, own) in owners.sorted(by: { ($0.key?.rawValue ?? 0) < ($1.key?.rawValue ?? 0) }) {
-            guard let owner else { continue }
-            send(
-                .handovers(Handover.encode(own)), from: index, to: machine(owner, seenBy: index),
-                isControl: true)
-        }
-    }
-
     /// What a process's host does about it.
     func handOver(
         _ partition: PartitionID, _ epoch: Epoch, _ stage: HandoverStage, _ index: Int,

@@ -22,7 +22,10 @@ extension Simulation {
                 report.promotions += commands.count { if case .promote = $0 { true } else { false } }
                 report.declaredDown += commands.count { if case .nodeDown = $0 { true } else { false } }
                 propose(commands, index, process)
-            case .ask(let handovers): ask(handovers, map, index)
+            case .ask(let owner, let handovers):
+                send(
+                    .handovers(Handover.encode(handovers)), from: index,
+                    to: machine(owner, seenBy: index), isControl: true)
             case .changeVoters(let change):
                 let token = process.nextToken
                 process.nextToken += 1

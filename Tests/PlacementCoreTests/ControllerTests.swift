@@ -45,7 +45,8 @@ struct ControllerTests {
                 for (command, outcome) in zip(commands, plane.run(commands)) {
                     if case .refused(let refusal) = outcome { Issue.record("\(refusal): \(command)") }
                 }
-            case .ask(let handovers):
+            case .ask(let owner, let handovers):
+                #expect(handovers.allSatisfy { plane.map[$0.partition]?.owner?.node == owner })
                 asked += handovers
                 guard ownersObey else { break }
                 for handover in handovers { #expect(plane.run([handover.command]) == [.accepted]) }

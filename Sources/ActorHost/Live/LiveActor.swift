@@ -289,7 +289,7 @@ final class LiveActor: @unchecked Sendable {
 
     /// Whether the run still does nothing but wait, so that the stored time to wake it stays right.
     private func onlyWaits(after operations: [TurnOperation]) -> Bool {
-        guard steps.isEmpty, startingSteps.isEmpty, !waits.isEmpty else { return false }
+        guard !isStepping, !waits.isEmpty else { return false }
         return !operations.contains { if case .put(.message, _, _) = $0 { true } else { false } }
     }
 
@@ -303,10 +303,13 @@ final class LiveActor: @unchecked Sendable {
 
     /// Whether nothing happens but waiting.
     var isQuiet: Bool {
-        phase == .awake && steps.isEmpty && startingSteps.isEmpty && actions.isEmpty && waiters.isEmpty
+        phase == .awake && !isStepping && actions.isEmpty && waiters.isEmpty
             && (isRunEnded || !waits.isEmpty)
             && log.isCommitted
     }
+
+    /// Whether the run is at a step: an attempt runs, or is to begin.
+    private var isStepping: Bool { !steps.isEmpty || !startingSteps.isEmpty }
 
     /// Whether something runs that a change of owner would cut off.
     var isWorking: Bool { phase == .awake && (!steps.isEmpty || !actions.isEmpty) }
@@ -345,7 +348,7 @@ final class LiveActor: @unchecked Sendable {
             if run != storedRun { isRunRecordDirty = true }
             if run.status == .stalled {
                 wake = wakeOfStalled
-            } else if !steps.isEmpty || !startingSteps.isEmpty || waits.isEmpty {
+            } else if isStepping || waits.isEmpty {
                 wake = Self.wakeAtOnce
             } else {
                 wake = waits.values.compactMap(nextEvent).min()
